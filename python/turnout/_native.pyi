@@ -1,0 +1,92 @@
+"""The native plane, as Python sees it.
+
+Two frozen classes and plain values. Every method that may wait releases the interpreter. The plane never calls
+Python, and no Python runs while it serves a request.
+"""
+
+from typing import final
+
+__version__: str
+
+@final
+class Plane:
+    """The listener, router and forwarder; one per process.
+
+    ``snapshot``: bytes of :func:`turnout.config.snapshot.encode`.
+    ``listeners``: file descriptors of listening TCP sockets to take (each is duplicated); empty: bind
+    ``server.listen`` of the snapshot itself, with ``SO_REUSEPORT``.
+    ``control_socket``: path of the Unix socket where granian answers everything that is not hot; ``None``: such
+    requests get 503.
+    ``state_dir``: directory for the journal; made when absent.
+
+    Raises ``ValueError`` for a snapshot that is not well formed, ``OSError`` when an address or the directory cannot
+    be used, ``RuntimeError`` when a plane already runs in this process.
+    """
+
+    def __init__(
+        self,
+        snapshot: bytes,
+        *,
+        listeners: list[int],
+        control_socket: str | None,
+        state_dir: str,
+    ) -> None: ...
+    def start(self) -> list[str]:
+        """Starts the threads; returns the bound addresses, ``host:port``. Raises ``OSError``, ``RuntimeError`` when already started."""
+
+    def swap(self, snapshot: bytes) -> int:
+        """Puts another snapshot in place; returns its generation number (1, 2, …).
+
+        Requests in flight keep theirs. ``listen``, ``threads`` and ``control_socket`` stay as they were at start.
+        Raises ``ValueError`` and keeps the running one when the bytes are wrong. Detaches.
+        """
+
+    def reload_failed(self, message: str) -> None:
+        """Notes that a reload failed: ``/health/ready`` and ``/metrics`` show it until the next good :meth:`swap`."""
+
+    def drain_journal(self, records_max: int, wait_ms: int) -> tuple[bytes, int]:
+        """Takes up to ``records_max`` booked generations, oldest first.
+
+        Waits up to ``wait_ms`` for the first one. Returns MessagePack (an array of arrays, fields in the order of
+        ``turnout.ledger.record.Generation``) and a token for :meth:`commit_journal`. Nothing there: an empty array.
+        Until the commit the same records are returned again. Detaches. One thread at a time.
+        """
+
+    def commit_journal(self, token: int) -> None:
+        """Forgets everything up to ``token``: the ledger has it. ``ValueError`` for a token never given."""
+
+    def ledger_behind(self, message: str | None) -> None:
+        """Notes that the ledger cannot be written (or, with ``None``, can be again) for health and metrics."""
+
+    def begin_drain(self) -> None:
+        """Ready turns 503 and answers carry ``Connection: close``. Does not wait. May be called again."""
+
+    def stop(self) -> bool:
+        """Drains by ``server.drain`` and joins the threads; true when everything in flight could finish. Detaches. May be called again."""
+
+    def health(self) -> str:
+        """JSON text of what ``/health/ready`` would say, without the HTTP status."""
+
+    def metrics(self) -> str:
+        """OpenMetrics text, as ``GET /metrics``."""
+
+@final
+class Mock:
+    """The scripted model provider, for the demo, the tests and the bench. See ``turnout mock --help``.
+
+    ``listen``: ``host:port``, port 0 picks one. ``threads``: at least 1. Starts at once. Raises ``OSError``.
+    """
+
+    def __init__(self, listen: str, *, threads: int = 1, record: bool = False) -> None: ...
+    @property
+    def address(self) -> str:
+        """``host:port`` it listens on."""
+
+    def received(self) -> str:
+        """JSON text: the recorded requests, oldest first (empty unless ``record``), and counters. Same as ``GET /__mock/received``."""
+
+    def reset(self) -> None:
+        """Forgets what was recorded and counted."""
+
+    def stop(self) -> None:
+        """Closes the listener and every connection and joins. May be called again."""

@@ -1,0 +1,217 @@
+"""What the machine reads: the compiled configuration, complete, with no default left to fill in.
+
+Twin of ``rust/plane/src/snapshot.rs``: same names, same order of ideas. The golden bytes in
+``tests/config/snapshot.golden.json`` tie the two together. A snapshot crosses to Rust as the JSON that
+:func:`encode` gives, is parsed there once, and is swapped in whole.
+
+Units are in the names. Times are whole milliseconds, sizes are bytes, prices are whole nano-dollars per million
+tokens (1 USD per million tokens = 1_000_000_000), so that no float ever touches money.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+SCHEMA = 1
+"""Raised when a field changes meaning; the plane refuses a snapshot of another schema."""
+
+
+class Frozen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of every part of a snapshot: immutable, and a name that Rust would not know is an error."""
+
+
+class Tls(Frozen):
+    """Certificate of the public listener. Both files are read again when they change."""
+
+    certificate_path: str
+    private_key_path: str
+
+
+class Limits(Frozen):
+    """Bounds of the edge. At each bound the request is refused, never cut."""
+
+    body_bytes_max: int
+    header_bytes_max: int
+    headers_max: int
+    connections_max: int
+    requests_in_flight_max: int
+    streams_per_connection_max: int
+    answer_bytes_max: int
+    """A plain upstream answer larger than this is refused as 502; streams are not limited."""
+    event_bytes_max: int
+    """One server-sent event larger than this ends the stream with an in-band error."""
+
+
+class Timeouts(Frozen):
+    """Times the edge waits for a client."""
+
+    header_ms: int
+    body_ms: int
+    idle_ms: int
+    write_ms: int
+    """A client that takes nothing for this long is treated as gone."""
+    keepalive_comment_ms: int
+    """Silence of a stream after which a comment line is sent."""
+
+
+class Attempts(Frozen):
+    """Fallback before the first byte of an answer."""
+
+    attempts_max: int
+    total_ms: int
+    """Deadline of all attempts together up to the first byte of the answer."""
+
+
+class Drain(Frozen):
+    """Shutdown: keep accepting for ``min_ms``, let what is in flight finish until ``max_ms``."""
+
+    min_ms: int
+    max_ms: int
+
+
+class Server(Frozen):
+    """The public side."""
+
+    listen: list[str]
+    tls: Tls | None
+    cors_origins: list[str]
+    """Exact origins, or ``*``. Empty: no CORS headers."""
+    trusted_proxies: list[str]
+    """CIDR networks whose ``X-Forwarded-For`` is believed."""
+    threads: int
+    limits: Limits
+    timeouts: Timeouts
+    attempts: Attempts
+    drain: Drain
+    raw_errors: bool
+    """Whether an upstream's own error body is shown in ``error.metadata.raw``."""
+
+
+class Key(Frozen):
+    """A client key. Only its SHA-256 is known here."""
+
+    sha256: str
+    """Lower-case hex of the SHA-256 of the whole key."""
+    name: str
+    models: list[str] | None
+    """Slugs or ``author/*`` patterns it may use; ``None`` means all."""
+    disabled: bool
+    expires_unix: int | None
+
+
+class Credential(Frozen):
+    """One upstream key, as the header that carries it."""
+
+    label: str
+    """Name for the journal and metrics; never the secret."""
+    header: str
+    value: str
+    """Secret. Whole header value, e.g. ``Bearer sk-…``."""
+    weight: int
+
+
+class UpstreamTimeouts(Frozen):
+    """Times the gateway waits for a provider."""
+
+    connect_ms: int
+    """TCP, proxy and TLS together."""
+    first_byte_ms: int
+    """From the request's last byte to the answer's first, and for a stream to its first event."""
+    idle_ms: int
+    """Longest silence inside an answer that has begun."""
+    pool_idle_ms: int
+    """A kept connection unused for this long is closed."""
+
+
+class Provider(Frozen):
+    """One upstream account: where, how, with which credentials. Position in the list is its index."""
+
+    slug: str
+    name: str
+    dialect: str
+    """``openai`` is the only one so far."""
+    base_url: str
+    """Scheme, host, optional port and path prefix without a trailing slash: ``https://api.openai.com/v1``."""
+    credentials: list[Credential]
+    """Empty: requests go out without one."""
+    headers: list[tuple[str, str]]
+    timeouts: UpstreamTimeouts
+    proxy: str | None
+    """``http://[user:password@]host:port`` (or https), already resolved from config and environment."""
+    ca_path: str | None
+    """PEM file of extra trusted roots."""
+    routing_fields: bool
+    """Whether the gateway's own fields (``provider``, ``models``, ``usage`` …) are forwarded: true for OpenRouter."""
+    stream_usage: bool
+    """Whether ``stream_options.include_usage`` may be sent."""
+
+
+class Prices(Frozen):
+    """Nano-dollars per million tokens, ``request`` in nano-dollars per request."""
+
+    version: str
+    """Short hash of the row; booked with each generation."""
+    prompt: int
+    completion: int
+    cache_read: int
+    cache_write: int
+    request: int
+
+
+class Endpoint(Frozen):
+    """A model at a provider."""
+
+    provider: int
+    """Index into :attr:`Snapshot.providers`."""
+    model: str
+    """The provider's own name of the model."""
+    tag: str
+    """Name of this endpoint in the journal and metrics: ``provider`` or ``provider/variant``."""
+    prices: Prices | None
+    """``None``: unknown, booked as zero and marked so."""
+    context_length: int | None
+    completion_tokens_max: int | None
+
+
+class Model(Frozen):
+    """A slug that clients may ask for. Endpoints are tried in this order."""
+
+    slug: str
+    endpoints: list[Endpoint]
+    card: str
+    """JSON text of its object in ``GET /models``, ready to send."""
+
+
+class Wildcard(Frozen):
+    """``openai/*``: any slug with this prefix, sent to these endpoints."""
+
+    prefix: str
+    """The pattern without its final ``*``."""
+    endpoints: list[Endpoint]
+    """``model`` of each may hold ``*``, which becomes what the wildcard matched."""
+
+
+class Snapshot(Frozen):
+    """The whole of it."""
+
+    schema: int
+    digest: str
+    """Short hash of the content; shown in health, metrics and each booked generation."""
+    server: Server
+    auth: bool
+    """False only with ``--no-auth``: any request is let in."""
+    keys: list[Key]
+    providers: list[Provider]
+    models: list[Model]
+    aliases: dict[str, str]
+    """Alias → slug of :attr:`models`; already flattened, no alias of an alias."""
+    wildcards: list[Wildcard]
+    """Longest prefix first."""
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def encode(snapshot: Snapshot) -> bytes:
+    """The bytes that ``Plane`` takes."""
+    return _encoder.encode(snapshot)
