@@ -1,0 +1,315 @@
+"""The table of booked generations, and the only code that writes to it.
+
+The plane's journal delivers at least once: after a crash it hands the same generations over again. So a generation's
+id is the primary key, and an insert that meets an id which is already there does nothing. Replaying a batch books
+nothing twice.
+
+Two kinds of database are known. SQLite is the default and needs no server. PostgreSQL is for those who run one; its
+driver comes with ``pip install 'turnout[postgres]'``. The SQL is built once per ledger and handed to the driver as it
+stands, because rendering a statement per batch would cost more than the rows.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from alembic import command
+from alembic.config import Config as AlembicConfig
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Engine,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    create_engine,
+    event,
+    make_url,
+    text,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from turnout.ledger.record import Generation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sqlalchemy import Connection
+    from sqlalchemy.engine import URL
+
+SQLITE_BUSY_MS = 250
+"""How long SQLite waits for another writer. Short: the writer has its own patience, and shows that it waits."""
+
+SQLITE_WAL_BYTES = 64 * 1024 * 1024
+"""The write-ahead log is cut back to this size after a checkpoint, so that one burst does not keep its disk for ever."""
+
+MIGRATION_WAIT_S = 30.0
+"""How long one worker waits for another that is migrating the same SQLite file."""
+
+_MIGRATION_LOCK = 0x7475726E
+"""Number of PostgreSQL's advisory lock around migrations: the bytes of ``turn``."""
+
+metadata = MetaData()
+
+generations = Table(
+    "generations",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("key_sha256", Text, nullable=False),
+    Column("key_name", Text, nullable=False),
+    Column("api", Text, nullable=False),
+    Column("model_requested", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("provider_slug", Text, nullable=False),
+    Column("endpoint", Text, nullable=False),
+    Column("upstream_model", Text, nullable=False),
+    Column("upstream_id", Text, nullable=False),
+    Column("streamed", Boolean, nullable=False),
+    Column("cancelled", Boolean, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("error_type", Text),
+    Column("finish_reason", Text),
+    Column("native_finish_reason", Text),
+    Column("tokens_prompt", BigInteger, nullable=False),
+    Column("tokens_completion", BigInteger, nullable=False),
+    Column("tokens_reasoning", BigInteger, nullable=False),
+    Column("tokens_cached", BigInteger, nullable=False),
+    Column("tokens_cache_write", BigInteger, nullable=False),
+    Column("usage_source", Text, nullable=False),
+    Column("cost_nano", BigInteger, nullable=False),
+    Column("price_version", Text, nullable=False),
+    Column("queue_us", BigInteger, nullable=False),
+    Column("connect_us", BigInteger, nullable=False),
+    Column("ttft_us", BigInteger, nullable=False),
+    Column("total_us", BigInteger, nullable=False),
+    Column("overhead_us", BigInteger, nullable=False),
+    # JSON text: a list of objects with the fields of ``record.Attempt``. Nothing filters by it.
+    Column("attempts", Text, nullable=False),
+    Column("http_referer", Text, nullable=False),
+    Column("app_title", Text, nullable=False),
+    Column("user_agent", Text, nullable=False),
+    Column("session_id", Text, nullable=False),
+    Column("user", Text, nullable=False),
+    Column("client_address", Text, nullable=False),
+    Column("config_digest", Text, nullable=False),
+    # For retention, and for any report over a span of time.
+    Index("generations_created", "created_ms"),
+    # ``GET /key`` sums the cost of one key: with the cost inside, it never touches the rows themselves.
+    Index("generations_key", "key_sha256", "created_ms", "cost_nano"),
+    Index("generations_model", "model", "created_ms"),
+)
+
+_ATTEMPTS = Generation.__struct_fields__.index("attempts")
+_json = msgspec.json.Encoder()
+
+
+class LedgerError(Exception):
+    """The ledger cannot be used as it stands: a wrong address, a missing driver, a schema of a newer release."""
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """An opened ledger. Nothing is connected until it is used."""
+
+    engine: Engine
+    insert: str
+    """The driver's own text of the insert."""
+    migration_lock: Path | None
+    """File that is locked while a SQLite ledger is migrated; ``None`` where the database itself can lock."""
+
+
+def sqlite_url(path: Path) -> str:
+    """The address of a SQLite ledger in a file."""
+    return f"sqlite:///{path.absolute()}"
+
+
+def open_ledger(address: str) -> Ledger:
+    """Opens the ledger at a SQLAlchemy URL, ``sqlite:///…`` or ``postgresql://…``.
+
+    Raises :class:`LedgerError` for an address that cannot be one, or when the driver is missing. A database that does
+    not answer is not noticed here: the writer will, and wait for it.
+    """
+    try:
+        url = make_url(address)
+    except ArgumentError as error:
+        raise LedgerError("ledger.url is not a database URL, expected sqlite:///PATH or postgresql://…") from error
+    backend = url.get_backend_name()
+    if backend == "postgresql" and "+" not in url.drivername:
+        url = url.set(drivername="postgresql+psycopg")
+    if backend not in ("sqlite", "postgresql"):
+        raise LedgerError(f"ledger.url names a database that is not supported, expected sqlite or postgresql: {backend}")
+    try:
+        engine = _engine(url)
+    except (ModuleNotFoundError, NoSuchModuleError) as error:
+        raise LedgerError(
+            f"the database driver of the ledger is not installed, try: pip install 'turnout[postgres]' ({error})"
+        ) from error
+    lock = None
+    if backend == "sqlite" and url.database and url.database != ":memory:":
+        lock = Path(url.database + ".migrating")
+    return Ledger(engine=engine, insert=insert_text(engine.dialect), migration_lock=lock)
+
+
+def close_ledger(ledger: Ledger) -> None:
+    """Closes every connection."""
+    ledger.engine.dispose()
+
+
+def insert_text(dialect: Dialect) -> str:
+    """The insert that leaves a known id alone, as this dialect's driver wants it."""
+    values: dict[str, Any] = dict.fromkeys(generations.columns.keys())
+    if dialect.name == "postgresql":
+        on_postgresql = postgresql.insert(generations).on_conflict_do_nothing(index_elements=["id"])
+        return str(on_postgresql.compile(dialect=dialect, column_keys=list(values)))
+    on_sqlite = sqlite.insert(generations).on_conflict_do_nothing(index_elements=["id"])
+    return str(on_sqlite.compile(dialect=dialect, column_keys=list(values)))
+
+
+def insert(ledger: Ledger, batch: Sequence[Generation]) -> None:
+    """Books a batch in one transaction; ids that are already there stay as they are.
+
+    Raises what SQLAlchemy or the driver raises, and then nothing of the batch is booked.
+    """
+    if not batch:
+        return
+    rows: list[Any] = [_row(generation) for generation in batch]
+    if not ledger.engine.dialect.positional:
+        names = generations.columns.keys()
+        rows = [dict(zip(names, row, strict=True)) for row in rows]
+    with ledger.engine.begin() as connection:
+        connection.exec_driver_sql(ledger.insert, rows)
+
+
+def delete_older(ledger: Ledger, created_ms: int, *, rows_max: int) -> int:
+    """Deletes up to ``rows_max`` of the oldest generations created before ``created_ms``; returns how many it deleted."""
+    with ledger.engine.begin() as connection:
+        deleted = connection.execute(
+            text(
+                "DELETE FROM generations WHERE id IN"
+                " (SELECT id FROM generations WHERE created_ms < :before ORDER BY created_ms LIMIT :rows)"
+            ),
+            {"before": created_ms, "rows": rows_max},
+        )
+        return int(deleted.rowcount)
+
+
+def migrate(ledger: Ledger) -> None:
+    """Brings the schema to the newest revision. Safe when two workers do it at once, as they do while SIGHUP is handled.
+
+    Raises :class:`LedgerError` when the database has a revision that this release does not know, and what SQLAlchemy
+    raises when the database cannot be used.
+    """
+    config = _alembic_config()
+    scripts = ScriptDirectory.from_config(config)
+    head = scripts.get_current_head()
+    if _revision(ledger) == head:
+        return
+    with _one_migration(ledger), ledger.engine.connect() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _MIGRATION_LOCK})
+        # Another worker may have done it while this one waited for the lock.
+        found = MigrationContext.configure(connection).get_current_revision()
+        if found is not None and found not in {script.revision for script in scripts.walk_revisions()}:
+            raise LedgerError(
+                "the ledger was written by a newer release of Turnout, install that one or use another ledger;"
+                f" its schema revision is {found}"
+            )
+        if found != head:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+        connection.commit()
+
+
+def _revision(ledger: Ledger) -> str | None:
+    with ledger.engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def _alembic_config() -> AlembicConfig:
+    config = AlembicConfig()
+    # A percent sign would be taken for an interpolation by the parser behind this.
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+@contextmanager
+def _one_migration(ledger: Ledger) -> Iterator[None]:
+    """Holds the lock file of a SQLite ledger: its own locks are too short for several statements of DDL."""
+    if ledger.migration_lock is None:
+        yield
+        return
+    with ledger.migration_lock.open("a") as lock:
+        deadline = time.monotonic() + MIGRATION_WAIT_S
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() >= deadline:
+                    raise LedgerError(f"another process has been migrating the ledger for {MIGRATION_WAIT_S:.0f} s") from error
+                time.sleep(0.05)
+        yield
+
+
+def _engine(url: URL) -> Engine:
+    if url.get_backend_name() != "sqlite":
+        # A dead connection is found when it is taken from the pool, not by the first batch after a restart of the server.
+        return create_engine(url, pool_pre_ping=True, pool_size=4, max_overflow=4)
+    if url.database and url.database != ":memory:":
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_MS / 1000})
+    event.listen(engine, "connect", _prepare_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, record: object) -> None:
+    """Settings of one SQLite connection.
+
+    WAL lets the control API read while the writer writes. With ``synchronous=NORMAL`` a commit survives the death of the
+    process but not always that of the machine: the journal, which is a mapped file, makes the same promise.
+    """
+    cursor = connection.cursor()
+    try:
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=NORMAL")
+        cursor.execute(f"PRAGMA journal_size_limit={SQLITE_WAL_BYTES}")
+    finally:
+        cursor.close()
+
+
+def _row(generation: Generation) -> tuple[Any, ...]:
+    """The values of a row, in the table's order, which is the record's."""
+    values = list(msgspec.structs.astuple(generation))
+    values[_ATTEMPTS] = _json.encode([msgspec.structs.asdict(attempt) for attempt in generation.attempts]).decode()
+    return tuple(values)
+
+
+def without_nul(generation: Generation) -> Generation:
+    """The same generation with U+FFFD for each NUL, which PostgreSQL cannot keep in text."""
+    replaced = {
+        name: value.replace("\0", "\N{REPLACEMENT CHARACTER}")
+        for name in Generation.__struct_fields__
+        if isinstance(value := getattr(generation, name), str) and "\0" in value
+    }
+    return msgspec.structs.replace(generation, **replaced) if replaced else generation
+
+
+def use(connection: Connection) -> MigrationContext:
+    """Alembic's view of a connection; for tests that compare the migrated schema with :data:`metadata`."""
+    return MigrationContext.configure(connection)

@@ -1,0 +1,201 @@
+"""The thread that carries booked generations from the plane's journal into the ledger.
+
+The order is what keeps the promise "one row for each answer that a client received whole": take a batch, commit it to
+the database, and only then tell the journal to forget it. A crash between the last two steps hands the batch over
+again, and :func:`turnout.ledger.store.insert` knows each row by its id.
+
+When the database is locked, full or gone, the batch stays in the journal, the plane is told so that health and metrics
+show it, and the thread tries again, more and more slowly up to :data:`PAUSE_MAX_S`. No request waits for any of this.
+
+A generation that the database refuses for what it holds would block all that follow. It goes, as a line of JSON, into a
+file beside the ledger, with an error in the log, and the others go on.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
+
+from turnout.ledger import record, retention, store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from turnout.ledger.record import Generation
+    from turnout.ledger.store import Ledger
+
+log = logging.getLogger("turnout.ledger")
+
+BATCH_RECORDS = 1000
+"""Rows of one transaction. Large enough to make the commit cheap, small enough to hold the interpreter briefly."""
+
+WAIT_MS = 250
+"""How long one call waits in the plane for the first record; also how late a row may be in the ledger."""
+
+PAUSE_MIN_S = 0.05
+PAUSE_MAX_S = 5.0
+"""First and longest pause after an error; it doubles in between."""
+
+_REFUSED_FOR_ITS_CONTENT = (DataError, IntegrityError, OverflowError, UnicodeError, TypeError, ValueError)
+"""What a driver raises when a value, not the database, is at fault."""
+
+
+class Journal(Protocol):
+    """What the writer needs of the plane."""
+
+    def drain_journal(self, records_max: int, wait_ms: int) -> tuple[bytes, int]:
+        """See ``turnout._native.Plane``."""
+
+    def commit_journal(self, token: int) -> None:
+        """See ``turnout._native.Plane``."""
+
+    def ledger_behind(self, message: str | None) -> None:
+        """See ``turnout._native.Plane``."""
+
+
+class Writer:
+    """The running thread. :meth:`start` once, :meth:`finish` once."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        ledger: Ledger,
+        *,
+        rejected: Path,
+        retention_days: int | None = None,
+        batch_records: int = BATCH_RECORDS,
+        wait_ms: int = WAIT_MS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._journal = journal
+        self._ledger = ledger
+        self._rejected = rejected
+        self._retention = retention.Retention(days=retention_days, clock=clock) if retention_days else None
+        self._batch_records = batch_records
+        self._wait_ms = wait_ms
+        self._clock = clock
+        self._finishing = threading.Event()
+        self._give_up = threading.Event()
+        self._behind = False
+        self._migrated = False
+        self._thread = threading.Thread(target=self._run, name="turnout-ledger", daemon=True)
+
+    def start(self) -> None:
+        """Starts the thread, which migrates the schema first."""
+        self._thread.start()
+
+    def finish(self, *, timeout_s: float) -> bool:
+        """Writes what is left in the journal, then ends the thread; true when the journal is empty.
+
+        When the database does not take it within ``timeout_s`` the rest stays in the journal, for the next start.
+        """
+        self._finishing.set()
+        self._thread.join(timeout_s)
+        if not self._thread.is_alive():
+            return not self._behind
+        self._give_up.set()
+        self._thread.join(timeout_s)
+        return False
+
+    def ready(self) -> bool:
+        """Whether the schema is there, so that the ledger can be read."""
+        return self._migrated
+
+    def _run(self) -> None:
+        pause_s = PAUSE_MIN_S
+        while not self._give_up.is_set():
+            try:
+                more = self._step()
+            except (SQLAlchemyError, store.LedgerError, OSError) as error:
+                self._report(error)
+                # While finishing, the pause must not use up the little time that is left.
+                waiter = self._give_up if self._finishing.is_set() else self._finishing
+                waiter.wait(PAUSE_MIN_S if self._finishing.is_set() else pause_s)
+                pause_s = min(pause_s * 2, PAUSE_MAX_S)
+                continue
+            except Exception:  # noqa: BLE001 - a bug here must not end the only thread that empties the journal
+                log.exception("the ledger's writer met an error that it does not know; it goes on")
+                self._behind = True
+                self._journal.ledger_behind("internal error, see the log")
+                self._give_up.wait(PAUSE_MAX_S if not self._finishing.is_set() else PAUSE_MIN_S)
+                continue
+            pause_s = PAUSE_MIN_S
+            self._recovered()
+            if not more and self._finishing.is_set():
+                return
+
+    def _step(self) -> bool:
+        """Carries one batch; false when there was nothing."""
+        if not self._migrated:
+            store.migrate(self._ledger)
+            self._migrated = True
+        wait_ms = 0 if self._finishing.is_set() else self._wait_ms
+        packed, token = self._journal.drain_journal(self._batch_records, wait_ms)
+        try:
+            batch = record.decode(packed)
+        except (msgspec.ValidationError, msgspec.DecodeError) as error:
+            log.error("a batch of the journal is not of this release's shape, kept in %s: %s", self._rejected, error)
+            self._reject({"error": str(error), "batch_base64": base64.b64encode(packed).decode()})
+            self._journal.commit_journal(token)
+            return True
+        if not batch:
+            if self._retention is not None:
+                self._retention.step(self._ledger)
+            return False
+        self._insert(batch)
+        self._journal.commit_journal(token)
+        return True
+
+    def _insert(self, batch: list[Generation]) -> None:
+        try:
+            store.insert(self._ledger, batch)
+            return
+        except _REFUSED_FOR_ITS_CONTENT:
+            if len(batch) > 1:
+                log.warning("the ledger refused a batch of %d rows for what one of them holds; booking one by one", len(batch))
+        for generation in batch:
+            try:
+                store.insert(self._ledger, [store.without_nul(generation)])
+            except _REFUSED_FOR_ITS_CONTENT as error:
+                # The text of a database error repeats the values; only its kind is for the log.
+                log.error("generation %s cannot be booked, kept in %s: %s", generation.id, self._rejected, type(error).__name__)
+                self._reject({"error": type(error).__name__, "generation": generation_fields(generation)})
+
+    def _reject(self, entry: dict[str, object]) -> None:
+        line = msgspec.json.encode(entry) + b"\n"
+        with self._rejected.open("ab") as file:
+            file.write(line)
+
+    def _report(self, error: Exception) -> None:
+        message = describe(error)
+        if not self._behind:
+            log.warning("the ledger cannot be written, bookings wait in the journal: %s", message)
+        self._behind = True
+        self._journal.ledger_behind(message)
+
+    def _recovered(self) -> None:
+        if self._behind:
+            log.warning("the ledger can be written again")
+            self._behind = False
+            self._journal.ledger_behind(None)
+
+
+def describe(error: Exception) -> str:
+    """One line about a database error, without the statement and its values."""
+    origin = getattr(error, "orig", None)
+    text = str(origin if origin is not None else error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
+
+
+def generation_fields(generation: Generation) -> dict[str, object]:
+    """A generation with its field names, for a reader without this release's order of fields."""
+    fields: dict[str, object] = msgspec.structs.asdict(generation)
+    fields["attempts"] = [msgspec.structs.asdict(attempt) for attempt in generation.attempts]
+    return fields
