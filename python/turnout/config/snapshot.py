@@ -20,14 +20,14 @@ class Frozen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Base of every part of a snapshot: immutable, and a name that Rust would not know is an error."""
 
 
-class Tls(Frozen):
+class Tls(Frozen, frozen=True):
     """Certificate of the public listener. Both files are read again when they change."""
 
     certificate_path: str
     private_key_path: str
 
 
-class Limits(Frozen):
+class Limits(Frozen, frozen=True):
     """Bounds of the edge. At each bound the request is refused, never cut."""
 
     body_bytes_max: int
@@ -42,7 +42,7 @@ class Limits(Frozen):
     """One server-sent event larger than this ends the stream with an in-band error."""
 
 
-class Timeouts(Frozen):
+class Timeouts(Frozen, frozen=True):
     """Times the edge waits for a client."""
 
     header_ms: int
@@ -54,7 +54,7 @@ class Timeouts(Frozen):
     """Silence of a stream after which a comment line is sent."""
 
 
-class Attempts(Frozen):
+class Attempts(Frozen, frozen=True):
     """Fallback before the first byte of an answer."""
 
     attempts_max: int
@@ -62,14 +62,14 @@ class Attempts(Frozen):
     """Deadline of all attempts together up to the first byte of the answer."""
 
 
-class Drain(Frozen):
+class Drain(Frozen, frozen=True):
     """Shutdown: keep accepting for ``min_ms``, let what is in flight finish until ``max_ms``."""
 
     min_ms: int
     max_ms: int
 
 
-class Server(Frozen):
+class Server(Frozen, frozen=True):
     """The public side."""
 
     listen: list[str]
@@ -87,7 +87,7 @@ class Server(Frozen):
     """Whether an upstream's own error body is shown in ``error.metadata.raw``."""
 
 
-class Key(Frozen):
+class Key(Frozen, frozen=True):
     """A client key. Only its SHA-256 is known here."""
 
     sha256: str
@@ -99,7 +99,7 @@ class Key(Frozen):
     expires_unix: int | None
 
 
-class Credential(Frozen):
+class Credential(Frozen, frozen=True):
     """One upstream key, as the header that carries it."""
 
     label: str
@@ -109,8 +109,12 @@ class Credential(Frozen):
     """Secret. Whole header value, e.g. ``Bearer sk-…``."""
     weight: int
 
+    def __repr__(self) -> str:
+        """Without the secret, so that a log or a traceback with locals cannot show it."""
+        return f"Credential(label={self.label!r}, header={self.header!r}, value='***', weight={self.weight})"
 
-class UpstreamTimeouts(Frozen):
+
+class UpstreamTimeouts(Frozen, frozen=True):
     """Times the gateway waits for a provider."""
 
     connect_ms: int
@@ -123,7 +127,7 @@ class UpstreamTimeouts(Frozen):
     """A kept connection unused for this long is closed."""
 
 
-class Provider(Frozen):
+class Provider(Frozen, frozen=True):
     """One upstream account: where, how, with which credentials. Position in the list is its index."""
 
     slug: str
@@ -145,8 +149,12 @@ class Provider(Frozen):
     stream_usage: bool
     """Whether ``stream_options.include_usage`` may be sent."""
 
+    def __repr__(self) -> str:
+        """Without credentials, headers and proxy, any of which may hold a secret."""
+        return f"Provider(slug={self.slug!r}, base_url={self.base_url!r}, credentials={self.credentials!r}, …)"
 
-class Prices(Frozen):
+
+class Prices(Frozen, frozen=True):
     """Nano-dollars per million tokens, ``request`` in nano-dollars per request."""
 
     version: str
@@ -158,7 +166,7 @@ class Prices(Frozen):
     request: int
 
 
-class Endpoint(Frozen):
+class Endpoint(Frozen, frozen=True):
     """A model at a provider."""
 
     provider: int
@@ -173,7 +181,7 @@ class Endpoint(Frozen):
     completion_tokens_max: int | None
 
 
-class Model(Frozen):
+class Model(Frozen, frozen=True):
     """A slug that clients may ask for. Endpoints are tried in this order."""
 
     slug: str
@@ -182,7 +190,7 @@ class Model(Frozen):
     """JSON text of its object in ``GET /models``, ready to send."""
 
 
-class Wildcard(Frozen):
+class Wildcard(Frozen, frozen=True):
     """``openai/*``: any slug with this prefix, sent to these endpoints."""
 
     prefix: str
@@ -191,7 +199,7 @@ class Wildcard(Frozen):
     """``model`` of each may hold ``*``, which becomes what the wildcard matched."""
 
 
-class Snapshot(Frozen):
+class Snapshot(Frozen, frozen=True):
     """The whole of it."""
 
     schema: int

@@ -1,0 +1,646 @@
+"""From what a person wrote to what the machine reads: the only place that knows both.
+
+Everything that a single field could not know is decided here: which providers are on, which key each of them sends,
+which proxy lies between, what an alias finally means, which prices apply. The snapshot that comes out is complete.
+Either there is a snapshot, or there is a :class:`ConfigError` with every mistake; never half of one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from turnout.config import model, proxy, snapshot
+from turnout.config.card import card
+from turnout.config.mistake import MISTAKES_MAX, Mistake, in_order, nearest
+from turnout.config.values import is_proxy, listen_address, nano_dollars
+from turnout.errors import ConfigError
+from turnout.providers import ROWS, Row, row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from turnout.config.load import Loaded
+    from turnout.config.source import Step
+
+KEY_CHARACTERS_MIN: Final = 16
+"""Below this a key can be guessed in practice, so it is warned about."""
+
+PROVIDER_SLUG: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+MODEL_SLUG: Final = re.compile(r"~?[A-Za-z0-9][A-Za-z0-9._-]{0,127}/[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
+WILDCARD: Final = re.compile(r"[A-Za-z0-9._:@/~-]{0,255}\*")
+ALIAS: Final = re.compile(r"[A-Za-z0-9~@][A-Za-z0-9._:@/~-]{0,255}")
+_HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
+_DATABASE_URL: Final = re.compile(r"[a-z][a-z0-9_+]*://\S*")
+
+HEADERS_OF_THE_GATEWAY: Final = frozenset(
+    {"accept-encoding", "connection", "content-encoding", "content-length", "content-type", "expect", "host"}
+    | {"keep-alive", "proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
+)
+"""Headers that frame a message or describe its body: the gateway writes them, nobody else."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the control side needs and the plane does not."""
+
+    state_dir: Path
+    ledger_url: str | None = field(repr=False)
+    """SQLAlchemy URL, a secret; ``None``: SQLite in the file ``ledger.db`` of the state folder."""
+    ledger_batch_records: int
+    ledger_flush_ms: int
+    ledger_retention_days: int | None
+    """``None``: for ever."""
+    log_level: str
+    log_format: str
+    """``text`` or ``json``."""
+    admin_key_sha256: str | None
+    """``None``: the generated one counts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compiled:
+    """A configuration that can be used."""
+
+    snapshot: snapshot.Snapshot
+    settings: Settings
+    warnings: tuple[Mistake, ...]
+    """Not wrong, but probably not what was meant."""
+    watched_files: tuple[Path, ...]
+    """A change of any of them asks for a reload. Empty when there is no file."""
+
+
+def compile(
+    loaded: Loaded,
+    *,
+    auth: bool,
+    environment: Mapping[str, str],
+    extra_keys: Sequence[snapshot.Key] = (),
+    listen: Sequence[str] = (),
+    threads: int | None = None,
+) -> Compiled:
+    """Compiles what :func:`turnout.config.load.load` read.
+
+    ``auth``: false lets every request in. ``extra_keys``: client keys from elsewhere (the generated one, a database);
+    one that the file has too is the file's. ``listen`` and ``threads``: the command line, which wins over the file.
+    Raises :class:`ConfigError` with all mistakes, those of loading included.
+    """
+    work = _Work(loaded, environment)
+    providers, indices = _providers(work)
+    catalogue = _catalogue(work, providers, indices)
+    whole = snapshot.Snapshot(
+        schema=snapshot.SCHEMA,
+        digest="",
+        server=_server(work, listen, threads),
+        auth=auth,
+        keys=_keys(work, catalogue, extra_keys),
+        providers=providers,
+        models=list(catalogue.models.values()),
+        aliases=catalogue.aliases,
+        wildcards=catalogue.wildcards,
+    )
+    settings = _settings(work)
+    if not whole.models and not whole.wildcards and not work.mistakes:
+        work.warn(("models",), "no model can be asked for: there is no provider with a key")
+    if work.mistakes:
+        raise ConfigError(in_order(work.mistakes))
+    return Compiled(
+        snapshot=msgspec.structs.replace(whole, digest=digest(whole)),
+        settings=settings,
+        warnings=tuple(in_order(work.warnings)),
+        watched_files=loaded.watched,
+    )
+
+
+def digest(whole: snapshot.Snapshot) -> str:
+    """Short hash of everything in a snapshot but this hash itself."""
+    return hashlib.sha256(snapshot.encode(msgspec.structs.replace(whole, digest=""))).hexdigest()[:16]
+
+
+def detected(environment: Mapping[str, str]) -> list[Row]:
+    """The known providers whose environment variable is set, in the order of the table."""
+    return [known for known in ROWS if _environment_key(known, environment)]
+
+
+class _Work:
+    """One compilation: what was loaded, and what was found wrong on the way."""
+
+    def __init__(self, loaded: Loaded, environment: Mapping[str, str]) -> None:
+        self.loaded = loaded
+        self.config = loaded.config
+        self.environment = environment
+        self.mistakes = list(loaded.mistakes)
+        self.warnings: list[Mistake] = []
+
+    def wrong(self, path: Sequence[Step], message: str, *, name: str = "", known: Iterable[str] = ()) -> None:
+        """Notes a mistake; ``name`` was written where one of ``known`` was expected."""
+        near = nearest(name, known) if name and len(self.mistakes) < MISTAKES_MAX else None
+        self.mistakes.append(self.loaded.mistake(path, message, near))
+
+    def warn(self, path: Sequence[Step], message: str) -> None:
+        """Notes something that works and is probably not meant."""
+        self.warnings.append(self.loaded.mistake(path, message))
+
+    def is_cut(self, *path: Step) -> bool:
+        """Whether this, something above it or something below it was already found wrong.
+
+        Complaining about what is missing there would only echo the first complaint.
+        """
+        whole = self.loaded.written(path)
+        return any(whole[: len(cut)] == cut or cut[: len(whole)] == whole for cut in self.loaded.cut)
+
+
+# ---------------------------------------------------------------------------------------------------- server, settings
+
+
+def _server(work: _Work, listen: Sequence[str], threads: int | None) -> snapshot.Server:
+    written = work.config.server
+    return snapshot.Server(
+        listen=[listen_address(address) for address in listen] or written.listen,
+        tls=snapshot.Tls(certificate_path=str(written.tls.certificate), private_key_path=str(written.tls.private_key))
+        if written.tls
+        else None,
+        cors_origins=written.cors_origins,
+        trusted_proxies=written.trusted_proxies,
+        threads=threads or written.threads or len(os.sched_getaffinity(0)),
+        limits=snapshot.Limits(
+            body_bytes_max=written.limits.body,
+            header_bytes_max=written.limits.headers_size,
+            headers_max=written.limits.headers,
+            connections_max=written.limits.connections,
+            requests_in_flight_max=written.limits.requests_in_flight,
+            streams_per_connection_max=written.limits.streams_per_connection,
+            answer_bytes_max=written.limits.answer,
+            event_bytes_max=written.limits.event,
+        ),
+        timeouts=snapshot.Timeouts(
+            header_ms=written.timeouts.header,
+            body_ms=written.timeouts.body,
+            idle_ms=written.timeouts.idle,
+            write_ms=written.timeouts.write,
+            keepalive_comment_ms=written.timeouts.keepalive_comment,
+        ),
+        attempts=snapshot.Attempts(attempts_max=written.attempts.max, total_ms=written.attempts.total),
+        drain=snapshot.Drain(min_ms=written.drain.min, max_ms=written.drain.max),
+        raw_errors=written.raw_errors,
+    )
+
+
+def _settings(work: _Work) -> Settings:
+    server, ledger, log = work.config.server, work.config.ledger, work.config.log
+    url = ledger.url.get_secret_value() if ledger.url else None
+    if url is not None and _DATABASE_URL.fullmatch(url) is None:
+        work.wrong(("ledger", "url"), "expected a database URL such as postgresql+psycopg://user:password@host/name")
+    if ledger.path is not None:
+        url = f"sqlite:///{ledger.path}"
+    return Settings(
+        state_dir=server.state_dir or _state_dir(work.environment),
+        ledger_url=url,
+        ledger_batch_records=ledger.batch_records,
+        ledger_flush_ms=ledger.flush,
+        ledger_retention_days=ledger.retention_days,
+        log_level=log.level,
+        log_format=log.format,
+        admin_key_sha256=_sha256(server.admin_key.get_secret_value()) if server.admin_key else None,
+    )
+
+
+def _state_dir(environment: Mapping[str, str]) -> Path:
+    """The folder for state by the XDG base directory rules; relative values of the variable count as unset there."""
+    named = Path(environment.get("XDG_STATE_HOME") or "")
+    base = named if named.is_absolute() else Path(environment.get("HOME") or "~").expanduser() / ".local" / "state"
+    return base / "turnout"
+
+
+# ----------------------------------------------------------------------------------------------------------- providers
+
+
+def _providers(work: _Work) -> tuple[list[snapshot.Provider], dict[str, int]]:
+    """The providers that are on, and the index of each by slug."""
+    written = dict(work.config.providers)
+    if work.loaded.path is None and not written:
+        written = {known.slug: model.Provider() for known in detected(work.environment)}
+    providers: list[snapshot.Provider] = []
+    for slug, provider in written.items():
+        if PROVIDER_SLUG.fullmatch(slug) is None:
+            work.wrong(
+                ("providers", slug), "a provider's slug has lower-case letters, digits, dots and dashes, at most 64"
+            )
+        if provider.enabled:
+            providers.append(_provider(work, slug, provider))
+    return providers, {provider.slug: index for index, provider in enumerate(providers)}
+
+
+def _provider(work: _Work, slug: str, written: model.Provider) -> snapshot.Provider:
+    path = ("providers", slug)
+    known = row(written.row or slug)
+    if written.row and known is None:
+        work.wrong((*path, "row"), f"no known provider is called {written.row}", name=written.row, known=_row_slugs())
+    base_url = written.base_url or (known.base_url if known else "")
+    if not base_url and not written.row and not work.is_cut(*path, "base_url") and not work.is_cut(*path, "row"):
+        work.wrong(
+            path,
+            "not a known provider: give base_url, or row for the provider it stands for",
+            name=slug,
+            known=_row_slugs(),
+        )
+    headers = _headers(work, path, written)
+    return snapshot.Provider(
+        slug=slug,
+        name=written.name or (known.name if known else slug),
+        dialect=written.dialect or (known.dialect if known else "openai"),
+        base_url=base_url,
+        credentials=_credentials(work, path, written, known, {name for name, _ in headers}),
+        headers=headers,
+        timeouts=snapshot.UpstreamTimeouts(
+            connect_ms=written.timeouts.connect,
+            first_byte_ms=written.timeouts.first_byte,
+            idle_ms=written.timeouts.idle,
+            pool_idle_ms=written.timeouts.pool_idle,
+        ),
+        proxy=_proxy(work, path, written, base_url) if base_url else None,
+        ca_path=str(written.ca) if written.ca else None,
+        routing_fields=_first(written.routing_fields, known.routing_fields if known else None, False),
+        stream_usage=_first(written.stream_usage, known.stream_usage if known else None, True),
+    )
+
+
+def _row_slugs() -> list[str]:
+    return [known.slug for known in ROWS]
+
+
+def _first(written: bool | None, of_row: bool | None, otherwise: bool) -> bool:
+    """The first of three that was said."""
+    return written if written is not None else of_row if of_row is not None else otherwise
+
+
+def _headers(work: _Work, path: tuple[Step, ...], written: model.Provider) -> list[tuple[str, str]]:
+    """Extra headers with lower-case names, as HTTP/2 wants them and HTTP/1 does not mind."""
+    headers: dict[str, str] = {}
+    for name, value in written.headers.items():
+        where = (*path, "headers", name)
+        lower = name.lower()
+        if _HEADER_NAME.fullmatch(name) is None:
+            work.wrong(where, "not the name of a header")
+        elif lower in HEADERS_OF_THE_GATEWAY:
+            work.wrong(where, "this header belongs to the message itself and is written by the gateway")
+        elif lower in headers:
+            work.wrong(where, "this header occurs twice; upper and lower case are the same")
+        headers[lower] = value.get_secret_value()
+    return list(headers.items())
+
+
+def _credentials(
+    work: _Work, path: tuple[Step, ...], written: model.Provider, known: Row | None, headers: set[str]
+) -> list[snapshot.Credential]:
+    """The keys to send: those that were written, else the one in the row's environment variable, else none."""
+    if written.api_key is not None:
+        keys = [model.Credential(key=written.api_key)]
+    elif written.api_keys is not None:
+        keys = written.api_keys
+    elif "authorization" in headers or work.is_cut(*path, "api_key") or work.is_cut(*path, "api_keys"):
+        return []
+    elif known is not None and (found := _environment_key(known, work.environment)):
+        variable, key = found
+        if not key.isascii() or not key.isprintable() or " " in key:
+            work.wrong(path, f"the environment variable {variable} holds characters that no key has")
+        return [_credential("key-1", key, 1)]
+    elif known is not None and known.env and not known.key_optional:
+        work.wrong(path, f"there is no key: set the environment variable {known.env[0]}, or give api_key")
+        return []
+    else:
+        return []
+    if "authorization" in headers:
+        work.wrong((*path, "headers"), "give either a key or the header Authorization, not both")
+    credentials: list[snapshot.Credential] = []
+    labels: set[str] = set()
+    for position, credential in enumerate(keys):
+        label = credential.label or f"key-{position + 1}"
+        if label in labels:
+            work.wrong((*path, "api_keys", position, "label"), f"the label {label} occurs twice in this provider")
+        labels.add(label)
+        credentials.append(_credential(label, credential.key.get_secret_value(), credential.weight))
+    return credentials
+
+
+def _credential(label: str, key: str, weight: int) -> snapshot.Credential:
+    return snapshot.Credential(label=label, header="authorization", value=f"Bearer {key}", weight=weight)
+
+
+def _environment_key(known: Row, environment: Mapping[str, str]) -> tuple[str, str] | None:
+    """The row's first variable that is set and not empty, with its value."""
+    found = ((variable, environment.get(variable, "").strip()) for variable in known.env)
+    return next(((variable, key) for variable, key in found if key), None)
+
+
+def _proxy(work: _Work, path: tuple[Step, ...], written: model.Provider, base_url: str) -> str | None:
+    if written.proxy is not None:
+        url = written.proxy.get_secret_value()
+        return None if url == "none" else url.rstrip("/")
+    found = proxy.from_environment(base_url, work.environment)
+    if found is None:
+        return None
+    variable, url = found
+    if not is_proxy(url):
+        # Going round a proxy that somebody demands would be worse than not starting.
+        work.wrong(
+            path,
+            f"the environment variable {variable} is not the URL of an http or https proxy: "
+            "set HTTPS_PROXY, or proxy here",
+        )
+    return url.rstrip("/")
+
+
+# ------------------------------------------------------------------------------------------- models, wildcards, aliases
+
+
+@dataclass(kw_only=True)
+class _Catalogue:
+    """What can be asked for."""
+
+    models: dict[str, snapshot.Model]
+    wildcards: list[snapshot.Wildcard]
+    """Longest prefix first."""
+    aliases: dict[str, str]
+    off: set[str]
+    """Slugs and patterns that were written but are not served: cut as wrong, or all their providers are off."""
+
+
+def _catalogue(work: _Work, providers: list[snapshot.Provider], indices: dict[str, int]) -> _Catalogue:
+    catalogue = _Catalogue(models={}, wildcards=[], aliases={}, off=_cut_slugs(work))
+    tagged: list[tuple[str, str, tuple[Step, ...]]] = []
+    for slug, written in work.config.models.items():
+        path = ("models", slug)
+        is_wildcard = "*" in slug
+        if is_wildcard and WILDCARD.fullmatch(slug) is None:
+            work.wrong(path, "a wildcard has one * at its very end, such as openai/*")
+        elif not is_wildcard and MODEL_SLUG.fullmatch(slug) is None:
+            work.wrong(
+                path, "a model's slug has the form author/name, such as openai/gpt-4o, or ends in a wildcard, openai/*"
+            )
+        endpoints = _endpoints(work, slug, written, providers, indices)
+        tagged += [(alias, slug, (*path, "aliases", position)) for position, alias in enumerate(written.aliases)]
+        if is_wildcard:
+            for key in sorted(written.model_fields_set - {"endpoints"}):
+                work.wrong((*path, key), "a wildcard has endpoints only: it names no single model")
+        if not endpoints:
+            catalogue.off.add(slug)
+            if not work.is_cut(*path):
+                work.warn(path, "not served: all its providers are off")
+        elif is_wildcard:
+            catalogue.wildcards.append(snapshot.Wildcard(prefix=slug.removesuffix("*"), endpoints=endpoints))
+        else:
+            catalogue.models[slug] = snapshot.Model(
+                slug=slug, endpoints=endpoints, card=card(slug, written, endpoints[0])
+            )
+    if not work.config.models and not catalogue.off:
+        for provider, index in indices.items():
+            endpoint = _endpoint(work, model.Endpoint(provider=provider, model="*"), index, "*", provider)
+            catalogue.wildcards.append(snapshot.Wildcard(prefix=f"{provider}/", endpoints=[endpoint]))
+    # A longer prefix is more specific; the order of the file decides nothing between different prefixes.
+    catalogue.wildcards.sort(key=lambda wildcard: -len(wildcard.prefix))
+    tagged += [(alias, target, ("aliases", alias)) for alias, target in work.config.aliases.items()]
+    _aliases(work, catalogue, tagged)
+    return catalogue
+
+
+def _cut_slugs(work: _Work) -> set[str]:
+    return {str(path[1]) for path in work.loaded.cut if len(path) > 1 and path[0] == "models"}
+
+
+def _endpoints(
+    work: _Work, slug: str, written: model.Model, providers: list[snapshot.Provider], indices: dict[str, int]
+) -> list[snapshot.Endpoint]:
+    """The endpoints of one model at providers that are on, in the order of the file."""
+    endpoints: list[snapshot.Endpoint] = []
+    chosen = {endpoint.tag for endpoint in written.endpoints if endpoint.tag}
+    tags: set[str] = set()
+    for position, endpoint in enumerate(written.endpoints):
+        path = ("models", slug, "endpoints", position)
+        tag = endpoint.tag
+        if tag is not None:
+            if tag in tags:
+                work.wrong((*path, "tag"), f"the tag {tag} occurs twice in this model")
+            if tag != endpoint.provider and not tag.startswith(f"{endpoint.provider}/"):
+                work.wrong(
+                    (*path, "tag"), f"a tag is the provider's slug, or begins with it: {endpoint.provider}/{tag}"
+                )
+        else:
+            tag = _free_tag(endpoint.provider, tags | chosen)
+        tags.add(tag)
+        index = indices.get(endpoint.provider)
+        if index is None:
+            _unknown_provider(work, (*path, "provider"), endpoint.provider, indices)
+            continue
+        upstream = _upstream_model(work, path, slug, endpoint, providers[index])
+        endpoints.append(_endpoint(work, endpoint, index, upstream, tag))
+    return endpoints
+
+
+def _free_tag(provider: str, taken: set[str]) -> str:
+    """The provider's slug, numbered when the model has it already."""
+    tag, number = provider, 1
+    while tag in taken:
+        number += 1
+        tag = f"{provider}/{number}"
+    return tag
+
+
+def _unknown_provider(work: _Work, path: tuple[Step, ...], slug: str, indices: dict[str, int]) -> None:
+    if slug in work.config.providers or work.is_cut("providers", slug) or work.is_cut("providers"):
+        return
+    if row(slug) is not None:
+        work.wrong(
+            path, f"the provider {slug} is known but not in this file: add it to providers", name=slug, known=indices
+        )
+    else:
+        work.wrong(path, f"no provider is called {slug}", name=slug, known=work.config.providers)
+
+
+def _upstream_model(
+    work: _Work, path: tuple[Step, ...], slug: str, endpoint: model.Endpoint, provider: snapshot.Provider
+) -> str:
+    """The provider's name for the model. A gateway knows whole slugs; everybody else only what follows the author."""
+    is_wildcard = slug.endswith("*")
+    if endpoint.model is None:
+        if is_wildcard:
+            return slug if provider.routing_fields else "*"
+        return slug if provider.routing_fields else slug.partition("/")[2]
+    stars = endpoint.model.count("*")
+    if stars > (1 if is_wildcard else 0):
+        work.wrong(
+            (*path, "model"),
+            "at most one * is replaced" if is_wildcard else "* only means something in a wildcard model",
+        )
+    return endpoint.model
+
+
+def _endpoint(work: _Work, written: model.Endpoint, index: int, upstream: str, tag: str) -> snapshot.Endpoint:
+    return snapshot.Endpoint(
+        provider=index,
+        model=upstream,
+        tag=tag,
+        prices=_prices(written.prices, written.provider, upstream, tag) if written.prices else None,
+        context_length=written.context_length,
+        completion_tokens_max=written.max_output_tokens,
+    )
+
+
+def _prices(written: model.Prices, provider: str, upstream: str, tag: str) -> snapshot.Prices:
+    prompt = nano_dollars(written.prompt)
+    amounts = (
+        prompt,
+        nano_dollars(written.completion),
+        prompt if written.cache_read is None else nano_dollars(written.cache_read),
+        prompt if written.cache_write is None else nano_dollars(written.cache_write),
+        nano_dollars(written.request),
+    )
+    identity = msgspec.json.encode([provider, upstream, tag, *amounts])
+    return snapshot.Prices(
+        version=hashlib.sha256(identity).hexdigest()[:12],
+        prompt=amounts[0],
+        completion=amounts[1],
+        cache_read=amounts[2],
+        cache_write=amounts[3],
+        request=amounts[4],
+    )
+
+
+def matching(wildcards: Sequence[snapshot.Wildcard], slug: str) -> snapshot.Wildcard | None:
+    """The wildcard that serves a slug; the list is in order of preference. What ``*`` stands for is never empty."""
+    return next(
+        (wildcard for wildcard in wildcards if slug.startswith(wildcard.prefix) and slug != wildcard.prefix), None
+    )
+
+
+def filled(wildcard: snapshot.Wildcard, slug: str) -> list[snapshot.Endpoint]:
+    """The endpoints of a wildcard for one slug, ``*`` replaced in their models."""
+    rest = slug.removeprefix(wildcard.prefix)
+    return [
+        msgspec.structs.replace(endpoint, model=endpoint.model.replace("*", rest)) for endpoint in wildcard.endpoints
+    ]
+
+
+def _aliases(work: _Work, catalogue: _Catalogue, written: list[tuple[str, str, tuple[Step, ...]]]) -> None:
+    """Follows each alias to the slug that it finally means."""
+    targets: dict[str, str] = {}
+    for alias, target, path in written:
+        if ALIAS.fullmatch(alias) is None:
+            work.wrong(path, "an alias has letters, digits and . _ : @ / ~ -, and no wildcard")
+        elif alias in work.config.models:
+            work.wrong(path, f"{alias} is already the slug of a model")
+        elif targets.get(alias, target) != target:
+            work.wrong(path, f"the alias {alias} is given to two models: {targets[alias]} and {target}")
+        else:
+            targets[alias] = target
+    for alias, _, path in written:
+        if targets.get(alias) is None or alias in catalogue.aliases:
+            continue
+        slug, seen = targets[alias], {alias}
+        while slug in targets and slug not in seen:
+            seen.add(slug)
+            slug = targets[slug]
+        if slug in seen:
+            work.wrong(path, f"the alias {alias} leads back to itself")
+        elif slug in catalogue.models or _adopted(catalogue, slug):
+            catalogue.aliases[alias] = slug
+        elif slug in catalogue.off:
+            if not work.is_cut("models", slug):
+                work.warn(path, f"not served: all providers of {slug} are off")
+        elif not work.is_cut("models"):
+            work.wrong(path, f"there is no model {slug}", name=slug, known=[*work.config.models, *targets])
+
+
+def _adopted(catalogue: _Catalogue, slug: str) -> bool:
+    """Whether a wildcard serves the slug; if so it becomes a model of its own, since aliases lead to models."""
+    wildcard = matching(catalogue.wildcards, slug)
+    if wildcard is None or MODEL_SLUG.fullmatch(slug) is None:
+        return False
+    endpoints = filled(wildcard, slug)
+    unwritten = model.Model(endpoints=[model.Endpoint(provider="-")])
+    catalogue.models[slug] = snapshot.Model(slug=slug, endpoints=endpoints, card=card(slug, unwritten, endpoints[0]))
+    return True
+
+
+# ---------------------------------------------------------------------------------------------------------------- keys
+
+
+def _keys(work: _Work, catalogue: _Catalogue, extra: Sequence[snapshot.Key]) -> list[snapshot.Key]:
+    keys: dict[str, snapshot.Key] = {}
+    names: set[str] = set()
+    allowed: dict[str, str | None] = {}
+    for position, written in enumerate(work.config.keys):
+        path = ("keys", position)
+        if written.name in names:
+            work.wrong((*path, "name"), f"two keys are called {written.name}")
+        names.add(written.name)
+        sha256 = _key_sha256(work, path, written)
+        if sha256 is None:
+            continue
+        if sha256 in keys:
+            work.wrong(path, f"the same key as {keys[sha256].name}")
+        keys[sha256] = snapshot.Key(
+            sha256=sha256,
+            name=written.name,
+            models=None if written.models is None else _allowed(work, catalogue, path, written.models, allowed),
+            disabled=written.disabled,
+            expires_unix=written.expires,
+        )
+    for key in extra:
+        keys.setdefault(key.sha256, key)
+    return list(keys.values())
+
+
+def _key_sha256(work: _Work, path: tuple[Step, ...], written: model.Key) -> str | None:
+    if written.key is not None and written.sha256 is not None:
+        work.wrong(path, "give either key or sha256, not both")
+    if written.key is not None:
+        text = written.key.get_secret_value()
+        if len(text) < KEY_CHARACTERS_MIN:
+            work.warn(path, f"a key below {KEY_CHARACTERS_MIN} characters can be guessed")
+        return _sha256(text)
+    if written.sha256 is not None:
+        return written.sha256.lower()
+    if not work.is_cut(*path):
+        work.wrong(path, "give key, or sha256 of it")
+    return None
+
+
+def _allowed(
+    work: _Work, catalogue: _Catalogue, path: tuple[Step, ...], written: list[str], known: dict[str, str | None]
+) -> list[str]:
+    """Slugs and patterns with aliases replaced; ``known`` remembers answers, since many keys share few patterns."""
+    allowed: list[str] = []
+    for position, pattern in enumerate(written):
+        if pattern not in known:
+            known[pattern] = _allowed_one(catalogue, pattern)
+        found = known[pattern]
+        if found is not None:
+            allowed.append(found)
+        elif pattern not in catalogue.off and not work.is_cut("models"):
+            names = [*catalogue.models, *catalogue.aliases]
+            work.wrong((*path, "models", position), f"no model matches {pattern}", name=pattern, known=names)
+    return allowed
+
+
+def _allowed_one(catalogue: _Catalogue, pattern: str) -> str | None:
+    """What the plane compares with: the slug or pattern itself, or what an alias means; ``None``: matches nothing."""
+    slug = catalogue.aliases.get(pattern, pattern)
+    if not slug.endswith("*"):
+        return slug if slug in catalogue.models or matching(catalogue.wildcards, slug) else None
+    prefix = slug[:-1]
+    if "*" in prefix:
+        return None
+    serves = any(known.startswith(prefix) for known in catalogue.models)
+    meets = any(w.prefix.startswith(prefix) or prefix.startswith(w.prefix) for w in catalogue.wildcards)
+    return slug if serves or meets else None
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,637 @@
+"""What a person writes in ``turnout.yaml``, section by section.
+
+The ``description`` of a field is its manual: meaning, why this default, and what happens at the ends. The page
+``docs/config.md`` is made from these descriptions, the defaults and the bounds (:mod:`turnout.config.reference`). Units
+are written with the value (``10s``, ``32MiB``) and are whole milliseconds and bytes once read.
+
+What one field cannot know (does this provider exist, is this alias also a slug) is checked in
+:mod:`turnout.config.compile`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from turnout.config.values import (
+    AnyPath,
+    BaseUrl,
+    Bytes,
+    CertificateFile,
+    HeaderSecret,
+    HeaderValue,
+    ListenAddress,
+    Milliseconds,
+    Network,
+    Origin,
+    PriceUsd,
+    PrivateKeyFile,
+    ProxySecret,
+    Secret,
+    UnixTime,
+    one_or_many,
+    wrong,
+)
+
+SECOND: Final = 1_000
+MINUTE: Final = 60 * SECOND
+HOUR: Final = 60 * MINUTE
+KIB: Final = 2**10
+MIB: Final = 2**20
+GIB: Final = 2**30
+
+
+class Section(BaseModel):
+    """Base of every section: immutable, a key that is not known is a mistake, and inputs stay out of error texts."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_written(cls, written: Any) -> Any:
+        """``server:`` with nothing behind it means the same as leaving it out, for sections and for their keys."""
+        if written is None:
+            return {}
+        if isinstance(written, dict) and None in written.values():
+            return {key: value for key, value in written.items() if value is not None}
+        return written
+
+
+class Tls(Section):
+    """TLS on the public listener. Both files are watched and read again when they change."""
+
+    certificate: CertificateFile = Field(
+        description="PEM file of the certificate, followed by its chain. A relative path starts at the folder of the "
+        "configuration file."
+    )
+    private_key: PrivateKeyFile = Field(description="PEM file of the certificate's private key, not encrypted.")
+
+
+class Limits(Section):
+    """Bounds of the public side. At each bound a request is refused with a clear error; nothing is cut short."""
+
+    body: Bytes = Field(
+        default=32 * MIB,
+        ge=1 * KIB,
+        le=1 * GIB,
+        description="Largest request body. The default holds a long conversation with about twenty megabytes of "
+        "pictures in base64, the most that large providers take; a larger body is refused with 413.",
+    )
+    headers_size: Bytes = Field(
+        default=64 * KIB,
+        ge=4 * KIB,
+        le=1 * MIB,
+        description="All header lines of a request together. Browsers and proxies stay far below; the default leaves "
+        "room for large cookies and tracing headers. Above it: 431.",
+    )
+    headers: int = Field(
+        default=100,
+        ge=16,
+        le=1000,
+        description="Number of header lines of a request. The usual bound of HTTP servers; SDKs send about fifteen. "
+        "Above it: 431.",
+    )
+    connections: int = Field(
+        default=8192,
+        ge=1,
+        le=1_000_000,
+        description="Client connections at the same time, of all threads together. An idle one costs a few kilobytes, "
+        "so the default keeps memory for connections below a few hundred megabytes. At the bound new connections "
+        "wait in the backlog of the socket. The limit of open files (ulimit -n) must allow twice as many.",
+    )
+    requests_in_flight: int = Field(
+        default=4096,
+        ge=1,
+        le=1_000_000,
+        description="Requests being served at the same time. Half of the connections, because kept connections are "
+        "mostly idle; model calls last seconds, so this is hundreds of requests a second. Above it: 503 with "
+        "Retry-After.",
+    )
+    streams_per_connection: int = Field(
+        default=128,
+        ge=1,
+        le=10_000,
+        description="Concurrent HTTP/2 streams of one connection, so that one client cannot take every place. The "
+        "HTTP/2 specification advises at least 100; a client that wants more opens another connection.",
+    )
+    answer: Bytes = Field(
+        default=64 * MIB,
+        ge=64 * KIB,
+        le=1 * GIB,
+        description="Largest answer of a provider that is not streamed, because it is held whole to read its usage. "
+        "The default holds 2,000 embeddings of 3,072 numbers with room. Above it the attempt counts as failed (502). "
+        "Streams have no such bound.",
+    )
+    event: Bytes = Field(
+        default=4 * MIB,
+        ge=16 * KIB,
+        le=64 * MIB,
+        description="Largest single event of a stream. Text events have a few hundred bytes; pictures in base64 "
+        "arrive as one event of one to three megabytes, hence the default. Above it the stream ends with an error "
+        "event.",
+    )
+
+
+class Timeouts(Section):
+    """How long the public side waits for a client."""
+
+    header: Milliseconds = Field(
+        default=10 * SECOND,
+        ge=100,
+        le=5 * MINUTE,
+        description="From the first byte of a request, or from a new connection, to the end of its headers. A client "
+        "sends them at once; ten seconds forgive a bad mobile network and still shed clients that send a byte at a "
+        "time. After it the connection is closed (408 when something had been sent).",
+    )
+    body: Milliseconds = Field(
+        default=60 * SECOND,
+        ge=100,
+        le=1 * HOUR,
+        description="From the end of the headers to the end of the body. A minute carries the largest default body at "
+        "half a megabyte a second. After it: 408.",
+    )
+    idle: Milliseconds = Field(
+        default=75 * SECOND,
+        ge=SECOND,
+        le=1 * HOUR,
+        description="A kept connection without a request is closed after this. Longer than the 60 s after which common "
+        "load balancers drop an idle connection, so that they close it "
+        "first and never send a request into a connection that Turnout is just closing.",
+    )
+    write: Milliseconds = Field(
+        default=60 * SECOND,
+        ge=SECOND,
+        le=1 * HOUR,
+        description="A client that accepts no byte of its answer for this long counts as gone, and its call to the "
+        "provider is cancelled. A minute "
+        "forgives a stalled network and still frees the provider's place.",
+    )
+    keepalive_comment: Milliseconds = Field(
+        default=10 * SECOND,
+        ge=SECOND,
+        le=5 * MINUTE,
+        description="Silence of a stream after which a comment line is sent, so that proxies on the way do not take "
+        "the connection for dead. Below the shortest common idle timeout (15 to 30 s).",
+    )
+
+
+class Attempts(Section):
+    """Trying other credentials and endpoints until the first byte of an answer has arrived. After that byte: never."""
+
+    max: int = Field(
+        default=4,
+        ge=1,
+        le=20,
+        description="Attempts for one request, the first one included. Four reach a third endpoint even when a key "
+        "is rate-limited on the way, and bound what an outage multiplies. 1 turns fallback off.",
+    )
+    total: Milliseconds = Field(
+        default=10 * MINUTE,
+        ge=SECOND,
+        le=1 * HOUR,
+        description="Deadline of all attempts together up to the first byte. The default is the time after which the "
+        "OpenAI client libraries give up by themselves; trying longer serves nobody. After it: 504.",
+    )
+
+
+class Drain(Section):
+    """Shutting down on SIGTERM."""
+
+    min: Milliseconds = Field(
+        default=1 * SECOND,
+        ge=0,
+        le=5 * MINUTE,
+        description="The readiness probe fails at once, and new requests are still served for this long, so that load "
+        "balancers can notice. Set it above the probe's interval times its failure threshold. 0 stops at once.",
+    )
+    max: Milliseconds = Field(
+        default=30 * SECOND,
+        ge=0,
+        le=1 * HOUR,
+        description="What is in flight may finish until this, counted from the signal; then remaining streams end "
+        "with an error event. Thirty seconds is what orchestrators allow before they kill. Not below min.",
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Drain:
+        if self.max < self.min:
+            raise wrong(
+                "max is shorter than min: what is in flight could not outlast the time in which more is accepted"
+            )
+        return self
+
+
+class Server(Section):
+    """The public side: where Turnout listens, what it accepts, how it ends."""
+
+    listen: Annotated[list[ListenAddress], BeforeValidator(one_or_many)] = Field(
+        default=["127.0.0.1:4000"],
+        min_length=1,
+        max_length=16,
+        description="Address and port, or a list of them. The default is reachable from this machine only, because "
+        "opening a door to the network should be somebody's decision: 0.0.0.0:4000 does that. Port 0 takes a free "
+        "one. Only read at start.",
+    )
+    tls: Tls | None = Field(
+        default=None,
+        description="Certificate and key of the listener. Without it Turnout speaks plain HTTP, which is right on "
+        "loopback and behind a proxy that ends TLS.",
+    )
+    cors_origins: Annotated[list[Origin], BeforeValidator(one_or_many)] = Field(
+        default=[],
+        max_length=256,
+        description="Web origins whose pages may call the API from a browser, or *. Empty (the default) sends no CORS "
+        "header, so browsers refuse.",
+    )
+    trusted_proxies: Annotated[list[Network], BeforeValidator(one_or_many)] = Field(
+        default=[],
+        max_length=1024,
+        description="Networks whose X-Forwarded-For is believed for the client's address. Empty (the default) believes "
+        "nobody, because any client can write that header.",
+    )
+    threads: int | None = Field(
+        default=None,
+        ge=1,
+        le=256,
+        description="Threads that serve requests. Default: the cores that this process may use. More than that does "
+        "not serve faster; fewer leaves cores to others. Only read at start.",
+    )
+    limits: Limits = Field(default=Limits(), description="Bounds of requests and answers.")
+    timeouts: Timeouts = Field(default=Timeouts(), description="How long to wait for clients.")
+    attempts: Attempts = Field(default=Attempts(), description="Fallback before the first byte.")
+    drain: Drain = Field(default=Drain(), description="Shutdown.")
+    raw_errors: bool = Field(
+        default=True,
+        description="Whether a provider's own error body is passed on in error.metadata.raw, as OpenRouter does. Turn "
+        "it off when callers must not learn details of the upstream account.",
+    )
+    state_dir: AnyPath | None = Field(
+        default=None,
+        description="Folder for the journal, the ledger and the generated keys; made when absent. Default: "
+        "$XDG_STATE_HOME/turnout, or ~/.local/state/turnout. One gateway per folder. Only read at start.",
+    )
+    admin_key: HeaderSecret | None = Field(
+        default=None,
+        description="Key of the administration API (/api/admin/…). Default: one is made at the first start and its "
+        "hash is kept in the state folder.",
+    )
+
+
+class Key(Section):
+    """A key that clients present as ``Authorization: Bearer …``. Only its SHA-256 leaves this section."""
+
+    name: str = Field(
+        min_length=1,
+        max_length=128,
+        description="Name for the ledger and the metrics. Must be unique; it is shown, so it should not be a secret.",
+    )
+    key: HeaderSecret | None = Field(
+        default=None,
+        description="The key itself: ${VARIABLE} or file:PATH rather than the text. Give either key or sha256. A key "
+        "below 16 characters can be guessed and is warned about.",
+    )
+    sha256: str | None = Field(
+        default=None,
+        pattern="^[0-9A-Fa-f]{64}$",
+        description='SHA-256 of the whole key in hex, so that the file holds no secret: printf %s "$KEY" | sha256sum.',
+    )
+    models: list[str] | None = Field(
+        default=None,
+        max_length=10_000,
+        description="Models that it may use: slugs, aliases, or patterns such as openai/*. Default: all. An empty list "
+        "allows none.",
+    )
+    disabled: bool = Field(default=False, description="Refuses the key without forgetting its name. Default: false.")
+    expires: UnixTime | None = Field(
+        default=None,
+        description="Moment from which the key is refused: a date (00:00 UTC), a date and time, or Unix seconds. "
+        "Default: never.",
+    )
+
+
+class Credential(Section):
+    """One of several keys at the same provider."""
+
+    key: HeaderSecret = Field(description="The provider's key: ${VARIABLE} or file:PATH rather than the text.")
+    label: str | None = Field(
+        default=None,
+        pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        description="Name of this key in the journal and metrics, unique in the provider; never part of the secret. "
+        "Default: key-1, key-2 … by position.",
+    )
+    weight: int = Field(
+        default=1,
+        ge=1,
+        le=1000,
+        description="Share of the requests compared with the other keys. Equal by default.",
+    )
+
+
+class UpstreamTimeouts(Section):
+    """How long to wait for a provider. At each end the attempt counts as failed and the next candidate is tried."""
+
+    connect: Milliseconds = Field(
+        default=5 * SECOND,
+        ge=50,
+        le=2 * MINUTE,
+        description="Name, TCP, proxy and TLS together. Round the world this takes under a second; five allow for two "
+        "lost packets.",
+    )
+    first_byte: Milliseconds = Field(
+        default=5 * MINUTE,
+        ge=100,
+        le=1 * HOUR,
+        description="From the request's last byte to the first byte of the answer, and of a stream to its first event. "
+        "An answer that is not streamed comes whole, so this is the time to write all of it: reasoning models "
+        "take minutes. Lower it for models that start quickly, to fall back sooner.",
+    )
+    idle: Milliseconds = Field(
+        default=2 * MINUTE,
+        ge=100,
+        le=1 * HOUR,
+        description="Longest silence inside an answer that has begun. Streams that reason out of sight can pause for a "
+        "minute; two minutes of nothing mean a dead connection.",
+    )
+    pool_idle: Milliseconds = Field(
+        default=50 * SECOND,
+        ge=0,
+        le=1 * HOUR,
+        description="A kept connection that was not used for this long is closed. Below the 60 s after which common "
+        "front ends close it themselves, so that a request seldom meets a dying one. 0 keeps none.",
+    )
+
+
+def _credentials(written: Any) -> Any:
+    """A plain list of keys is a list of credentials without label and weight."""
+    listed = one_or_many(written)
+    return [{"key": item} if isinstance(item, str) else item for item in listed] if isinstance(listed, list) else listed
+
+
+class Provider(Section):
+    """A provider account. The slug before it is the name that endpoints and ``provider.order`` use."""
+
+    row: str | None = Field(
+        default=None,
+        description="Known provider to take URL, environment variable and abilities from; see the table of providers. "
+        "Default: the slug, if it is a known one. Give it to have two accounts at one provider, or leave it out and "
+        "give base_url for a provider that is not in the table.",
+    )
+    name: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=64,
+        description="Display name, the provider field of answers. Default: the row's, else the slug.",
+    )
+    dialect: Literal["openai"] | None = Field(
+        default=None,
+        description="Protocol that the provider speaks. Default: the row's, else openai, which is the only one so far.",
+    )
+    base_url: BaseUrl | None = Field(
+        default=None,
+        description="URL before /chat/completions, with the version: https://api.example.com/v1. Default: the row's. "
+        "Needed when there is no row.",
+    )
+    api_key: HeaderSecret | None = Field(
+        default=None,
+        description="The provider's key: ${VARIABLE} or file:PATH rather than the text. Default: the row's "
+        "environment variable. A provider without a row, or on one's own machine, goes without a key.",
+    )
+    api_keys: Annotated[list[Credential], BeforeValidator(_credentials)] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=1000,
+        description="Several keys instead of one: requests are spread by weight, and a key that is refused or "
+        "rate-limited is followed by the next.",
+    )
+    headers: dict[str, HeaderValue] = Field(
+        default={},
+        max_length=64,
+        description="Headers to add to every request, for instance an organisation. They are treated as secrets. "
+        "Headers that frame the message (Host, Content-Length, Connection …) cannot be set.",
+    )
+    timeouts: UpstreamTimeouts = Field(default=UpstreamTimeouts(), description="How long to wait for it.")
+    proxy: ProxySecret | None = Field(
+        default=None,
+        description="HTTP proxy on the way to it, http://[user:password@]host:port, or none. Default: HTTPS_PROXY, "
+        "HTTP_PROXY or ALL_PROXY of the environment, minding NO_PROXY; loopback is always reached directly then.",
+    )
+    ca: CertificateFile | None = Field(
+        default=None,
+        description="PEM file of certificates to trust besides the usual roots, for a private one. Default: none.",
+    )
+    routing_fields: bool | None = Field(
+        default=None,
+        description="Whether the gateway's own request fields (provider, models, usage …) are passed on. Default: the "
+        "row's, else false; true only makes sense for another gateway of this kind.",
+    )
+    stream_usage: bool | None = Field(
+        default=None,
+        description="Whether stream_options.include_usage may be sent. Default: the row's, else true. false for "
+        "servers that refuse it: then usage is taken when it comes by itself, and estimated when not.",
+    )
+    enabled: bool = Field(
+        default=True,
+        description="false leaves the provider and its endpoints out of use without removing them from the file.",
+    )
+
+    @model_validator(mode="after")
+    def _one_way_to_give_keys(self) -> Provider:
+        if self.api_key is not None and self.api_keys is not None:
+            raise wrong("give either api_key or api_keys, not both")
+        return self
+
+
+class Prices(Section):
+    """US dollars per million tokens, as number or decimal text, exact to the nano-dollar; ``request`` is per request."""
+
+    prompt: PriceUsd = Field(description="Tokens that are read and were not cached. 0 is free.")
+    completion: PriceUsd = Field(description="Tokens that are written, reasoning included. 0 is free.")
+    cache_read: PriceUsd | None = Field(
+        default=None,
+        description="Prompt tokens that came from the provider's cache. Default: the price of prompt, because a "
+        "discount that is not known should not be assumed.",
+    )
+    cache_write: PriceUsd | None = Field(
+        default=None,
+        description="Prompt tokens that were put into the provider's cache. Default: the price of prompt.",
+    )
+    request: PriceUsd = Field(
+        default=0, validate_default=True, description="US dollars for each request, besides its tokens. Default: 0."
+    )
+
+
+class Endpoint(Section):
+    """A model at a provider."""
+
+    provider: str = Field(description="Slug of a provider in this file.")
+    model: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=256,
+        description="The provider's own name of the model. Default: the slug without its author, or the whole slug at "
+        "a gateway (routing_fields). In a wildcard, * stands for what the wildcard matched, and is the default.",
+    )
+    prices: Prices | None = Field(
+        default=None,
+        description="What it costs. Default: unknown; then nothing is charged, and the ledger says that the price was "
+        "unknown.",
+    )
+    context_length: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000_000,
+        description="Tokens of prompt and completion together. Default: unknown, shown as null.",
+    )
+    max_output_tokens: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000_000,
+        description="Most tokens of one completion. Default: unknown, shown as null.",
+    )
+    tag: str | None = Field(
+        default=None,
+        pattern="^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$",
+        description="Name of this endpoint in the journal and metrics: the provider's slug, or that and a variant, "
+        "deepinfra/turbo. Unique in the model. Default: the provider's slug, numbered from the second one on.",
+    )
+
+
+Modality = Literal["text", "image", "audio", "file", "video", "embeddings", "rerank", "speech", "transcription"]
+
+
+class Model(Section):
+    """A slug that clients may ask for, and where it is served.
+
+    The short form of a model with a single endpoint writes the endpoint's keys directly under the slug; the shortest
+    form is the provider's slug alone.
+    """
+
+    endpoints: list[Endpoint] = Field(
+        min_length=1,
+        max_length=64,
+        description="Where it is served, in the order in which they are tried.",
+    )
+    name: str | None = Field(default=None, min_length=1, max_length=256, description="Display name. Default: the slug.")
+    description: str = Field(default="", max_length=8192, description="Free text for GET /models. Default: empty.")
+    created: UnixTime = Field(
+        default=0, description="When the model came out: a date or Unix seconds. Default: 0, which means unknown."
+    )
+    aliases: list[str] = Field(
+        default=[],
+        max_length=256,
+        description="Other names for it; the same as entries of the section aliases.",
+    )
+    input_modalities: list[Modality] = Field(
+        default=["text"],
+        min_length=1,
+        description="What it reads, for GET /models. Nothing is enforced. Default: text.",
+    )
+    output_modalities: list[Modality] = Field(
+        default=["text"],
+        min_length=1,
+        description="What it writes, for GET /models; embeddings for an embedding model. Nothing is "
+        "enforced. Default: text.",
+    )
+    supported_parameters: list[str] = Field(
+        default=[],
+        max_length=64,
+        description="Request parameters that it understands (tools, temperature …), for clients that read them in "
+        "GET /models. Nothing is enforced. Default: empty, which means unknown.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_forms(cls, written: Any) -> Any:
+        if isinstance(written, str):
+            return {"endpoints": [{"provider": written}]}
+        if not isinstance(written, dict):
+            return written
+        inline = {key: value for key, value in written.items() if key in Endpoint.model_fields and value is not None}
+        if not inline or "endpoints" in written:
+            return written
+        rest = {key: value for key, value in written.items() if key not in Endpoint.model_fields}
+        return {**rest, "endpoints": [inline]}
+
+
+class Ledger(Section):
+    """Where booked generations are kept. Requests never wait for it; the journal holds them until it catches up."""
+
+    path: AnyPath | None = Field(
+        default=None, description="SQLite file. Default: ledger.db in the state folder. Give either path or url."
+    )
+    url: Secret | None = Field(
+        default=None,
+        description="SQLAlchemy URL of a database instead, for instance "
+        "postgresql+psycopg://user:password@host/name. A secret.",
+    )
+    batch_records: int = Field(
+        default=500,
+        ge=1,
+        le=10_000,
+        description="Most generations of one transaction. Larger ones are hardly faster and hold the database longer.",
+    )
+    flush: Milliseconds = Field(
+        default=250,
+        ge=10,
+        le=1 * MINUTE,
+        description="How long a booked generation may wait for company before it is written. A client that looks its "
+        "generation up at once finds it within about this time.",
+    )
+    retention_days: int | None = Field(
+        default=None,
+        ge=1,
+        le=36_500,
+        description="Generations older than this are deleted. Default: kept for ever, since deleting "
+        "books is a decision.",
+    )
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Ledger:
+        if self.path is not None and self.url is not None:
+            raise wrong("give either path or url, not both")
+        return self
+
+
+class Log(Section):
+    """What the process writes to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info",
+        description="Least severity that is written. info tells starts, reloads and failures, no requests.",
+    )
+    format: Literal["text", "json"] = Field(
+        default="text", description="text for people, json (one object a line) for collectors."
+    )
+
+
+class Config(Section):
+    """The whole file. Everything may be left out."""
+
+    server: Server = Field(default=Server(), description="The public side.")
+    keys: list[Key] = Field(
+        default=[],
+        max_length=1_000_000,
+        description="Keys of clients. When there is none, one is made at the first start and shown once.",
+    )
+    providers: dict[str, Provider] = Field(
+        default={},
+        max_length=10_000,
+        description="Provider accounts by slug. With a file, only the providers in it are used; without one, every "
+        "known provider whose environment variable is set.",
+    )
+    models: dict[str, Model] = Field(
+        default={},
+        max_length=1_000_000,
+        description="Models by slug author/name, or by wildcard such as openai/*. The longest wildcard wins, and a "
+        "slug wins over wildcards. When the section is empty, each provider SLUG serves SLUG/*, passing the rest of the "
+        "name on.",
+    )
+    aliases: dict[str, str] = Field(
+        default={},
+        max_length=1_000_000,
+        description="Other names for models: alias: slug. An alias of an alias is followed. What serves is "
+        "booked under its slug.",
+    )
+    ledger: Ledger = Field(default=Ledger(), description="Where generations are booked.")
+    log: Log = Field(default=Log(), description="What is logged.")

@@ -1,0 +1,30 @@
+"""The exceptions that Turnout's Python side raises on purpose, as one small tree.
+
+::
+
+    TurnoutError
+    └── ConfigError     the configuration has mistakes; it carries all of them
+
+Anything else that escapes is a bug, or an error of the machine (``OSError``), and is not dressed up.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from turnout.config.mistake import Mistake
+
+
+class TurnoutError(Exception):
+    """Base of the tree: something a person can mend, told in a sentence that says how."""
+
+
+class ConfigError(TurnoutError):
+    """The configuration cannot be used. ``mistakes`` holds every one that was found, in file order."""
+
+    def __init__(self, mistakes: Sequence[Mistake]) -> None:
+        self.mistakes = tuple(mistakes)
+        super().__init__("\n".join(str(mistake) for mistake in self.mistakes))
