@@ -11,7 +11,7 @@ import hashlib
 import os
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 — msgspec reads the annotations of Compiled at run time
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -19,7 +19,7 @@ import msgspec
 from turnout.config import model, proxy, snapshot
 from turnout.config.card import card
 from turnout.config.mistake import MISTAKES_MAX, Mistake, in_order, nearest
-from turnout.config.values import is_proxy, listen_address, nano_dollars
+from turnout.config.values import is_proxy, nano_dollars
 from turnout.errors import ConfigError
 from turnout.providers import ROWS, Row, row
 
@@ -47,31 +47,47 @@ HEADERS_OF_THE_GATEWAY: Final = frozenset(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What the control side needs and the plane does not."""
+class LedgerSettings:
+    """Where generations are booked, and how they get there. At most one of ``path`` and ``url`` is set."""
 
-    state_dir: Path
-    ledger_url: str | None = field(repr=False)
-    """SQLAlchemy URL, a secret; ``None``: SQLite in the file ``ledger.db`` of the state folder."""
-    ledger_batch_records: int
-    ledger_flush_ms: int
-    ledger_retention_days: int | None
+    path: Path | None
+    """SQLite file; with no ``url`` either, ``None`` means ``ledger.db`` in the state folder."""
+    url: str | None = field(repr=False)
+    """SQLAlchemy URL; a secret."""
+    batch_records: int
+    flush_ms: int
+    retention_days: int | None
     """``None``: for ever."""
-    log_level: str
-    log_format: str
-    """``text`` or ``json``."""
-    admin_key_sha256: str | None
-    """``None``: the generated one counts."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compiled:
+class LogSettings:
+    """What is logged, and how."""
+
+    level: str
+    format: str
+    """``text`` or ``json``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the control side needs and the plane does not."""
+
+    state_dir: Path | None
+    """``None``: the default folder."""
+    ledger: LedgerSettings
+    log: LogSettings
+    admin_sha256: str | None
+    """Hash of the administration key; ``None``: the generated one counts."""
+
+
+class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     """A configuration that can be used."""
 
     snapshot: snapshot.Snapshot
     settings: Settings
-    warnings: tuple[Mistake, ...]
-    """Not wrong, but probably not what was meant."""
+    warnings: tuple[str, ...]
+    """Not wrong, but probably not what was meant; each with its place."""
     watched_files: tuple[Path, ...]
     """A change of any of them asks for a reload. Empty when there is no file."""
 
@@ -82,14 +98,11 @@ def compile(
     auth: bool,
     environment: Mapping[str, str],
     extra_keys: Sequence[snapshot.Key] = (),
-    listen: Sequence[str] = (),
-    threads: int | None = None,
 ) -> Compiled:
     """Compiles what :func:`turnout.config.load.load` read.
 
     ``auth``: false lets every request in. ``extra_keys``: client keys from elsewhere (the generated one, a database);
-    one that the file has too is the file's. ``listen`` and ``threads``: the command line, which wins over the file.
-    Raises :class:`ConfigError` with all mistakes, those of loading included.
+    one that the file has too is the file's. Raises :class:`ConfigError` with all mistakes, those of loading included.
     """
     work = _Work(loaded, environment)
     providers, indices = _providers(work)
@@ -97,7 +110,7 @@ def compile(
     whole = snapshot.Snapshot(
         schema=snapshot.SCHEMA,
         digest="",
-        server=_server(work, listen, threads),
+        server=_server(work),
         auth=auth,
         keys=_keys(work, catalogue, extra_keys),
         providers=providers,
@@ -111,16 +124,17 @@ def compile(
     if work.mistakes:
         raise ConfigError(in_order(work.mistakes))
     return Compiled(
-        snapshot=msgspec.structs.replace(whole, digest=digest(whole)),
+        snapshot=digested(whole),
         settings=settings,
-        warnings=tuple(in_order(work.warnings)),
+        warnings=tuple(str(warning) for warning in in_order(work.warnings)),
         watched_files=loaded.watched,
     )
 
 
-def digest(whole: snapshot.Snapshot) -> str:
-    """Short hash of everything in a snapshot but this hash itself."""
-    return hashlib.sha256(snapshot.encode(msgspec.structs.replace(whole, digest=""))).hexdigest()[:16]
+def digested(whole: snapshot.Snapshot) -> snapshot.Snapshot:
+    """The snapshot with its digest: a short hash of everything in it but the digest itself."""
+    blank = msgspec.structs.replace(whole, digest="")
+    return msgspec.structs.replace(blank, digest=hashlib.sha256(snapshot.encode(blank)).hexdigest()[:16])
 
 
 def detected(environment: Mapping[str, str]) -> list[Row]:
@@ -159,16 +173,16 @@ class _Work:
 # ---------------------------------------------------------------------------------------------------- server, settings
 
 
-def _server(work: _Work, listen: Sequence[str], threads: int | None) -> snapshot.Server:
+def _server(work: _Work) -> snapshot.Server:
     written = work.config.server
     return snapshot.Server(
-        listen=[listen_address(address) for address in listen] or written.listen,
+        listen=written.listen,
         tls=snapshot.Tls(certificate_path=str(written.tls.certificate), private_key_path=str(written.tls.private_key))
         if written.tls
         else None,
         cors_origins=written.cors_origins,
         trusted_proxies=written.trusted_proxies,
-        threads=threads or written.threads or len(os.sched_getaffinity(0)),
+        threads=written.threads or len(os.sched_getaffinity(0)),
         limits=snapshot.Limits(
             body_bytes_max=written.limits.body,
             header_bytes_max=written.limits.headers_size,
@@ -197,25 +211,18 @@ def _settings(work: _Work) -> Settings:
     url = ledger.url.get_secret_value() if ledger.url else None
     if url is not None and _DATABASE_URL.fullmatch(url) is None:
         work.wrong(("ledger", "url"), "expected a database URL such as postgresql+psycopg://user:password@host/name")
-    if ledger.path is not None:
-        url = f"sqlite:///{ledger.path}"
     return Settings(
-        state_dir=server.state_dir or _state_dir(work.environment),
-        ledger_url=url,
-        ledger_batch_records=ledger.batch_records,
-        ledger_flush_ms=ledger.flush,
-        ledger_retention_days=ledger.retention_days,
-        log_level=log.level,
-        log_format=log.format,
-        admin_key_sha256=_sha256(server.admin_key.get_secret_value()) if server.admin_key else None,
+        state_dir=server.state_dir,
+        ledger=LedgerSettings(
+            path=ledger.path,
+            url=url,
+            batch_records=ledger.batch_records,
+            flush_ms=ledger.flush,
+            retention_days=ledger.retention_days,
+        ),
+        log=LogSettings(level=log.level, format=log.format),
+        admin_sha256=_sha256(server.admin_key.get_secret_value()) if server.admin_key else None,
     )
-
-
-def _state_dir(environment: Mapping[str, str]) -> Path:
-    """The folder for state by the XDG base directory rules; relative values of the variable count as unset there."""
-    named = Path(environment.get("XDG_STATE_HOME") or "")
-    base = named if named.is_absolute() else Path(environment.get("HOME") or "~").expanduser() / ".local" / "state"
-    return base / "turnout"
 
 
 # ----------------------------------------------------------------------------------------------------------- providers

@@ -17,7 +17,7 @@ from turnout.config.load import Loaded, load
 DEMO_MODEL: Final = "demo/echo"
 
 
-def demo(address: str, loaded: Loaded | None = None) -> Loaded:
+def config(address: str, loaded: Loaded | None = None) -> Loaded:
     """The configuration for the scripted provider at ``address`` (``host:port``).
 
     ``loaded`` keeps its server, keys, ledger and log; its providers and models are set aside. The wildcard ``demo/*``

@@ -48,6 +48,16 @@ class Loaded:
     positions: Mapping[tuple[Step, ...], list[int]] = field(default_factory=dict)
     """For each list that lost members: the position in the file of each that is left."""
 
+    @property
+    def state_dir(self) -> Path | None:
+        """``server.state_dir``, needed before compiling; ``None``: the default folder."""
+        return self.config.server.state_dir
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether the file has client keys, so that none need be made."""
+        return bool(self.config.keys)
+
     def mistake(self, path: Sequence[Step], message: str, near: str | None = None) -> Mistake:
         """A mistake at this path of ``config``, told at its place in the file."""
         return self.source.mistake(self.written(path), message, near)
@@ -225,12 +235,12 @@ def _present(tree: Any, where: Iterable[Step]) -> tuple[Step, ...]:
     """The steps of a path that are in the tree; those of expanded short forms are not."""
     present: list[Step] = []
     for step in where:
-        if isinstance(tree, dict) and step in tree:
-            tree = tree[step]
-        elif isinstance(tree, list) and isinstance(step, int) and step < len(tree):
-            tree = tree[step]
-        else:
+        if isinstance(tree, dict):
+            if step not in tree:
+                continue
+        elif not (isinstance(tree, list) and isinstance(step, int) and step < len(tree)):
             continue
+        tree = tree[step]
         present.append(step)
     return tuple(present)
 

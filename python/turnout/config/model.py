@@ -443,7 +443,7 @@ class Provider(Section):
 
 
 class Prices(Section):
-    """US dollars per million tokens, as number or decimal text, exact to the nano-dollar; ``request`` is per request."""
+    """US dollars per million tokens, exact to the nano-dollar; ``request`` is per request."""
 
     prompt: PriceUsd = Field(description="Tokens that are read and were not cached. 0 is free.")
     completion: PriceUsd = Field(description="Tokens that are written, reasoning included. 0 is free.")
@@ -624,8 +624,8 @@ class Config(Section):
         default={},
         max_length=1_000_000,
         description="Models by slug author/name, or by wildcard such as openai/*. The longest wildcard wins, and a "
-        "slug wins over wildcards. When the section is empty, each provider SLUG serves SLUG/*, passing the rest of the "
-        "name on.",
+        "slug wins over wildcards. When the section is empty, each provider SLUG serves SLUG/*, with the rest of "
+        "the name passed on.",
     )
     aliases: dict[str, str] = Field(
         default={},
