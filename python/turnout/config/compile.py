@@ -18,6 +18,7 @@ import msgspec
 
 from turnout.config import model, proxy, snapshot
 from turnout.config.card import card
+from turnout.config.collector import collector_paused
 from turnout.config.mistake import MISTAKES_MAX, Mistake, in_order, nearest
 from turnout.config.values import is_proxy, nano_dollars
 from turnout.errors import ConfigError
@@ -104,7 +105,11 @@ def compile(
     ``auth``: false lets every request in. ``extra_keys``: client keys from elsewhere (the generated one, a database);
     one that the file has too is the file's. Raises :class:`ConfigError` with all mistakes, those of loading included.
     """
-    work = _Work(loaded, environment)
+    with collector_paused():
+        return _compile(_Work(loaded, environment), auth=auth, extra_keys=extra_keys)
+
+
+def _compile(work: _Work, *, auth: bool, extra_keys: Sequence[snapshot.Key]) -> Compiled:
     providers, indices = _providers(work)
     catalogue = _catalogue(work, providers, indices)
     whole = snapshot.Snapshot(
@@ -127,7 +132,7 @@ def compile(
         snapshot=digested(whole),
         settings=settings,
         warnings=tuple(str(warning) for warning in in_order(work.warnings)),
-        watched_files=loaded.watched,
+        watched_files=work.loaded.watched,
     )
 
 

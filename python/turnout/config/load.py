@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Union, get_arg
 from pydantic import BaseModel, ValidationError
 
 from turnout.config import model
+from turnout.config.collector import collector_paused
 from turnout.config.mistake import Mistake, nearest
 from turnout.config.source import UNSET, Source, Step, parse
 from turnout.config.values import Kind, Reading
@@ -104,6 +105,11 @@ def load(path: Path | None, environment: Mapping[str, str]) -> Loaded:
 
 def read(name: str, content: bytes, environment: Mapping[str, str], *, path: Path | None) -> Loaded:
     """The same for text that is already in memory; relative paths start at the folder of ``path``, or here."""
+    with collector_paused():
+        return _read(name, content, environment, path)
+
+
+def _read(name: str, content: bytes, environment: Mapping[str, str], path: Path | None) -> Loaded:
     source = parse(name, content, environment)
     reading = Reading(directory=(path.absolute().parent if path else Path.cwd()))
     mistakes = list(source.mistakes)
@@ -171,7 +177,7 @@ def _told(source: Source, detail: ErrorDetails) -> Mistake:
             known = [str(value) for value in _literals(field)] if field else []
             message = f"expected {' or '.join(known)}" if known else f"expected {context['expected']}"
             near = nearest(str(detail["input"]), known)
-        case "list_type":
+        case "list_type" | "tuple_type":
             message = "expected a list"
         case "dict_type" | "model_type" | "model_attributes_type":
             message = "expected keys with values below it, not a single value or a list"
@@ -198,8 +204,9 @@ def _described(where: Iterable[Step]) -> tuple[FieldInfo | None, type[BaseModel]
             section = annotation
             field = annotation.model_fields.get(str(step))
             annotation = field.annotation if field else None
-        elif get_origin(annotation) in (list, dict):
-            annotation = get_args(annotation)[-1]
+        elif get_origin(annotation) in (list, dict, tuple):
+            # list[X], dict[str, X] and tuple[X, ...] are all that the model uses.
+            annotation = next(part for part in reversed(get_args(annotation)) if part is not ...)
             section, field = None, None
     return field, section
 
@@ -222,7 +229,7 @@ def _keys(section: type[BaseModel]) -> list[str]:
 
 def _literals(field: FieldInfo) -> tuple[Any, ...]:
     core = _core(field.annotation)
-    core = _core(get_args(core)[0]) if get_origin(core) is list else core
+    core = _core(get_args(core)[0]) if get_origin(core) in (list, tuple) else core
     return get_args(core) if get_origin(core) is Literal else ()
 
 

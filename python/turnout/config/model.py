@@ -241,8 +241,8 @@ class Server(Section):
     cors_origins: Annotated[list[Origin], BeforeValidator(one_or_many)] = Field(
         default=[],
         max_length=256,
-        description="Web origins whose pages may call the API from a browser, or *. Empty (the default) sends no CORS "
-        "header, so browsers refuse.",
+        description='Web origins whose pages may call the API from a browser, or "*". Empty (the default) sends no '
+        "CORS header, so browsers refuse.",
     )
     trusted_proxies: Annotated[list[Network], BeforeValidator(one_or_many)] = Field(
         default=[],
@@ -517,24 +517,24 @@ class Model(Section):
     created: UnixTime = Field(
         default=0, description="When the model came out: a date or Unix seconds. Default: 0, which means unknown."
     )
-    aliases: list[str] = Field(
-        default=[],
+    aliases: tuple[str, ...] = Field(
+        default=(),
         max_length=256,
         description="Other names for it; the same as entries of the section aliases.",
     )
-    input_modalities: list[Modality] = Field(
-        default=["text"],
+    input_modalities: tuple[Modality, ...] = Field(
+        default=("text",),
         min_length=1,
         description="What it reads, for GET /models. Nothing is enforced. Default: text.",
     )
-    output_modalities: list[Modality] = Field(
-        default=["text"],
+    output_modalities: tuple[Modality, ...] = Field(
+        default=("text",),
         min_length=1,
         description="What it writes, for GET /models; embeddings for an embedding model. Nothing is "
         "enforced. Default: text.",
     )
-    supported_parameters: list[str] = Field(
-        default=[],
+    supported_parameters: tuple[str, ...] = Field(
+        default=(),
         max_length=64,
         description="Request parameters that it understands (tools, temperature …), for clients that read them in "
         "GET /models. Nothing is enforced. Default: empty, which means unknown.",

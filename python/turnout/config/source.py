@@ -43,6 +43,22 @@ class _Loader(_BaseLoader):
     # Replaces the resolvers of YAML 1.1 that every loader inherits; the loop below fills it.
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 — PyYAML declares it as a plain attribute
 
+    def resolve(self, kind: type[yaml.Node], value: Any, implicit: Any) -> str:
+        """The tag of a node. Called for each of a million nodes, so it does without what Turnout never registers."""
+        if kind is not yaml.ScalarNode:
+            return _TAG + ("map" if kind is yaml.MappingNode else "seq")
+        if implicit[0]:
+            for tag, pattern in self.yaml_implicit_resolvers.get(value[:1], ()):
+                if pattern.match(value):
+                    return str(tag)
+        return _TAG + "str"
+
+    def descend_resolver(self, current_node: Any, current_index: Any) -> None:
+        """Tags do not depend on where a node stands."""
+
+    def ascend_resolver(self) -> None:
+        """See above."""
+
 
 for _name, _pattern, _first in (
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
