@@ -41,7 +41,7 @@ class Usage:
 
 
 def generation(ledger: Ledger, generation_id: str, *, key_sha256: str | None) -> Generation | None:
-    """The generation with this id; ``None`` when there is none, or when it belongs to another key than the given one."""
+    """The generation with this id; ``None`` when there is none, or when it belongs to another key than this one."""
     statement = select(generations).where(generations.c.id == generation_id)
     if key_sha256 is not None:
         statement = statement.where(generations.c.key_sha256 == key_sha256)
@@ -49,7 +49,7 @@ def generation(ledger: Ledger, generation_id: str, *, key_sha256: str | None) ->
         row = connection.execute(statement).mappings().one_or_none()
     if row is None:
         return None
-    attempts = [Attempt(*msgspec.structs.astuple(attempt)) for attempt in _attempts.decode(row["attempts"])]
+    attempts = [Attempt(**msgspec.structs.asdict(attempt)) for attempt in _attempts.decode(row["attempts"])]
     return Generation(**{**row, "attempts": attempts})
 
 
@@ -61,8 +61,9 @@ def usage(ledger: Ledger, *, key_sha256: str, now: datetime) -> Usage:
     since = [func.sum(case((created >= _milliseconds(start), cost), else_=0)) for start in starts]
     statement = select(func.sum(cost), *since).where(generations.c.key_sha256 == key_sha256)
     with ledger.engine.connect() as connection:
-        total, daily, weekly, monthly = connection.execute(statement).one()
-    return Usage(total=int(total or 0), daily=int(daily or 0), weekly=int(weekly or 0), monthly=int(monthly or 0))
+        # A key without generations has no sum.
+        sums = [int(value or 0) for value in connection.execute(statement).one()]
+    return Usage(total=sums[0], daily=sums[1], weekly=sums[2], monthly=sums[3])
 
 
 def _milliseconds(moment: datetime) -> int:

@@ -42,19 +42,19 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
+from turnout.errors import TurnoutError
 from turnout.ledger.record import Generation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from sqlalchemy import Connection
     from sqlalchemy.engine import URL
 
 SQLITE_BUSY_MS = 250
 """How long SQLite waits for another writer. Short: the writer has its own patience, and shows that it waits."""
 
 SQLITE_WAL_BYTES = 64 * 1024 * 1024
-"""The write-ahead log is cut back to this size after a checkpoint, so that one burst does not keep its disk for ever."""
+"""The write-ahead log is cut back to this after a checkpoint, so that one burst does not keep its disk for ever."""
 
 MIGRATION_WAIT_S = 30.0
 """How long one worker waits for another that is migrating the same SQLite file."""
@@ -118,7 +118,7 @@ _ATTEMPTS = Generation.__struct_fields__.index("attempts")
 _json = msgspec.json.Encoder()
 
 
-class LedgerError(Exception):
+class LedgerError(TurnoutError):
     """The ledger cannot be used as it stands: a wrong address, a missing driver, a schema of a newer release."""
 
 
@@ -152,7 +152,9 @@ def open_ledger(address: str) -> Ledger:
     if backend == "postgresql" and "+" not in url.drivername:
         url = url.set(drivername="postgresql+psycopg")
     if backend not in ("sqlite", "postgresql"):
-        raise LedgerError(f"ledger.url names a database that is not supported, expected sqlite or postgresql: {backend}")
+        raise LedgerError(
+            f"ledger.url names a database that is not supported, expected sqlite or postgresql: {backend}"
+        )
     try:
         engine = _engine(url)
     except (ModuleNotFoundError, NoSuchModuleError) as error:
@@ -196,7 +198,7 @@ def insert(ledger: Ledger, batch: Sequence[Generation]) -> None:
 
 
 def delete_older(ledger: Ledger, created_ms: int, *, rows_max: int) -> int:
-    """Deletes up to ``rows_max`` of the oldest generations created before ``created_ms``; returns how many it deleted."""
+    """Deletes up to ``rows_max`` of the oldest generations created before ``created_ms``; returns how many went."""
     with ledger.engine.begin() as connection:
         deleted = connection.execute(
             text(
@@ -209,7 +211,7 @@ def delete_older(ledger: Ledger, created_ms: int, *, rows_max: int) -> int:
 
 
 def migrate(ledger: Ledger) -> None:
-    """Brings the schema to the newest revision. Safe when two workers do it at once, as they do while SIGHUP is handled.
+    """Brings the schema to the newest revision. Safe when two workers do it at once, as during SIGHUP.
 
     Raises :class:`LedgerError` when the database has a revision that this release does not know, and what SQLAlchemy
     raises when the database cannot be used.
@@ -262,14 +264,16 @@ def _one_migration(ledger: Ledger) -> Iterator[None]:
                 break
             except BlockingIOError as error:
                 if time.monotonic() >= deadline:
-                    raise LedgerError(f"another process has been migrating the ledger for {MIGRATION_WAIT_S:.0f} s") from error
+                    raise LedgerError(
+                        f"another process has been migrating the ledger for {MIGRATION_WAIT_S:.0f} s"
+                    ) from error
                 time.sleep(0.05)
         yield
 
 
 def _engine(url: URL) -> Engine:
     if url.get_backend_name() != "sqlite":
-        # A dead connection is found when it is taken from the pool, not by the first batch after a restart of the server.
+        # A dead connection is found when it is taken from the pool, not by the first batch after the server restarted.
         return create_engine(url, pool_pre_ping=True, pool_size=4, max_overflow=4)
     if url.database and url.database != ":memory:":
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
@@ -281,8 +285,8 @@ def _engine(url: URL) -> Engine:
 def _prepare_sqlite(connection: Any, record: object) -> None:
     """Settings of one SQLite connection.
 
-    WAL lets the control API read while the writer writes. With ``synchronous=NORMAL`` a commit survives the death of the
-    process but not always that of the machine: the journal, which is a mapped file, makes the same promise.
+    WAL lets the control API read while the writer writes. With ``synchronous=NORMAL`` a commit survives the death of
+    the process but not always that of the machine: the journal, which is a mapped file, makes the same promise.
     """
     cursor = connection.cursor()
     try:
@@ -308,8 +312,3 @@ def without_nul(generation: Generation) -> Generation:
         if isinstance(value := getattr(generation, name), str) and "\0" in value
     }
     return msgspec.structs.replace(generation, **replaced) if replaced else generation
-
-
-def use(connection: Connection) -> MigrationContext:
-    """Alembic's view of a connection; for tests that compare the migrated schema with :data:`metadata`."""
-    return MigrationContext.configure(connection)

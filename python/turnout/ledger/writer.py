@@ -120,7 +120,8 @@ class Writer:
                 waiter.wait(PAUSE_MIN_S if self._finishing.is_set() else pause_s)
                 pause_s = min(pause_s * 2, PAUSE_MAX_S)
                 continue
-            except Exception:  # noqa: BLE001 - a bug here must not end the only thread that empties the journal
+            except Exception:
+                # A bug here must not end the only thread that empties the journal.
                 log.exception("the ledger's writer met an error that it does not know; it goes on")
                 self._behind = True
                 self._journal.ledger_behind("internal error, see the log")
@@ -159,13 +160,20 @@ class Writer:
             return
         except _REFUSED_FOR_ITS_CONTENT:
             if len(batch) > 1:
-                log.warning("the ledger refused a batch of %d rows for what one of them holds; booking one by one", len(batch))
+                log.warning(
+                    "the ledger refused a batch of %d rows for what one of them holds; booking one by one", len(batch)
+                )
         for generation in batch:
             try:
                 store.insert(self._ledger, [store.without_nul(generation)])
             except _REFUSED_FOR_ITS_CONTENT as error:
                 # The text of a database error repeats the values; only its kind is for the log.
-                log.error("generation %s cannot be booked, kept in %s: %s", generation.id, self._rejected, type(error).__name__)
+                log.error(
+                    "generation %s cannot be booked, kept in %s: %s",
+                    generation.id,
+                    self._rejected,
+                    type(error).__name__,
+                )
                 self._reject({"error": type(error).__name__, "generation": generation_fields(generation)})
 
     def _reject(self, entry: dict[str, object]) -> None:

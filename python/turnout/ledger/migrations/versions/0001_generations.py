@@ -13,10 +13,21 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-_TEXTS = "key_sha256 key_name api model_requested model provider provider_slug endpoint upstream_model upstream_id".split()
-_TOKENS = "tokens_prompt tokens_completion tokens_reasoning tokens_cached tokens_cache_write".split()
-_TIMES = "queue_us connect_us ttft_us total_us overhead_us".split()
-_CLIENT = "http_referer app_title user_agent session_id user client_address config_digest".split()
+_TEXTS = (
+    "key_sha256",
+    "key_name",
+    "api",
+    "model_requested",
+    "model",
+    "provider",
+    "provider_slug",
+    "endpoint",
+    "upstream_model",
+    "upstream_id",
+)
+_TOKENS = ("tokens_prompt", "tokens_completion", "tokens_reasoning", "tokens_cached", "tokens_cache_write")
+_TIMES = ("queue_us", "connect_us", "ttft_us", "total_us", "overhead_us")
+_CLIENT = ("http_referer", "app_title", "user_agent", "session_id", "user", "client_address", "config_digest")
 
 
 def upgrade() -> None:

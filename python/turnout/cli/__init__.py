@@ -1,0 +1,135 @@
+"""The command line. One file per command; this one only gathers them.
+
+Nothing is imported here that a command may not need: ``turnout --version`` should not wait for a database library.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "-c",
+        "--config",
+        help="Configuration file. Default: $TURNOUT_CONFIG, else turnout.yaml here, else the environment.",
+    ),
+]
+StateOption = Annotated[
+    Path | None, typer.Option("--state", help="State directory. Default: server.state_dir of the configuration.")
+]
+
+app = typer.Typer(
+    name="turnout",
+    help="Self-hosted LLM gateway: one base URL and one key for every model and provider.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+key_app = typer.Typer(help="Keys that the gateway made itself.", no_args_is_help=True)
+app.add_typer(key_app, name="key")
+
+
+def main() -> None:
+    """The entry point of the command ``turnout``."""
+    app()
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        import turnout
+
+        typer.echo(f"turnout {turnout.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _turnout(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Self-hosted LLM gateway: one base URL and one key for every model and provider."""
+
+
+@app.command()
+def serve(
+    config: ConfigOption = None,
+    listen: Annotated[
+        list[str] | None,
+        typer.Option("--listen", metavar="HOST:PORT", help="Listen here instead of server.listen. May be repeated."),
+    ] = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Serve the scripted provider as model demo/echo.")] = False,
+    no_auth: Annotated[
+        bool, typer.Option("--no-auth", help="Let everyone in without a key; only on loopback addresses.")
+    ] = False,
+    state: StateOption = None,
+    threads: Annotated[
+        int | None, typer.Option("--threads", min=1, max=256, help="Serving threads. Default: one per core.")
+    ] = None,
+) -> None:
+    """Start the gateway."""
+    from turnout.cli.serve import serve as command
+
+    raise typer.Exit(
+        command(
+            config=config, listen=tuple(listen or ()), demo=demo, auth=not no_auth, state_dir=state, threads=threads
+        )
+    )
+
+
+@app.command()
+def check(config: ConfigOption = None) -> None:
+    """Check a configuration and report every mistake."""
+    from turnout.cli.check import check as command
+
+    raise typer.Exit(command(config))
+
+
+@app.command()
+def explain(
+    model: Annotated[str | None, typer.Argument(help="A model's slug, alias, or any name a client would send.")] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Show the compiled configuration, or what a model's name leads to."""
+    from turnout.cli.explain import explain as command
+
+    raise typer.Exit(command(model, config))
+
+
+@app.command()
+def init(
+    path: Annotated[Path, typer.Argument(help="File to write.")] = Path("turnout.yaml"),
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+) -> None:
+    """Write a small configuration to start from."""
+    from turnout.cli.init import init as command
+
+    raise typer.Exit(command(path, force))
+
+
+@app.command()
+def mock(
+    listen: Annotated[str, typer.Option("--listen", metavar="HOST:PORT", help="Port 0 picks one.")] = "127.0.0.1:4010",
+    threads: Annotated[int, typer.Option("--threads", min=1, max=256, help="Serving threads.")] = 1,
+    record: Annotated[bool, typer.Option("--record", help="Keep what is received, for GET /__mock/received.")] = False,
+) -> None:
+    """Run the scripted model provider alone, until interrupted."""
+    from turnout.cli.mock import mock as command
+
+    raise typer.Exit(command(listen=listen, threads=threads, record=record))
+
+
+@key_app.command("new")
+def key_new(
+    config: ConfigOption = None,
+    state: StateOption = None,
+    admin: Annotated[bool, typer.Option("--admin", help="The admin key instead of the client key.")] = False,
+) -> None:
+    """Make a key in place of the stored one, and show it once. A running gateway takes it within two seconds."""
+    from turnout.cli.key import new
+
+    raise typer.Exit(new(config=config, state_dir=state, purpose="admin" if admin else "client"))

@@ -1,0 +1,89 @@
+"""The ways in which the control API says no, in one table, in the envelope that OpenRouter's clients know.
+
+The table of the hot endpoints is ``rust/wire/src/refusal.rs``; kinds that both have carry the same names and statuses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from turnout.control import answer
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A row of the table."""
+
+    status: int
+    error_type: str
+    """Stable code for programs, ``error.metadata.error_type``."""
+    message: str
+    """The sentence when nothing more exact can be said."""
+
+
+INVALID_REQUEST: Final = Kind(400, "invalid_request", "The request is not valid")
+NO_KEY: Final = Kind(401, "authentication", "No auth credentials found, expected the header Authorization: Bearer KEY")
+UNKNOWN_KEY: Final = Kind(401, "authentication", "The key is not known to this gateway")
+DISABLED_KEY: Final = Kind(401, "authentication", "The key is disabled")
+EXPIRED_KEY: Final = Kind(401, "authentication", "The key has expired")
+NOT_ADMIN: Final = Kind(
+    403, "permission_denied", "This is for the admin key; a new one is made by: turnout key new --admin"
+)
+NOT_FOUND: Final = Kind(404, "not_found", "Not found")
+METHOD_NOT_ALLOWED: Final = Kind(405, "method_not_allowed", "The method is not allowed here")
+RELOAD_FAILED: Final = Kind(422, "unprocessable", "The configuration was not taken, the running one goes on")
+SERVER: Final = Kind(500, "server", "Internal error; the log of the gateway says more")
+LEDGER_UNAVAILABLE: Final = Kind(503, "ledger_unavailable", "The ledger cannot be read at the moment, try again")
+
+ALL: Final = (
+    INVALID_REQUEST,
+    NO_KEY,
+    UNKNOWN_KEY,
+    DISABLED_KEY,
+    EXPIRED_KEY,
+    NOT_ADMIN,
+    NOT_FOUND,
+    METHOD_NOT_ALLOWED,
+    RELOAD_FAILED,
+    SERVER,
+    LEDGER_UNAVAILABLE,
+)
+
+
+@dataclass
+class Refusal(Exception):
+    """Raised anywhere below a handler; :func:`refused` makes the answer of it."""
+
+    kind: Kind
+    message: str | None = None
+    """More exact than the kind's own sentence."""
+    metadata: dict[str, Any] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def response(self) -> Response:
+        """The envelope, with ``error.code`` equal to the status."""
+        error = {
+            "code": self.kind.status,
+            "message": self.message or self.kind.message,
+            "metadata": {"error_type": self.kind.error_type, **self.metadata},
+        }
+        headers = dict(self.headers)
+        if self.kind.status == 401:
+            headers.setdefault("www-authenticate", "Bearer")
+        return answer.json({"error": error}, status=self.kind.status, headers=headers)
+
+
+async def refused(request: Request, error: Exception) -> Response:
+    """Starlette's handler for :class:`Refusal`."""
+    assert isinstance(error, Refusal)
+    return error.response()
+
+
+async def failed(request: Request, error: Exception) -> Response:
+    """Starlette's handler for everything that nobody expected; it logs the traceback itself."""
+    return Refusal(SERVER).response()

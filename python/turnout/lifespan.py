@@ -1,0 +1,231 @@
+"""The life of a worker: what starts with granian's worker and ends with it.
+
+Start: configuration → ledger opened → plane made and started → ledger's writer → watcher of files → ready. End, in
+reverse: the plane drains and stops, the watcher stops, the writer empties the journal, the ledger closes.
+
+Under ``turnout serve`` the parent's :class:`turnout.launch.Worker` brings the sockets and the origin. Under plain
+``granian --interface asgi turnout:app`` there is none: the configuration is found by ``TURNOUT_CONFIG``, the plane
+binds ``server.listen`` itself, and reaches the control API when granian listens on a Unix socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import os
+import signal
+import socket
+import stat
+import threading
+from contextlib import ExitStack, asynccontextmanager
+from multiprocessing import parent_process
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import turnout
+from turnout import keys, report, state
+from turnout.config.load import environment as read_environment
+from turnout.drain import Drain
+from turnout.errors import TurnoutError
+from turnout.gateway import Gateway
+from turnout.ledger import store
+from turnout.ledger.writer import Writer
+from turnout.reload import Origin, Ready, Reloader, Watcher, compile_loaded, compile_origin, load_origin, origin_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+
+    from turnout.gateway import Mock, Native
+    from turnout.launch import Worker
+
+log = logging.getLogger("turnout")
+
+LEDGER_FINISH_S = 5.0
+"""How long the end waits for the ledger to take what is left; the rest stays in the journal for the next start."""
+
+DEMO_THREADS = 1
+
+
+class StartError(TurnoutError):
+    """The gateway cannot start in this process."""
+
+
+_running = threading.Lock()
+"""Held while a gateway runs in this process. Granian on a free-threaded Python starts a lifespan per worker thread, and
+one process has room for one plane."""
+
+
+def native() -> Native:
+    """The native module. Imported here and not above, so that the launcher's process never loads it."""
+    try:
+        return cast("Native", importlib.import_module("turnout._native"))
+    except ImportError as error:
+        raise StartError(
+            f"the native extension cannot be loaded, install the package again or build it with: make build ({error})"
+        ) from error
+
+
+@asynccontextmanager
+async def running(
+    worker: Worker | None, *, module: Native | None = None, environment: Mapping[str, str] | None = None
+) -> AsyncIterator[Gateway]:
+    """Runs the gateway. Raises :class:`turnout.errors.TurnoutError` when it cannot start; nothing runs then."""
+    if not _running.acquire(blocking=False):
+        raise StartError(
+            "a gateway already runs in this process; run granian with one worker (--workers 1), it needs no more"
+        )
+    try:
+        with ExitStack() as undo:
+            gateway, drain, watcher = await asyncio.to_thread(
+                _start, undo, worker, module or native(), read_environment() if environment is None else environment
+            )
+            drain.install()
+            watcher.start()
+            if worker is not None:
+                report.send(worker.reports, report.Started(pid=os.getpid(), addresses=gateway.addresses))
+            try:
+                yield gateway
+            finally:
+                await asyncio.to_thread(undo.close)
+                drain.uninstall()
+    finally:
+        _running.release()
+
+
+def _start(
+    undo: ExitStack, worker: Worker | None, module: Native, environment: Mapping[str, str]
+) -> tuple[Gateway, Drain, Watcher]:
+    if worker is not None:
+        origin, state_dir = worker.origin, worker.state_dir
+        _end_with_parent()
+    else:
+        origin = origin_of(Origin(), environment)
+        state_dir = _own_state(undo, origin, environment)
+    demo_address = _demo(undo, module).address if origin.demo else ""
+
+    def build() -> Ready:
+        return compile_origin(origin, environment, state_dir=state_dir, demo_address=demo_address)
+
+    ready, broken = _first(build, worker)
+    settings = ready.compiled.settings
+    ledger = store.open_ledger(settings.ledger.url or store.sqlite_url(settings.ledger.path or state_dir / "ledger.db"))
+    undo.callback(store.close_ledger, ledger)
+    try:
+        plane = module.Plane(
+            ready.encoded,
+            listeners=[listener.fileno() for listener in worker.sockets] if worker is not None else [],
+            control_socket=str(worker.control_socket) if worker is not None else granian_socket(),
+            state_dir=str(state_dir),
+        )
+        addresses = plane.start()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise StartError(f"the native plane cannot start: {error}") from error
+    writer = Writer(
+        plane,
+        ledger,
+        rejected=state_dir / "ledger-rejected.jsonl",
+        retention_days=settings.ledger.retention_days,
+        batch_records=settings.ledger.batch_records,
+        wait_ms=settings.ledger.flush_ms,
+    )
+    writer.start()
+    undo.callback(_finish_ledger, writer)
+    drain = Drain(plane)
+    undo.callback(drain.stop)
+
+    def taken(ready: Ready) -> None:
+        if worker is not None:
+            report.send(worker.reports, report.Taken(ready))
+
+    reloader = Reloader(plane=plane, build=build, current=ready, on_good=taken)
+    if broken is not None:
+        reloader.failed(broken)
+    watcher = Watcher(
+        files=lambda: [*reloader.current.compiled.watched_files, keys.path(state_dir)], on_change=reloader.reload
+    )
+    undo.callback(watcher.stop)
+    gateway = Gateway(
+        version=turnout.__version__,
+        plane=plane,
+        reloader=reloader,
+        ledger=ledger,
+        writer=writer,
+        state_dir=state_dir,
+        addresses=tuple(addresses),
+    )
+    return gateway, drain, watcher
+
+
+def _first(build: Callable[[], Ready], worker: Worker | None) -> tuple[Ready, str | None]:
+    """The configuration to start with: the one that is there, else the last good one, with the reason."""
+    try:
+        return build(), None
+    except (TurnoutError, OSError) as error:
+        if worker is None or worker.last_good is None or worker.origin.demo:
+            raise
+        return worker.last_good, str(error)
+
+
+def _demo(undo: ExitStack, module: Native) -> Mock:
+    mock = module.Mock("127.0.0.1:0", threads=DEMO_THREADS)
+    undo.callback(mock.stop)
+    return mock
+
+
+def _own_state(undo: ExitStack, origin: Origin, environment: Mapping[str, str]) -> Path:
+    """What the launcher does in its process otherwise: the state directory, and the keys of a first start.
+
+    The keys are shown in the log, once.
+    """
+    loaded = load_origin(origin, environment)
+    settings = compile_loaded(loaded, origin, environment).settings
+    directory = state.prepare(loaded.state_dir or state.default_directory(environment))
+    undo.callback(state.lock(directory, shared=True).release)
+    if not loaded.has_keys and (client := keys.ensure(directory, "client")) is not None:
+        log.warning("made the first client key; it is shown this once: %s", client)
+    if settings.admin_sha256 is None and (admin := keys.ensure(directory, "admin")) is not None:
+        log.warning("made the admin key; it is shown this once: %s", admin)
+    return directory
+
+
+def _finish_ledger(writer: Writer) -> None:
+    if not writer.finish(timeout_s=LEDGER_FINISH_S):
+        log.warning("the ledger did not take everything; the rest stays in the journal and is booked at the next start")
+
+
+def _end_with_parent() -> None:
+    """Ends this worker when the launcher dies without telling it, so that none is left holding the sockets."""
+    parent = parent_process()
+    if parent is None:
+        return
+
+    def wait() -> None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, name="turnout-parent", daemon=True).start()
+
+
+def granian_socket() -> str | None:
+    """Path of the Unix socket on which this process listens, as after ``granian --uds PATH``; ``None`` without one.
+
+    Granian passes the listening descriptor to its worker before the lifespan starts, and does not say so anywhere; the
+    list of open descriptors does.
+    """
+    for entry in Path("/dev/fd").iterdir():
+        try:
+            descriptor = int(entry.name)
+            if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+                continue
+            found = socket.socket(fileno=os.dup(descriptor))
+        except (OSError, ValueError):
+            # The descriptor of this very listing is gone by now.
+            continue
+        with found:
+            if found.family != socket.AF_UNIX or not found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                continue
+            name = found.getsockname()
+            if isinstance(name, str) and name:
+                return name
+    return None

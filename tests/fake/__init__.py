@@ -1,0 +1,1 @@
+"""Stand-ins for the native module, so that the Python side is tested without building Rust."""
