@@ -1,1 +1,37 @@
-//! placeholder
+//! The words of the gateway: what clients and providers say to each other, read and written.
+//!
+//! This crate lacks IO, a clock, randomness, configuration and Python. Bytes and plain values go in, bytes and plain values
+//! come out, so nothing outside can make it fail and every behaviour is pinned by golden files and properties.
+//!
+//! Rules that hold in every file here:
+//!
+//! - **Spans, not trees.** A body is read once, by [`json::Walker`], and changed by cutting and splicing byte ranges. What is
+//!   not understood is forwarded byte for byte, so unknown fields survive in both directions.
+//! - **One reading.** The walker accepts exactly what a full parser accepts. Where a document could be read in two ways
+//!   (a key given twice, a key written with escapes), it is first rewritten into the form that has one reading, and that form
+//!   is what travels on. So the model that is booked is the model that was served.
+//! - **Bounded.** Nesting, event size and kept excerpts have named limits.
+//! - **Exact money.** Prices and costs are integers of nano-dollars.
+//!
+//! | module | is |
+//! | --- | --- |
+//! | [`api`] | which API a client speaks |
+//! | [`json`] | the walker, and what is needed to write JSON back |
+//! | [`request`] | what routing reads of a client's body, and the body that goes upstream |
+//! | [`answer`] | a plain answer of a provider, made ours |
+//! | [`stream`] | a streamed answer, made ours |
+//! | [`usage`], [`cost`], [`finish`] | tokens, money, and why a generation ended |
+//! | [`refusal`] | the one table of errors that clients see |
+//! | [`upstream_error`] | what a provider's own error body says |
+
+pub mod answer;
+pub mod api;
+pub mod cost;
+mod edit;
+pub mod finish;
+pub mod json;
+pub mod refusal;
+pub mod request;
+pub mod stream;
+pub mod upstream_error;
+pub mod usage;

@@ -1,0 +1,948 @@
+//! A client's body: what routing reads of it, and the body that goes upstream.
+//!
+//! The body is walked once. Members that the gateway acts on are remembered as spans; all the rest is validated and left
+//! alone. The body for a provider is the client's own bytes with a few spans replaced, so unknown fields survive, and nothing is
+//! serialised again.
+//!
+//! **One reading.** If a member of interest stands twice, or a top-level key is written with escapes, then two parsers could read the
+//! body differently, and the model that is booked might not be the one that answers. Such a body is first rewritten to its
+//! canonical form ([`crate::json::canonical`]: keys decoded, the last value kept, values byte for byte), and from there on that form *is*
+//! the body.
+//!
+//! **What is judged here.** Only what the gateway itself acts on: a `model` that is no string, a `stream` that is no boolean, a
+//! `models` or `provider` that cannot be understood. Everything else is for the provider to judge, which knows its own rules.
+
+use std::borrow::Cow;
+
+use serde_json::Value as Tree;
+
+use crate::api::Api;
+use crate::json::{self, Key, Kind, Malformed, Reach, Span, Value, Walker};
+use crate::refusal::{Kind as RefusalKind, Refusal};
+
+/// Most entries of `models`, and of each list in `provider`. More is refused.
+pub const LIST_MAX: usize = 64;
+
+/// A client's request, read.
+#[derive(Debug)]
+pub struct Request {
+    body: Vec<u8>,
+    api: Api,
+    /// Offset after the opening brace, where a member can be inserted.
+    inside: usize,
+    /// Whether the object has any member.
+    members: usize,
+    model: Option<Text>,
+    /// Span of the `model` member's value when it stands in the body, null included.
+    model_value: Option<Span>,
+    models: Vec<String>,
+    stream: bool,
+    /// End of the `stream` member's value.
+    stream_end: usize,
+    stream_options: StreamOptions,
+    max_tokens: Option<u64>,
+    preferences: Option<Box<Preferences>>,
+    session_id: Option<Text>,
+    user: Option<Text>,
+    /// The gateway's own members, in the order of the body.
+    routing: Vec<Member>,
+}
+
+/// A string of the body: where it stands if it has no escapes, else its text.
+#[derive(Debug)]
+enum Text {
+    /// Between the quotes.
+    At(Span),
+    Decoded(String),
+}
+
+/// A top-level member that may have to be taken out.
+#[derive(Debug, Clone, Copy)]
+struct Member {
+    /// Where the value before it ends; the start of the key for the first member.
+    before: usize,
+    /// From the start of its key to the end of its value.
+    span: Span,
+    /// Start of the next key; the end of the value for the last member.
+    next: usize,
+    /// Position among the members, from 0.
+    index: usize,
+}
+
+/// What has to be done so that `stream_options.include_usage` is true.
+#[derive(Debug, Clone, Copy)]
+enum StreamOptions {
+    /// There is no such member: write one after `stream`.
+    Absent,
+    /// It holds null, or an object that can be read in two ways: the whole value is replaced.
+    Replace(Span),
+    /// An object without `include_usage`: insert it at the offset; whether members follow.
+    Insert(usize, bool),
+    /// `include_usage` holds something else than true.
+    Set(Span),
+    /// It is asked for, or the value is no object and the provider will say so.
+    Leave,
+}
+
+/// The `provider` object: the client's wishes about who serves. Fields that this version does not know are tolerated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preferences {
+    /// Providers to try first, in this order.
+    pub order: Vec<String>,
+    /// Only these.
+    pub only: Vec<String>,
+    /// Not these.
+    pub ignore: Vec<String>,
+    /// Whether anything else may be tried than the first choice. True when not said.
+    pub allow_fallbacks: bool,
+}
+
+/// How the body has to look for one endpoint.
+#[derive(Debug, Clone, Copy)]
+pub struct Target<'a> {
+    /// The provider's own name of the model.
+    pub model: &'a str,
+    /// Whether the provider may be asked for usage in a stream.
+    pub stream_usage: bool,
+    /// Whether the gateway's own fields are forwarded.
+    pub routing_fields: bool,
+}
+
+/// The gateway's own members, which a plain provider would refuse or misunderstand.
+pub const ROUTING_FIELDS: [&str; 10] = [
+    "models",
+    "provider",
+    "route",
+    "plugins",
+    "preset",
+    "transforms",
+    "session_id",
+    "trace",
+    "usage",
+    "debug",
+];
+
+impl Request {
+    /// Reads a body. The refusal is ready to be sent.
+    pub fn read(body: Vec<u8>, api: Api) -> Result<Request, Refusal> {
+        let text = match json::text(&body) {
+            Ok(text) => text,
+            Err(wrong) => return Err(malformed(&body, wrong)),
+        };
+        match scan(text, false) {
+            Ok(scan) => Request::interpret(scan, None, api, body),
+            Err(Stop::Malformed(wrong)) => Err(malformed(&body, wrong)),
+            Err(Stop::Irregular) => {
+                let canonical =
+                    json::canonical(text, Reach::Top).map_err(|wrong| malformed(&body, wrong))?;
+                match scan(&canonical, true) {
+                    Ok(scan) => Request::interpret(scan, Some(&body), api, canonical.into_bytes()),
+                    Err(Stop::Malformed(wrong)) => Err(malformed(canonical.as_bytes(), wrong)),
+                    Err(Stop::Irregular) => Err(Refusal::new(RefusalKind::Server)),
+                }
+            }
+        }
+    }
+
+    /// `original`: the client's bytes where `body` is their canonical form; offsets in messages are left out then.
+    fn interpret(
+        scan: Scan,
+        original: Option<&[u8]>,
+        api: Api,
+        body: Vec<u8>,
+    ) -> Result<Request, Refusal> {
+        let text = std::str::from_utf8(&body).unwrap_or_default();
+        let wrong = |name: &str, expected: &str, value: &Value| {
+            let mut message = format!("`{name}` must be {expected}; seen: {}", value.kind.name());
+            if original.is_none() {
+                let place = Malformed {
+                    offset: value.span.start,
+                    why: "",
+                };
+                let (line, column) = place.place(&body);
+                message.push_str(&format!(
+                    " at line {line}, column {column} (byte {})",
+                    value.span.start
+                ));
+            }
+            Refusal::new(RefusalKind::InvalidRequest).with_message(message)
+        };
+        let given =
+            |field: Field| scan.values[field as usize].filter(|value| value.kind != Kind::Null);
+        let string = |field: Field| given(field).and_then(|value| text_of(&value, text));
+
+        let model = match given(Field::Model) {
+            Some(value) if !value.kind.is_string() => {
+                return Err(wrong("model", "a string", &value));
+            }
+            Some(value) => text_of(&value, text),
+            None => None,
+        };
+        let stream = match given(Field::Stream) {
+            _ if !api.streams() => false,
+            None => false,
+            Some(value) => match value.kind {
+                Kind::True => true,
+                Kind::False => false,
+                _ => return Err(wrong("stream", "true or false", &value)),
+            },
+        };
+        let models = match given(Field::Models) {
+            None => Vec::new(),
+            Some(value) => match strings(value.raw(text)) {
+                Some(models) => models,
+                None => {
+                    return Err(wrong(
+                        "models",
+                        &format!("an array of at most {LIST_MAX} strings"),
+                        &value,
+                    ));
+                }
+            },
+        };
+        let preferences = match given(Field::Provider) {
+            None => None,
+            Some(value) if value.kind != Kind::Object => {
+                return Err(wrong("provider", "an object", &value));
+            }
+            Some(value) => Some(Box::new(preferences(value.raw(text))?)),
+        };
+        let whole = |field: Field| given(field).and_then(|value| value.whole(text));
+        let stream_options = match scan.values[Field::StreamOptions as usize] {
+            None => StreamOptions::Absent,
+            Some(value) if stream => stream_options(value, text),
+            Some(_) => StreamOptions::Leave,
+        };
+        let max_tokens = whole(Field::MaxCompletionTokens).or_else(|| whole(Field::MaxTokens));
+        let session_id = string(Field::SessionId);
+        let user = string(Field::User);
+        Ok(Request {
+            api,
+            inside: scan.inside,
+            members: scan.members,
+            model,
+            model_value: scan.values[Field::Model as usize].map(|value| value.span),
+            models,
+            stream,
+            stream_end: scan.values[Field::Stream as usize].map_or(0, |value| value.span.end),
+            stream_options,
+            max_tokens,
+            preferences,
+            session_id,
+            user,
+            routing: scan.routing,
+            body,
+        })
+    }
+
+    /// The API that it was read for.
+    pub fn api(&self) -> Api {
+        self.api
+    }
+
+    /// `model`; `None` when absent or null.
+    pub fn model(&self) -> Option<&str> {
+        self.text(&self.model)
+    }
+
+    /// `models`: what to try after `model`, in order. Empty when absent or null.
+    pub fn models(&self) -> &[String] {
+        &self.models
+    }
+
+    /// Whether a stream is asked for.
+    pub fn stream(&self) -> bool {
+        self.stream
+    }
+
+    /// `max_completion_tokens`, or else `max_tokens`; `None` when neither is a whole number.
+    pub fn max_tokens(&self) -> Option<u64> {
+        self.max_tokens
+    }
+
+    /// The `provider` object.
+    pub fn preferences(&self) -> Option<&Preferences> {
+        self.preferences.as_deref()
+    }
+
+    /// `session_id`, when it is a string.
+    pub fn session_id(&self) -> Option<&str> {
+        self.text(&self.session_id)
+    }
+
+    /// `user`, when it is a string.
+    pub fn user(&self) -> Option<&str> {
+        self.text(&self.user)
+    }
+
+    /// The body as read: the client's own, or its canonical form where that was needed.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// The body for one endpoint.
+    pub fn upstream<'a>(&'a self, target: &Target<'a>) -> Upstream<'a> {
+        let mut edits = Vec::with_capacity(
+            4 + if target.routing_fields {
+                0
+            } else {
+                self.routing.len()
+            },
+        );
+        let removed = if target.routing_fields {
+            0
+        } else {
+            self.routing.len()
+        };
+        self.put_model(target.model, removed, &mut edits);
+        if self.stream && target.stream_usage {
+            self.ask_for_usage(&mut edits);
+        }
+        if removed > 0 {
+            // A member is leading when everything before it is taken out too: then it takes the comma after it, not the one before.
+            let mut leading = 0;
+            for member in &self.routing {
+                let span = if member.index == leading {
+                    leading += 1;
+                    Span {
+                        start: member.span.start,
+                        end: member.next,
+                    }
+                } else {
+                    Span {
+                        start: member.before,
+                        end: member.span.end,
+                    }
+                };
+                edits.push(Edit {
+                    span,
+                    new: Cow::Borrowed(b""),
+                });
+            }
+        }
+        // Stable, so that what is inserted at an offset stays before what is removed from there on.
+        edits.sort_by_key(|edit| edit.span.start);
+        let removed: usize = edits
+            .iter()
+            .map(|edit| edit.span.end - edit.span.start)
+            .sum();
+        let added: usize = edits.iter().map(|edit| edit.new.len()).sum();
+        Upstream {
+            body: &self.body,
+            len: self.body.len() - removed + added,
+            edits,
+        }
+    }
+
+    fn put_model<'a>(&self, model: &'a str, removed: usize, edits: &mut Vec<Edit<'a>>) {
+        let mut name = Vec::new();
+        let new = if plain(model) {
+            Cow::Borrowed(model.as_bytes())
+        } else {
+            json::write_string_inside(model, &mut name);
+            Cow::Owned(name)
+        };
+        match (self.model_value, &self.model) {
+            // Only what stands between the quotes changes.
+            (Some(span), Some(_)) => edits.push(Edit {
+                span: Span {
+                    start: span.start + 1,
+                    end: span.end - 1,
+                },
+                new,
+            }),
+            (value, _) => {
+                let (span, before, after): (Span, &[u8], &[u8]) = match value {
+                    Some(null) => (null, b"\"", b"\""),
+                    None => {
+                        let span = Span {
+                            start: self.inside,
+                            end: self.inside,
+                        };
+                        let followed = self.members > removed;
+                        (span, b"\"model\":\"", if followed { b"\"," } else { b"\"" })
+                    }
+                };
+                let mut whole = Vec::with_capacity(before.len() + new.len() + after.len());
+                whole.extend_from_slice(before);
+                whole.extend_from_slice(&new);
+                whole.extend_from_slice(after);
+                edits.push(Edit {
+                    span,
+                    new: Cow::Owned(whole),
+                });
+            }
+        }
+    }
+
+    fn ask_for_usage(&self, edits: &mut Vec<Edit<'_>>) {
+        let at = |offset: usize| Span {
+            start: offset,
+            end: offset,
+        };
+        let (span, new): (Span, &'static [u8]) = match self.stream_options {
+            StreamOptions::Leave => return,
+            StreamOptions::Absent => (
+                at(self.stream_end),
+                b",\"stream_options\":{\"include_usage\":true}",
+            ),
+            StreamOptions::Replace(span) => (span, b"{\"include_usage\":true}"),
+            StreamOptions::Insert(offset, true) => (at(offset), b"\"include_usage\":true,"),
+            StreamOptions::Insert(offset, false) => (at(offset), b"\"include_usage\":true"),
+            StreamOptions::Set(span) => (span, b"true"),
+        };
+        edits.push(Edit {
+            span,
+            new: Cow::Borrowed(new),
+        });
+    }
+
+    fn text<'a>(&'a self, text: &'a Option<Text>) -> Option<&'a str> {
+        match text.as_ref()? {
+            // The body was checked to be UTF-8 when it was read, and the span lies between two quotes of it.
+            Text::At(span) => std::str::from_utf8(self.body.get(span.start..span.end)?).ok(),
+            Text::Decoded(text) => Some(text),
+        }
+    }
+}
+
+/// A body to send, as pieces of the client's bytes and small replacements between them.
+#[derive(Debug)]
+pub struct Upstream<'a> {
+    body: &'a [u8],
+    /// In the order of the body, not overlapping.
+    edits: Vec<Edit<'a>>,
+    len: usize,
+}
+
+#[derive(Debug)]
+struct Edit<'a> {
+    span: Span,
+    new: Cow<'a, [u8]>,
+}
+
+impl Upstream<'_> {
+    /// Bytes of the whole body, for `Content-Length`.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Never: a body is at least an object with a model.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Appends the whole body.
+    pub fn write_to(&self, out: &mut Vec<u8>) {
+        out.reserve(self.len);
+        for piece in self.pieces() {
+            out.extend_from_slice(piece);
+        }
+    }
+
+    /// The pieces in order, for a vectored write. Empty ones are left out.
+    pub fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        let mut at = 0;
+        let kept_and_new = self.edits.iter().flat_map(move |edit| {
+            let kept = self.body.get(at..edit.span.start).unwrap_or_default();
+            at = edit.span.end;
+            [kept, edit.new.as_ref()]
+        });
+        let end = self.edits.last().map_or(0, |edit| edit.span.end);
+        let rest = self.body.get(end..).unwrap_or_default();
+        kept_and_new.chain([rest]).filter(|piece| !piece.is_empty())
+    }
+}
+
+/// Members of interest; the position in [`Scan::values`].
+#[derive(Debug, Clone, Copy)]
+enum Field {
+    Model,
+    Models,
+    Stream,
+    StreamOptions,
+    MaxTokens,
+    MaxCompletionTokens,
+    Provider,
+    SessionId,
+    User,
+    Route,
+    Plugins,
+    Preset,
+    Transforms,
+    Trace,
+    Usage,
+    Debug,
+}
+
+const FIELDS: usize = Field::Debug as usize + 1;
+
+impl Field {
+    #[inline]
+    fn named(name: &str) -> Option<Field> {
+        Some(match name {
+            "model" => Field::Model,
+            "models" => Field::Models,
+            "stream" => Field::Stream,
+            "stream_options" => Field::StreamOptions,
+            "max_tokens" => Field::MaxTokens,
+            "max_completion_tokens" => Field::MaxCompletionTokens,
+            "provider" => Field::Provider,
+            "session_id" => Field::SessionId,
+            "user" => Field::User,
+            "route" => Field::Route,
+            "plugins" => Field::Plugins,
+            "preset" => Field::Preset,
+            "transforms" => Field::Transforms,
+            "trace" => Field::Trace,
+            "usage" => Field::Usage,
+            "debug" => Field::Debug,
+            _ => return None,
+        })
+    }
+
+    /// Whether it is one of [`ROUTING_FIELDS`].
+    fn is_routing(self) -> bool {
+        matches!(
+            self,
+            Field::Models
+                | Field::Provider
+                | Field::Route
+                | Field::Plugins
+                | Field::Preset
+                | Field::Transforms
+                | Field::SessionId
+                | Field::Trace
+                | Field::Usage
+                | Field::Debug
+        )
+    }
+}
+
+struct Scan {
+    inside: usize,
+    members: usize,
+    values: [Option<Value>; FIELDS],
+    routing: Vec<Member>,
+}
+
+enum Stop {
+    Irregular,
+    Malformed(Malformed),
+}
+
+impl From<Malformed> for Stop {
+    fn from(wrong: Malformed) -> Self {
+        Stop::Malformed(wrong)
+    }
+}
+
+/// The one pass over the body. In a canonical text a key with an escape is none of interest, because those need no escape.
+fn scan(text: &str, canonical: bool) -> Result<Scan, Stop> {
+    let mut walker = Walker::new(text);
+    let mut scan = Scan {
+        inside: 0,
+        members: 0,
+        values: [None; FIELDS],
+        routing: Vec::new(),
+    };
+    if walker.peek().is_some_and(|kind| kind != Kind::Object) {
+        return Err(Stop::Malformed(Malformed {
+            offset: walker.offset(),
+            why: "the body must be an object",
+        }));
+    }
+    // The brace is where peeking stopped, after white space.
+    scan.inside = walker.offset() + 1;
+    let mut more = walker.enter_object()?;
+    let mut before = None;
+    // The last member is a routing one whose `next` is not known yet.
+    let mut open = false;
+    while more {
+        let key: Key<'_> = walker.key()?;
+        if open {
+            if let Some(last) = scan.routing.last_mut() {
+                last.next = key.start;
+            }
+            open = false;
+        }
+        if key.escaped && !canonical {
+            return Err(Stop::Irregular);
+        }
+        let field = if key.escaped {
+            None
+        } else {
+            Field::named(key.name)
+        };
+        let value = walker.value()?;
+        if let Some(field) = field {
+            let place = &mut scan.values[field as usize];
+            if place.is_some() {
+                return Err(Stop::Irregular);
+            }
+            *place = Some(value);
+            if field.is_routing() {
+                scan.routing.push(Member {
+                    before: before.unwrap_or(key.start),
+                    span: Span {
+                        start: key.start,
+                        end: value.span.end,
+                    },
+                    next: value.span.end,
+                    index: scan.members,
+                });
+                open = true;
+            }
+        }
+        before = Some(value.span.end);
+        scan.members += 1;
+        more = walker.next_member()?;
+    }
+    walker.finish()?;
+    Ok(scan)
+}
+
+fn malformed(body: &[u8], wrong: Malformed) -> Refusal {
+    Refusal::new(RefusalKind::MalformedJson)
+        .with_message(format!("the body is {}", wrong.describe(body)))
+}
+
+fn plain(text: &str) -> bool {
+    text.bytes()
+        .all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\')
+}
+
+fn text_of(value: &Value, text: &str) -> Option<Text> {
+    match value.kind {
+        Kind::Plain => Some(Text::At(Span {
+            start: value.span.start + 1,
+            end: value.span.end - 1,
+        })),
+        Kind::Escaped => Some(Text::Decoded(json::unescape(value.raw(text)).into_owned())),
+        _ => None,
+    }
+}
+
+/// A raw array of at most [`LIST_MAX`] strings.
+fn strings(raw: &str) -> Option<Vec<String>> {
+    let mut walker = Walker::new(raw);
+    let mut strings = Vec::new();
+    let mut more = walker.enter_array().ok()?;
+    while more {
+        let value = walker.value().ok()?;
+        strings.push(value.string(raw)?.into_owned());
+        if strings.len() > LIST_MAX {
+            return None;
+        }
+        more = walker.next_element().ok()?;
+    }
+    Some(strings)
+}
+
+fn preferences(raw: &str) -> Result<Preferences, Refusal> {
+    let tree: Tree = serde_json::from_str(raw).unwrap_or_default();
+    let wrong = |name: &str, expected: &str| {
+        Refusal::new(RefusalKind::InvalidRequest)
+            .with_message(format!("`provider.{name}` must be {expected}"))
+    };
+    let list = |name: &str| match tree.get(name) {
+        None | Some(Tree::Null) => Ok(Vec::new()),
+        Some(Tree::Array(entries)) if entries.len() <= LIST_MAX => entries
+            .iter()
+            .map(|entry| entry.as_str().map(str::to_owned))
+            .collect::<Option<Vec<String>>>()
+            .ok_or_else(|| wrong(name, "an array of strings")),
+        Some(_) => Err(wrong(
+            name,
+            &format!("an array of at most {LIST_MAX} strings"),
+        )),
+    };
+    Ok(Preferences {
+        order: list("order")?,
+        only: list("only")?,
+        ignore: list("ignore")?,
+        allow_fallbacks: match tree.get("allow_fallbacks") {
+            None | Some(Tree::Null) => true,
+            Some(Tree::Bool(allow)) => *allow,
+            Some(_) => return Err(wrong("allow_fallbacks", "true or false")),
+        },
+    })
+}
+
+fn stream_options(value: Value, text: &str) -> StreamOptions {
+    match value.kind {
+        Kind::Null => return StreamOptions::Replace(value.span),
+        Kind::Object => {}
+        _ => return StreamOptions::Leave,
+    }
+    let raw = value.raw(text);
+    let mut found: Option<Value> = None;
+    let look = || -> Result<Option<bool>, Malformed> {
+        let mut walker = Walker::new(raw);
+        let mut more = walker.enter_object()?;
+        let any = more;
+        while more {
+            let key = walker.key()?;
+            let value = walker.value()?;
+            if key.escaped || (key.name == "include_usage" && found.is_some()) {
+                return Ok(None);
+            }
+            if key.name == "include_usage" {
+                found = Some(value);
+            }
+            more = walker.next_member()?;
+        }
+        Ok(Some(any))
+    };
+    let mut look = look;
+    match look() {
+        Ok(Some(any)) => match found {
+            None => StreamOptions::Insert(value.span.start + 1, any),
+            Some(found) if found.kind == Kind::True => StreamOptions::Leave,
+            Some(found) => StreamOptions::Set(Span {
+                start: value.span.start + found.span.start,
+                end: value.span.start + found.span.end,
+            }),
+        },
+        _ => StreamOptions::Replace(value.span),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn read(body: &str) -> Request {
+        Request::read(body.as_bytes().to_vec(), Api::Chat).unwrap()
+    }
+
+    fn refused(body: &str) -> String {
+        let refusal = Request::read(body.as_bytes().to_vec(), Api::Chat).unwrap_err();
+        assert_eq!(refusal.status(), 400, "{body}");
+        refusal.message.into_owned()
+    }
+
+    const PLAIN: Target<'static> = Target {
+        model: "up/m",
+        stream_usage: true,
+        routing_fields: false,
+    };
+
+    fn sent(body: &str, target: Target<'_>) -> String {
+        let request = read(body);
+        let upstream = request.upstream(&target);
+        let mut out = Vec::new();
+        upstream.write_to(&mut out);
+        assert_eq!(out.len(), upstream.len());
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn reads_what_routing_needs() {
+        let request = read(
+            r#"{"model":"a/b","models":["c","\u0064"],"stream":true,"max_tokens":5,"max_completion_tokens":7.0,"user":"u","session_id":"s\n",
+            "provider":{"order":["x"],"only":null,"allow_fallbacks":false,"sort":"price"}}"#,
+        );
+        assert_eq!(request.model(), Some("a/b"));
+        assert_eq!(request.models(), ["c", "d"]);
+        assert!(request.stream());
+        assert_eq!(request.max_tokens(), Some(7));
+        assert_eq!(request.user(), Some("u"));
+        assert_eq!(request.session_id(), Some("s\n"));
+        let preferences = request.preferences().unwrap();
+        assert_eq!(preferences.order, ["x"]);
+        assert!(preferences.only.is_empty() && !preferences.allow_fallbacks);
+    }
+
+    #[test]
+    fn null_is_absent() {
+        let request = read(
+            r#"{"model":null,"models":null,"stream":null,"max_completion_tokens":null,"max_tokens":3,"provider":null,"user":null,"session_id":1}"#,
+        );
+        assert_eq!(
+            (request.model(), request.stream(), request.max_tokens()),
+            (None, false, Some(3))
+        );
+        assert!(request.models().is_empty() && request.preferences().is_none());
+        assert_eq!((request.user(), request.session_id()), (None, None));
+    }
+
+    #[test]
+    fn the_last_of_two_models_is_read_and_sent() {
+        let body = r#"{"model":"cheap","x":1.50,"\u006dodel":"dear"}"#;
+        assert_eq!(read(body).model(), Some("dear"));
+        assert_eq!(read(body).body(), br#"{"model":"dear","x":1.50}"#);
+        assert_eq!(sent(body, PLAIN), r#"{"model":"up/m","x":1.50}"#);
+    }
+
+    #[test]
+    fn an_escaped_key_of_no_interest_is_decoded_once() {
+        let body = r#"{"a\"b":1,"model":"m"}"#;
+        assert_eq!(sent(body, PLAIN), r#"{"a\"b":1,"model":"up/m"}"#);
+    }
+
+    #[test]
+    fn refusals_say_what_was_seen_and_expected() {
+        assert_eq!(
+            refused(r#"{"model":5}"#),
+            "`model` must be a string; seen: a number at line 1, column 10 (byte 9)"
+        );
+        assert!(
+            refused(r#"{"stream":"yes"}"#)
+                .starts_with("`stream` must be true or false; seen: a string")
+        );
+        assert!(
+            refused(r#"{"models":"a"}"#)
+                .starts_with("`models` must be an array of at most 64 strings; seen: a string")
+        );
+        assert!(refused(r#"{"models":["a",1]}"#).starts_with("`models` must be an array"));
+        assert!(
+            refused(r#"{"provider":[]}"#)
+                .starts_with("`provider` must be an object; seen: an array")
+        );
+        assert_eq!(
+            refused(r#"{"provider":{"order":"x"}}"#),
+            "`provider.order` must be an array of at most 64 strings"
+        );
+        assert_eq!(
+            refused(r#"{"provider":{"only":[1]}}"#),
+            "`provider.only` must be an array of strings"
+        );
+        assert_eq!(
+            refused(r#"{"provider":{"allow_fallbacks":1}}"#),
+            "`provider.allow_fallbacks` must be true or false"
+        );
+        assert!(refused("[]").contains("the body must be an object"));
+        assert!(refused("").contains("ends too early"));
+        assert!(refused("{\"model\":\n}").contains("line 2, column 1 (byte 10): expected a value"));
+        assert!(refused(r#"{"model":1,"model":2}"#).ends_with("seen: a number"));
+        let many = vec!["m"; LIST_MAX + 1];
+        assert!(refused(&json!({ "models": many }).to_string()).starts_with("`models` must be"));
+    }
+
+    #[test]
+    fn embeddings_ignore_stream() {
+        let request =
+            Request::read(br#"{"model":"m","stream":"x"}"#.to_vec(), Api::Embeddings).unwrap();
+        assert!(!request.stream());
+    }
+
+    #[test]
+    fn only_the_model_changes_in_an_ordinary_body() {
+        assert_eq!(
+            sent("{ \"model\" : \"m\" ,\"x\":[1.0, 2]}\n", PLAIN),
+            "{ \"model\" : \"up/m\" ,\"x\":[1.0, 2]}\n"
+        );
+        let quoted = Target {
+            model: "a\"b",
+            ..PLAIN
+        };
+        assert_eq!(sent(r#"{"model":"m"}"#, quoted), r#"{"model":"a\"b"}"#);
+        assert_eq!(sent(r#"{"model":"\u0061"}"#, PLAIN), r#"{"model":"up/m"}"#);
+    }
+
+    #[test]
+    fn a_missing_model_is_inserted() {
+        assert_eq!(sent(r#" {"x":1}"#, PLAIN), r#" {"model":"up/m","x":1}"#);
+        assert_eq!(sent("{}", PLAIN), r#"{"model":"up/m"}"#);
+        assert_eq!(sent(r#"{"models":["a"]}"#, PLAIN), r#"{"model":"up/m"}"#);
+        assert_eq!(sent(r#"{"model":null}"#, PLAIN), r#"{"model":"up/m"}"#);
+    }
+
+    #[test]
+    fn usage_of_a_stream_is_asked_for() {
+        for (body, expected) in [
+            (
+                r#"{"model":"m","stream":true}"#,
+                r#"{"model":"up/m","stream":true,"stream_options":{"include_usage":true}}"#,
+            ),
+            (
+                r#"{"stream_options":null,"stream":true,"model":"m"}"#,
+                r#"{"stream_options":{"include_usage":true},"stream":true,"model":"up/m"}"#,
+            ),
+            (
+                r#"{"model":"m","stream":true,"stream_options":{}}"#,
+                r#"{"model":"up/m","stream":true,"stream_options":{"include_usage":true}}"#,
+            ),
+            (
+                r#"{"model":"m","stream":true,"stream_options":{"x":1}}"#,
+                r#"{"model":"up/m","stream":true,"stream_options":{"include_usage":true,"x":1}}"#,
+            ),
+            (
+                r#"{"model":"m","stream":true,"stream_options":{"include_usage":false,"x":1}}"#,
+                r#"{"model":"up/m","stream":true,"stream_options":{"include_usage":true,"x":1}}"#,
+            ),
+            (
+                r#"{"model":"m","stream":true,"stream_options":{"include_usage":true,"include_usage":false}}"#,
+                r#"{"model":"up/m","stream":true,"stream_options":{"include_usage":true}}"#,
+            ),
+            (
+                r#"{"model":"m","stream":true,"stream_options":{"include_usage":true}}"#,
+                r#"{"model":"up/m","stream":true,"stream_options":{"include_usage":true}}"#,
+            ),
+            (
+                r#"{"model":"m","stream":true,"stream_options":7}"#,
+                r#"{"model":"up/m","stream":true,"stream_options":7}"#,
+            ),
+            (
+                r#"{"model":"m","stream":false,"stream_options":null}"#,
+                r#"{"model":"up/m","stream":false,"stream_options":null}"#,
+            ),
+        ] {
+            assert_eq!(sent(body, PLAIN), expected);
+        }
+        let quiet = Target {
+            stream_usage: false,
+            ..PLAIN
+        };
+        assert_eq!(
+            sent(r#"{"model":"m","stream":true}"#, quiet),
+            r#"{"model":"up/m","stream":true}"#
+        );
+    }
+
+    #[test]
+    fn routing_fields_go_with_their_commas() {
+        for (body, expected) in [
+            (r#"{"models":["a"],"model":"m"}"#, r#"{"model":"up/m"}"#),
+            (
+                r#"{"models":["a"], "route":"x" , "model":"m", "y":1}"#,
+                r#"{"model":"up/m", "y":1}"#,
+            ),
+            (
+                r#"{"model":"m" , "trace":{} , "debug":{}, "y":1 , "usage":{}}"#,
+                r#"{"model":"up/m", "y":1}"#,
+            ),
+            (
+                r#"{"provider":{},"model":"m","session_id":"s"}"#,
+                r#"{"model":"up/m"}"#,
+            ),
+            (
+                r#"{"provider":{},"plugins":[],"preset":"p"}"#,
+                r#"{"model":"up/m"}"#,
+            ),
+            (
+                r#"{"transforms":[],"stream":true,"provider":{}}"#,
+                r#"{"model":"up/m","stream":true,"stream_options":{"include_usage":true}}"#,
+            ),
+        ] {
+            assert_eq!(sent(body, PLAIN), expected, "{body}");
+        }
+        let kept = Target {
+            routing_fields: true,
+            ..PLAIN
+        };
+        assert_eq!(
+            sent(r#"{"models":["a"],"model":"m"}"#, kept),
+            r#"{"models":["a"],"model":"up/m"}"#
+        );
+        for name in ROUTING_FIELDS {
+            assert!(Field::named(name).is_some_and(Field::is_routing), "{name}");
+            assert_eq!(
+                sent(&format!(r#"{{"model":"m","{name}":null}}"#), PLAIN),
+                r#"{"model":"up/m"}"#
+            );
+        }
+    }
+}

@@ -1,0 +1,1137 @@
+//! A provider's streamed answer, made ours: server-sent events in, server-sent events out, span by span.
+//!
+//! Reading follows the standard (WHATWG HTML, "Server-sent events"): lines end in LF, CRLF or CR; one space after `data:` is
+//! not part of the data; several `data:` lines are joined by a line feed; a byte order mark at the start and comments are
+//! dropped; an event ends at an empty line. Events may be split anywhere between two reads. Unlike the standard, data that no
+//! empty line follows at the end of the stream is still taken, because some servers leave the last line out.
+//!
+//! Writing is one `data:` line per event. In each chunk `id`, `created`, `model` and `provider` become ours, so that they agree
+//! on all chunks; reasons for the end are normalised; `usage` is taken out and remembered, since providers send it once, or in
+//! every chunk, or never. At the end one chunk with the usage is written, whatever the provider did, and then `[DONE]`.
+//!
+//! The usual chunk, whole in one read, is edited from the read buffer straight into the output: no copy and no allocation.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::answer::{Facts, Serving, Unusable};
+use crate::api::Api;
+use crate::cost::Cost;
+use crate::edit::{self, Shape, Stop};
+use crate::finish::Finish;
+use crate::json::{self, Malformed, Reach, Walker, write_number, write_string};
+use crate::refusal::Refusal;
+use crate::upstream_error::{self, UpstreamError};
+use crate::usage::{self, Usage, UsageSource};
+
+/// Edits one stream. Made when the provider's head says that it is a stream; dropped with it.
+#[derive(Debug)]
+pub struct StreamEditor {
+    api: Api,
+    /// An event, or a line, longer than this ends the stream as [`StreamFault::TooLarge`].
+    event_bytes_max: usize,
+    /// A line whose end has not been read.
+    partial: Vec<u8>,
+    /// Data lines of the event that is not complete yet.
+    data: Vec<u8>,
+    has_data: bool,
+    /// The event is called `error`.
+    error_event: bool,
+    /// The last byte read was a CR: an LF at the start of the next read belongs to it.
+    after_cr: bool,
+    /// A line has been read, so no byte order mark can follow, and it was no plain body.
+    begun: bool,
+    done: bool,
+    /// Data events with choices that were written.
+    events: u64,
+    upstream_id: Option<String>,
+    finish: Option<Finish>,
+    native: Option<Cow<'static, str>>,
+    /// The provider's last usage: its raw text, and what it says.
+    usage_raw: Vec<u8>,
+    usage: Option<usage::Read>,
+    text_bytes: u64,
+    tool_calls: bool,
+}
+
+/// What one push did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Step {
+    /// Data events with choices that were written.
+    pub events: u32,
+    /// The provider's `[DONE]` has been read; what follows it is ignored.
+    pub done: bool,
+}
+
+/// Whether a stream that the provider closed was whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EofVerdict {
+    /// `[DONE]` or a reason for the end was read.
+    Complete,
+    /// Neither was.
+    Cut,
+}
+
+/// Why a stream cannot go on. What was complete before it has been written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StreamFault {
+    /// An event or a line is longer than the bound.
+    TooLarge {
+        /// The bound, in bytes.
+        event_bytes_max: usize,
+    },
+    /// An event is not a JSON object.
+    Malformed {
+        /// Byte offset into the event's data.
+        offset: usize,
+        /// What was seen or expected there.
+        why: &'static str,
+    },
+    /// An event with a top-level `error`, or called `error`.
+    ErrorInside {
+        /// HTTP status that the error names.
+        status: Option<u16>,
+        /// The provider's sentence; empty when it has none.
+        message: String,
+        /// The event's data, cut to [`crate::upstream_error::RAW_BYTES_MAX`].
+        raw: String,
+    },
+    /// The body is no event stream: it starts like JSON or a page.
+    NotAStream {
+        /// How it starts, cut to [`SEEN_BYTES_MAX`].
+        seen: String,
+    },
+}
+
+/// Bytes of a body that is no stream which are kept for the message.
+pub const SEEN_BYTES_MAX: usize = 64;
+
+impl fmt::Display for StreamFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StreamFault::TooLarge { event_bytes_max } => {
+                write!(
+                    f,
+                    "the provider sent an event larger than {event_bytes_max} bytes"
+                )
+            }
+            StreamFault::Malformed { offset, why } => {
+                write!(
+                    f,
+                    "the provider sent an event that is not valid JSON at byte {offset}: {why}"
+                )
+            }
+            StreamFault::ErrorInside { message, .. } if message.is_empty() => {
+                f.write_str("the provider sent an error inside the stream")
+            }
+            StreamFault::ErrorInside { message, .. } => f.write_str(message),
+            StreamFault::NotAStream { seen } => {
+                write!(
+                    f,
+                    "the provider was asked for a stream and sent something else, starting with: {seen}"
+                )
+            }
+        }
+    }
+}
+
+const DATA_LINE: &[u8] = b"data: ";
+const EVENT_END: &[u8] = b"\n\n";
+const DONE: &[u8] = b"[DONE]";
+
+/// Room for what is added to a chunk.
+const GROWTH_BYTES: usize = 256;
+
+impl StreamEditor {
+    /// For a stream of `api`. `event_bytes_max`: see [`StreamFault::TooLarge`].
+    pub fn new(api: Api, event_bytes_max: usize) -> StreamEditor {
+        StreamEditor {
+            api,
+            event_bytes_max,
+            partial: Vec::new(),
+            data: Vec::new(),
+            has_data: false,
+            error_event: false,
+            after_cr: false,
+            begun: false,
+            done: false,
+            events: 0,
+            upstream_id: None,
+            finish: None,
+            native: None,
+            usage_raw: Vec::new(),
+            usage: None,
+            text_bytes: 0,
+            tool_calls: false,
+        }
+    }
+
+    /// Takes what was read from the provider and appends the events that it completes.
+    pub fn push(
+        &mut self,
+        input: &[u8],
+        serving: &Serving<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<Step, StreamFault> {
+        let before = self.events;
+        let read = self.read(input, serving, out);
+        let events = u32::try_from(self.events - before).unwrap_or(u32::MAX);
+        read.map(|()| Step {
+            events,
+            done: self.done,
+        })
+    }
+
+    /// The provider closed the stream: takes what was left without a line end, and says whether the stream was whole.
+    pub fn eof(
+        &mut self,
+        serving: &Serving<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<EofVerdict, StreamFault> {
+        let line = std::mem::take(&mut self.partial);
+        let mut flushed = Ok(());
+        if !line.is_empty() && !self.done {
+            flushed = self.line(&line, serving, out);
+        }
+        if flushed.is_ok() && !self.done {
+            flushed = self.dispatch_buffered(serving, out);
+        }
+        match flushed {
+            // A last event that is no JSON is one that was cut.
+            Ok(()) | Err(StreamFault::Malformed { .. }) => Ok(self.verdict()),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Ends the stream well: appends the chunk with the usage, and `[DONE]`.
+    pub fn end(&mut self, serving: &Serving<'_>, input_bytes: usize, out: &mut Vec<u8>) -> Facts {
+        if self.finish.is_none() {
+            // The provider said that it was done and not why.
+            let finish = if self.tool_calls {
+                Finish::ToolCalls
+            } else {
+                Finish::Stop
+            };
+            self.finish = Some(finish);
+            self.native = Some(Cow::Borrowed(finish.name()));
+        }
+        let facts = self.facts(serving, input_bytes);
+        self.open_chunk(serving, out);
+        let finish = facts.finish.unwrap_or(Finish::Stop);
+        let native = facts.native_finish.as_deref().unwrap_or(finish.name());
+        self.write_empty_choice(finish.name(), native, out);
+        out.extend_from_slice(b",\"usage\":");
+        match (&self.usage, std::str::from_utf8(&self.usage_raw)) {
+            (Some(read), Ok(raw)) => usage::write(raw, read, self.api, &facts.cost, out),
+            _ => usage::write_estimated(&facts.usage, self.api, &facts.cost, out),
+        }
+        out.push(b'}');
+        out.extend_from_slice(EVENT_END);
+        out.extend_from_slice(DATA_LINE);
+        out.extend_from_slice(DONE);
+        out.extend_from_slice(EVENT_END);
+        self.done = true;
+        facts
+    }
+
+    /// Ends the stream badly: appends one chunk with the error. No `[DONE]` follows, because it was not done.
+    pub fn interrupted(
+        &mut self,
+        serving: &Serving<'_>,
+        input_bytes: usize,
+        refusal: &Refusal,
+        out: &mut Vec<u8>,
+    ) -> Facts {
+        self.finish = Some(Finish::Error);
+        self.native = Some(Cow::Borrowed(Finish::Error.name()));
+        self.open_chunk(serving, out);
+        out.extend_from_slice(b"\"error\":");
+        refusal.write_error(out);
+        out.push(b',');
+        self.write_empty_choice(Finish::Error.name(), Finish::Error.name(), out);
+        out.push(b'}');
+        out.extend_from_slice(EVENT_END);
+        self.done = true;
+        self.facts(serving, input_bytes)
+    }
+
+    /// What has been consumed so far.
+    pub fn facts(&self, serving: &Serving<'_>, input_bytes: usize) -> Facts {
+        let (usage, usage_source) = match &self.usage {
+            Some(read) => (read.usage, UsageSource::Upstream),
+            None if self.events == 0 => (Usage::default(), UsageSource::None),
+            None => (
+                Usage::estimated(input_bytes as u64, self.text_bytes),
+                UsageSource::Estimated,
+            ),
+        };
+        Facts {
+            usage,
+            usage_source,
+            cost: match usage_source {
+                UsageSource::None => Cost::default(),
+                _ => Cost::of(&usage, serving.prices),
+            },
+            finish: self.finish,
+            native_finish: self.native.clone(),
+            upstream_id: self.upstream_id.clone(),
+        }
+    }
+
+    /// Data events with choices that have been written since the start.
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// Whether the provider said why the generation ended.
+    pub fn finished(&self) -> bool {
+        self.finish.is_some()
+    }
+
+    /// Bytes that are held between two reads, for accounting of memory.
+    pub fn held_bytes(&self) -> usize {
+        self.partial.capacity() + self.data.capacity() + self.usage_raw.capacity()
+    }
+
+    fn verdict(&self) -> EofVerdict {
+        match self.done || self.finish.is_some() {
+            true => EofVerdict::Complete,
+            false => EofVerdict::Cut,
+        }
+    }
+
+    fn read(
+        &mut self,
+        input: &[u8],
+        serving: &Serving<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), StreamFault> {
+        let mut at = 0;
+        if std::mem::take(&mut self.after_cr) {
+            if input.is_empty() {
+                self.after_cr = true;
+            }
+            at = usize::from(input.first() == Some(&b'\n'));
+        }
+        while !self.done {
+            let rest = input.get(at..).unwrap_or_default();
+            let Some(len) = memchr::memchr2(b'\n', b'\r', rest) else {
+                return self.hold(rest);
+            };
+            let line = rest.get(..len).unwrap_or_default();
+            let mut next = at + len + 1;
+            if rest.get(len) == Some(&b'\r') {
+                match input.get(next) {
+                    Some(b'\n') => next += 1,
+                    Some(_) => {}
+                    None => self.after_cr = true,
+                }
+            }
+            at = next;
+            if !self.partial.is_empty() {
+                self.hold(line)?;
+                let whole = std::mem::take(&mut self.partial);
+                let taken = self.line(&whole, serving, out);
+                // The buffer is kept for the next line that is split.
+                self.partial = whole;
+                self.partial.clear();
+                taken?;
+                continue;
+            }
+            // The usual event is one data line and an empty one, both here: no need to collect it first.
+            let ends = matches!(input.get(at), Some(b'\n' | b'\r'));
+            if ends
+                && self.begun
+                && !self.has_data
+                && !self.error_event
+                && line.starts_with(b"data:")
+            {
+                self.bound(line.len())?;
+                self.dispatch(value_of(line, 5), serving, out)?;
+                at += 1;
+                if input.get(at - 1) == Some(&b'\r') {
+                    match input.get(at) {
+                        Some(b'\n') => at += 1,
+                        Some(_) => {}
+                        None => self.after_cr = true,
+                    }
+                }
+                continue;
+            }
+            self.line(line, serving, out)?;
+        }
+        Ok(())
+    }
+
+    fn bound(&self, bytes: usize) -> Result<(), StreamFault> {
+        if bytes > self.event_bytes_max {
+            return Err(StreamFault::TooLarge {
+                event_bytes_max: self.event_bytes_max,
+            });
+        }
+        Ok(())
+    }
+
+    /// Keeps a line's beginning until its end arrives.
+    fn hold(&mut self, bytes: &[u8]) -> Result<(), StreamFault> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        self.bound(self.data.len() + self.partial.len() + bytes.len())?;
+        self.partial.extend_from_slice(bytes);
+        if !self.begun {
+            // A plain body may have no line end at all; it is told by its first byte.
+            not_a_body(&self.partial)?;
+        }
+        Ok(())
+    }
+
+    /// Takes one whole line, without its end.
+    fn line(
+        &mut self,
+        line: &[u8],
+        serving: &Serving<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), StreamFault> {
+        let mut line = line;
+        if !self.begun {
+            line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+            not_a_body(line)?;
+            self.begun = !line.is_empty();
+        }
+        if line.is_empty() {
+            return self.dispatch_buffered(serving, out);
+        }
+        self.bound(self.data.len() + line.len())?;
+        let colon = memchr::memchr(b':', line).unwrap_or(line.len());
+        match line.get(..colon).unwrap_or_default() {
+            b"data" => {
+                if self.has_data {
+                    self.data.push(b'\n');
+                }
+                self.data.extend_from_slice(value_of(line, colon + 1));
+                self.has_data = true;
+            }
+            b"event" => self.error_event = value_of(line, colon + 1) == b"error",
+            // Comments, `id`, `retry`, and fields that the standard does not know.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn dispatch_buffered(
+        &mut self,
+        serving: &Serving<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), StreamFault> {
+        let error_event = std::mem::take(&mut self.error_event);
+        if !std::mem::take(&mut self.has_data) {
+            return Ok(());
+        }
+        let data = std::mem::take(&mut self.data);
+        let sent = if error_event {
+            Err(error_inside(&data))
+        } else {
+            self.dispatch(&data, serving, out)
+        };
+        self.data = data;
+        self.data.clear();
+        sent
+    }
+
+    /// Takes one event's data.
+    fn dispatch(
+        &mut self,
+        data: &[u8],
+        serving: &Serving<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), StreamFault> {
+        let data_trimmed = data.trim_ascii();
+        if data_trimmed == DONE {
+            self.done = true;
+            return Ok(());
+        }
+        if data_trimmed.is_empty() {
+            return Ok(());
+        }
+        let malformed = |wrong: Malformed| StreamFault::Malformed {
+            offset: wrong.offset,
+            why: wrong.why,
+        };
+        let text = json::text(data).map_err(malformed)?;
+        let mark = out.len();
+        out.reserve(data.len() + GROWTH_BYTES);
+        out.extend_from_slice(DATA_LINE);
+        let edited = match edit::document(text, Shape::Chunk, false, serving, out) {
+            Err(Stop::Irregular) => {
+                out.truncate(mark + DATA_LINE.len());
+                match json::canonical(text, Reach::Everywhere) {
+                    Ok(canonical) => {
+                        match edit::document(&canonical, Shape::Chunk, true, serving, out) {
+                            Ok(found) => Ok(self.remember(&canonical, found)),
+                            Err(stop) => Err(stop),
+                        }
+                    }
+                    Err(wrong) => Err(Stop::Malformed(wrong)),
+                }
+            }
+            Ok(found) => Ok(self.remember(text, found)),
+            Err(stop) => Err(stop),
+        };
+        let verdict = match edited {
+            Ok(verdict) => verdict,
+            Err(stop) => {
+                out.truncate(mark);
+                return Err(malformed(match stop {
+                    Stop::Malformed(wrong) => wrong,
+                    Stop::Irregular => Malformed {
+                        offset: 0,
+                        why: "a key stands twice",
+                    },
+                }));
+            }
+        };
+        match verdict {
+            Verdict::Error => {
+                out.truncate(mark);
+                return Err(error_inside(data));
+            }
+            Verdict::Swallow => {
+                out.truncate(mark);
+                return Ok(());
+            }
+            Verdict::Send { choices } => self.events += u64::from(choices),
+        }
+        // Line ends between tokens would end our one data line. Inside strings there are none: they must be escaped there.
+        if self.has_line_ends(data) {
+            for byte in out.iter_mut().skip(mark) {
+                if matches!(byte, b'\n' | b'\r') {
+                    *byte = b' ';
+                }
+            }
+        }
+        out.extend_from_slice(EVENT_END);
+        Ok(())
+    }
+
+    /// Only data of several lines holds line ends.
+    fn has_line_ends(&self, data: &[u8]) -> bool {
+        memchr::memchr(b'\n', data).is_some()
+    }
+
+    fn remember(&mut self, text: &str, found: edit::Found) -> Verdict {
+        if found.error {
+            return Verdict::Error;
+        }
+        let usage_given = found.usage.is_some();
+        if let Some((span, read)) = found.usage {
+            // Counts grow; an object of zeros after one that said something is a placeholder.
+            let placeholder = read.usage.total == 0 && self.usage.is_some();
+            if !placeholder {
+                self.usage = Some(read);
+                self.usage_raw.clear();
+                self.usage_raw.extend_from_slice(span.of(text).as_bytes());
+            }
+        }
+        if self.upstream_id.is_none() {
+            self.upstream_id = found.id.and_then(|id| id.string(text)).map(Cow::into_owned);
+        }
+        if found.finish.is_some() {
+            self.finish = found.finish;
+            self.native = found.native;
+        }
+        self.text_bytes += found.text_bytes;
+        self.tool_calls |= found.tool_calls;
+        if found.results == 0 && usage_given {
+            return Verdict::Swallow;
+        }
+        Verdict::Send {
+            choices: found.results > 0,
+        }
+    }
+
+    /// Appends a chunk of our own up to where its choices go.
+    fn open_chunk(&self, serving: &Serving<'_>, out: &mut Vec<u8>) {
+        out.extend_from_slice(DATA_LINE);
+        out.extend_from_slice(b"{\"id\":");
+        write_string(serving.id, out);
+        out.extend_from_slice(b",\"object\":");
+        write_string(self.api.chunk_object(), out);
+        out.extend_from_slice(b",\"created\":");
+        write_number(serving.created, out);
+        out.extend_from_slice(b",\"model\":");
+        write_string(serving.model, out);
+        out.extend_from_slice(b",\"provider\":");
+        write_string(serving.provider, out);
+        out.push(b',');
+    }
+
+    /// Appends `choices` with one that adds nothing to the text.
+    fn write_empty_choice(&self, finish: &str, native: &str, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"\"choices\":[{\"index\":0,");
+        out.extend_from_slice(match self.api {
+            Api::Completions => b"\"text\":\"\"".as_slice(),
+            _ => b"\"delta\":{\"role\":\"assistant\",\"content\":\"\"}",
+        });
+        out.extend_from_slice(b",\"finish_reason\":");
+        write_string(finish, out);
+        out.extend_from_slice(b",\"native_finish_reason\":");
+        write_string(native, out);
+        out.extend_from_slice(b"}]");
+    }
+}
+
+enum Verdict {
+    Send { choices: bool },
+    Swallow,
+    Error,
+}
+
+/// A field's value: what stands at `at` of the line, without one leading space.
+fn value_of(line: &[u8], at: usize) -> &[u8] {
+    let value = line.get(at..).unwrap_or_default();
+    value.strip_prefix(b" ").unwrap_or(value)
+}
+
+fn error_inside(data: &[u8]) -> StreamFault {
+    let error = UpstreamError::read(data);
+    StreamFault::ErrorInside {
+        status: error.status,
+        message: error.message,
+        raw: error.raw,
+    }
+}
+
+/// Refuses a stream that starts like a JSON document or a page.
+fn not_a_body(start: &[u8]) -> Result<(), StreamFault> {
+    let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
+    match start.trim_ascii_start().first() {
+        Some(b'{' | b'[' | b'<') => Err(StreamFault::NotAStream {
+            seen: upstream_error::excerpt(start, SEEN_BYTES_MAX),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Turns a plain answer into the stream that a client asked for, for servers that ignore `stream`: per choice one chunk with
+/// everything in its delta, then the usage chunk and `[DONE]`. On an error `out` is as it was.
+pub fn from_answer(
+    body: &[u8],
+    serving: &Serving<'_>,
+    input_bytes: usize,
+    out: &mut Vec<u8>,
+) -> Result<Facts, Unusable> {
+    // The plain editor judges whether the answer can be used, and normalises it; its output has one reading.
+    let mut answer = Vec::new();
+    let facts = crate::answer::edit(body, serving, input_bytes, &mut answer)?;
+    let text = json::text(&answer).map_err(Unusable::Malformed)?;
+    let mark = out.len();
+    let mut editor = StreamEditor::new(serving.api, usize::MAX);
+    let mut streamed = || -> Result<(), Unusable> {
+        let events = events_of(text, serving.api).map_err(Unusable::Malformed)?;
+        match editor.push(&events, serving, out) {
+            Ok(_) => Ok(()),
+            Err(StreamFault::Malformed { offset, why }) => {
+                Err(Unusable::Malformed(Malformed { offset, why }))
+            }
+            Err(_) => Err(Unusable::NoChoices),
+        }
+    };
+    if let Err(fault) = streamed() {
+        out.truncate(mark);
+        return Err(fault);
+    }
+    editor.upstream_id = facts.upstream_id;
+    if facts.usage_source == UsageSource::Upstream {
+        editor.keep_usage_of(text);
+    } else {
+        editor.usage = None;
+    }
+    Ok(editor.end(serving, input_bytes, out))
+}
+
+impl StreamEditor {
+    /// Takes `usage` of a plain answer, whose text is canonical in that member.
+    fn keep_usage_of(&mut self, text: &str) {
+        let mut keep = || -> Result<(), Stop> {
+            let mut walker = Walker::new(text);
+            let mut more = walker.enter_object()?;
+            while more {
+                let key = walker.key()?;
+                walker.peek();
+                let start = walker.offset();
+                if key.name == "usage" {
+                    self.usage = usage::read(text, &mut walker, true)?;
+                    self.usage_raw.clear();
+                    let raw = text.get(start..walker.offset()).unwrap_or_default();
+                    self.usage_raw.extend_from_slice(raw.as_bytes());
+                } else {
+                    walker.value()?;
+                }
+                more = walker.next_member()?;
+            }
+            Ok(())
+        };
+        // It was walked before; without it the tokens are estimated.
+        let _ = keep();
+    }
+}
+
+/// Writes each choice of a plain answer as an event: `message` becomes `delta`, and tool calls get the index that they have in
+/// streams. The envelope's other members go with it.
+fn events_of(text: &str, api: Api) -> Result<Vec<u8>, Malformed> {
+    let mut envelope = Vec::new();
+    let mut choices = "";
+    let mut walker = Walker::new(text);
+    let mut more = walker.enter_object()?;
+    while more {
+        let key = walker.key()?;
+        let value = walker.value()?;
+        match key.name {
+            "choices" => choices = value.raw(text),
+            "usage" | "error" => {}
+            "object" => {
+                envelope.extend_from_slice(b"\"object\":");
+                write_string(api.chunk_object(), &mut envelope);
+                envelope.push(b',');
+            }
+            _ => {
+                let member = json::Span {
+                    start: key.start,
+                    end: value.span.end,
+                };
+                envelope.extend_from_slice(member.of(text).as_bytes());
+                envelope.push(b',');
+            }
+        }
+        more = walker.next_member()?;
+    }
+    let mut events = Vec::with_capacity(text.len() + GROWTH_BYTES);
+    let mut walker = Walker::new(choices);
+    let mut more = walker.enter_array()?;
+    while more {
+        let start = events.len();
+        events.extend_from_slice(DATA_LINE);
+        events.push(b'{');
+        events.extend_from_slice(&envelope);
+        events.extend_from_slice(b"\"choices\":[{");
+        let mut any = false;
+        let mut member = walker.enter_object()?;
+        while member {
+            let key = walker.key()?;
+            let value = walker.value()?;
+            if any {
+                events.push(b',');
+            }
+            any = true;
+            if key.name == "message" {
+                events.extend_from_slice(b"\"delta\":");
+                write_delta(value.raw(choices), &mut events)?;
+            } else {
+                let span = json::Span {
+                    start: key.start,
+                    end: value.span.end,
+                };
+                events.extend_from_slice(span.of(choices).as_bytes());
+            }
+            member = walker.next_member()?;
+        }
+        events.extend_from_slice(b"}]}");
+        // An answer may be written over several lines; an event may not.
+        for byte in events.iter_mut().skip(start) {
+            if matches!(byte, b'\n' | b'\r') {
+                *byte = b' ';
+            }
+        }
+        events.extend_from_slice(EVENT_END);
+        more = walker.next_element()?;
+    }
+    Ok(events)
+}
+
+fn write_delta(message: &str, out: &mut Vec<u8>) -> Result<(), Malformed> {
+    let mut walker = Walker::new(message);
+    if walker.peek() != Some(json::Kind::Object) {
+        out.extend_from_slice(message.as_bytes());
+        return Ok(());
+    }
+    out.push(b'{');
+    let mut any = false;
+    let mut more = walker.enter_object()?;
+    while more {
+        let key = walker.key()?;
+        if any {
+            out.push(b',');
+        }
+        any = true;
+        if key.name == "tool_calls" && walker.peek() == Some(json::Kind::Array) {
+            out.extend_from_slice(b"\"tool_calls\":[");
+            write_indexed(message, &mut walker, out)?;
+            out.push(b']');
+        } else {
+            let value = walker.value()?;
+            let span = json::Span {
+                start: key.start,
+                end: value.span.end,
+            };
+            out.extend_from_slice(span.of(message).as_bytes());
+        }
+        more = walker.next_member()?;
+    }
+    out.push(b'}');
+    Ok(())
+}
+
+/// Copies the tool calls of an array, each with an `index` unless it has one.
+fn write_indexed(text: &str, walker: &mut Walker<'_>, out: &mut Vec<u8>) -> Result<(), Malformed> {
+    let mut index = 0;
+    let mut more = walker.enter_array()?;
+    while more {
+        if index > 0 {
+            out.push(b',');
+        }
+        let call = walker.value()?;
+        let raw = call.raw(text);
+        if call.kind == json::Kind::Object && !has_member(raw, "index")? {
+            out.extend_from_slice(b"{\"index\":");
+            write_number(index, out);
+            let rest = raw.get(1..).unwrap_or_default();
+            if rest.trim_ascii_start() != "}" {
+                out.push(b',');
+            }
+            out.extend_from_slice(rest.as_bytes());
+        } else {
+            out.extend_from_slice(raw.as_bytes());
+        }
+        index += 1;
+        more = walker.next_element()?;
+    }
+    Ok(())
+}
+
+fn has_member(object: &str, name: &str) -> Result<bool, Malformed> {
+    let mut walker = Walker::new(object);
+    let mut more = walker.enter_object()?;
+    while more {
+        if walker.key()?.name == name {
+            return Ok(true);
+        }
+        walker.value()?;
+        more = walker.next_member()?;
+    }
+    Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::refusal::Kind;
+    use serde_json::Value;
+
+    fn serving(api: Api) -> Serving<'static> {
+        Serving {
+            api,
+            id: "gen-1-a",
+            created: 5,
+            model: "a/b",
+            provider: "P",
+            prices: None,
+        }
+    }
+
+    const CHAT: Api = Api::Chat;
+
+    fn push(
+        editor: &mut StreamEditor,
+        input: &str,
+        out: &mut Vec<u8>,
+    ) -> Result<Step, StreamFault> {
+        editor.push(input.as_bytes(), &serving(editor.api), out)
+    }
+
+    /// Pushes all of it and ends; the events' data, the last two being ours.
+    fn edited(input: &str) -> (Vec<String>, Facts) {
+        let mut editor = StreamEditor::new(CHAT, 10_000);
+        let mut out = Vec::new();
+        push(&mut editor, input, &mut out).unwrap();
+        editor.eof(&serving(CHAT), &mut out).unwrap();
+        let facts = editor.end(&serving(CHAT), 8, &mut out);
+        (events(&out), facts)
+    }
+
+    fn events(out: &[u8]) -> Vec<String> {
+        let text = std::str::from_utf8(out).unwrap();
+        let mut events = Vec::new();
+        for event in text.split_terminator("\n\n") {
+            events.push(event.strip_prefix("data: ").unwrap().to_owned());
+        }
+        events
+    }
+
+    fn json(event: &str) -> Value {
+        serde_json::from_str(event).unwrap()
+    }
+
+    const HELLO: &str = r#"{"id":"x","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"content":"hello"},"finish_reason":null}]}"#;
+    const FINISH: &str = r#"{"id":"x","created":2,"model":"m","choices":[{"index":0,"delta":{},"finish_reason":"eos"}]}"#;
+    const USAGE: &str = r#"{"id":"x","choices":[],"usage":{"prompt_tokens":3,"completion_tokens":1,"total_tokens":4,"queue":0.5}}"#;
+
+    #[test]
+    fn an_ordinary_stream_is_edited_and_ended() {
+        let (events, facts) = edited(&format!(
+            "data: {HELLO}\n\ndata: {FINISH}\n\ndata: {USAGE}\n\ndata: [DONE]\n\n"
+        ));
+        assert_eq!(events.len(), 4);
+        assert_eq!(
+            events[0],
+            r#"{"id":"gen-1-a","object":"chat.completion.chunk","created":5,"model":"a/b","choices":[{"index":0,"delta":{"content":"hello"},"finish_reason":null,"native_finish_reason":null}],"provider":"P"}"#
+        );
+        assert_eq!(json(&events[1])["choices"][0]["finish_reason"], "stop");
+        assert_eq!(
+            json(&events[1])["choices"][0]["native_finish_reason"],
+            "eos"
+        );
+        let usage = json(&events[2]);
+        assert_eq!(usage["choices"][0]["finish_reason"], "stop");
+        assert_eq!(usage["choices"][0]["native_finish_reason"], "eos");
+        assert_eq!(usage["usage"]["queue"], 0.5);
+        assert_eq!(usage["usage"]["cost"], 0);
+        assert_eq!(events[3], "[DONE]");
+        assert_eq!(
+            (facts.usage.total, facts.usage_source),
+            (4, UsageSource::Upstream)
+        );
+        assert_eq!(facts.upstream_id.as_deref(), Some("x"));
+    }
+
+    #[test]
+    fn the_forms_that_the_standard_allows_are_read_alike() {
+        let (expected, _) = edited(&format!(
+            "data: {HELLO}\n\ndata: {FINISH}\n\ndata: [DONE]\n\n"
+        ));
+        for input in [
+            format!("data:{HELLO}\n\ndata:{FINISH}\n\ndata:[DONE]\n\n"),
+            format!("\u{feff}data: {HELLO}\r\n\r\ndata: {FINISH}\r\n\r\ndata: [DONE]\r\n\r\n"),
+            format!("data: {HELLO}\r\rdata: {FINISH}\r\rdata: [DONE]\r\r"),
+            format!(
+                ": ping\n\nevent: message\nid: 7\nretry: 3\ndata: {HELLO}\n\n:\n\n\n\ndata: {FINISH}\n\ndata: [DONE]"
+            ),
+            format!("data: {HELLO}\n\ndata: {FINISH}\n\n"),
+            format!("data: {HELLO}\n\ndata: {FINISH}"),
+            format!("data: {HELLO}\n\ndata: {FINISH}\n\ndata: [DONE]\n\ndata: {HELLO}\n\n"),
+        ] {
+            assert_eq!(edited(&input).0, expected, "{input}");
+        }
+    }
+
+    #[test]
+    fn data_of_several_lines_becomes_one() {
+        let (events, _) = edited(
+            "data: {\"choices\":\ndata: [{\"delta\":{\"content\":\"a\\nb\"},\ndata:\ndata: \"index\":0}]}\n\n",
+        );
+        assert_eq!(json(&events[0])["choices"][0]["delta"]["content"], "a\nb");
+        assert!(!events[0].contains('\n'));
+    }
+
+    #[test]
+    fn usage_in_every_chunk_is_taken_out_and_the_last_one_counts() {
+        let chunk = |tokens: u32| {
+            format!(
+                "data: {{\"usage\":{{\"prompt_tokens\":3,\"completion_tokens\":{tokens}}},\"choices\":[{{\"delta\":{{}}}}],\"x\":1}}\n\n"
+            )
+        };
+        let (events, facts) = edited(&format!(
+            "{}{}data: {{\"choices\":[{{\"delta\":{{}},\"finish_reason\":\"length\"}}],\"usage\":null}}\n\n",
+            chunk(1),
+            chunk(2)
+        ));
+        for event in &events[..3] {
+            assert_eq!(json(event).get("usage"), None, "{event}");
+        }
+        assert_eq!((facts.usage.completion, facts.usage.total), (2, 5));
+        assert_eq!(facts.finish, Some(Finish::Length));
+    }
+
+    #[test]
+    fn a_chunk_without_choices_passes_unless_it_only_carries_usage() {
+        let (events, _) = edited(
+            "data: {\"choices\":[],\"prompt_filter_results\":[1]}\n\ndata: {\"usage\":{\"prompt_tokens\":1}}\n\n",
+        );
+        assert_eq!(events.len(), 3);
+        assert_eq!(json(&events[0])["prompt_filter_results"][0], 1);
+        let (events, _) = edited("data: {\"choices\":null,\"usage\":null}\n\ndata: {}\n\n");
+        assert_eq!(json(&events[0])["choices"], Value::Array(vec![]));
+        assert_eq!(json(&events[1])["choices"], Value::Array(vec![]));
+    }
+
+    #[test]
+    fn a_done_without_a_reason_gets_one() {
+        let (events, facts) =
+            edited("data: {\"choices\":[{\"delta\":{\"content\":\"12345\"}}]}\n\ndata: [DONE]\n\n");
+        assert_eq!(json(&events[1])["choices"][0]["finish_reason"], "stop");
+        assert_eq!((facts.usage.prompt, facts.usage.completion), (2, 2));
+        assert_eq!(facts.usage_source, UsageSource::Estimated);
+        let (events, _) = edited(
+            "data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"name\":\"f\"}}]}}]}\n\n",
+        );
+        assert_eq!(
+            json(&events[1])["choices"][0]["finish_reason"],
+            "tool_calls"
+        );
+    }
+
+    #[test]
+    fn the_end_of_the_stream_is_judged() {
+        let verdict = |input: &str| {
+            let mut editor = StreamEditor::new(CHAT, 10_000);
+            let mut out = Vec::new();
+            push(&mut editor, input, &mut out).unwrap();
+            editor.eof(&serving(CHAT), &mut out).unwrap()
+        };
+        assert_eq!(verdict(&format!("data: {HELLO}\n\n")), EofVerdict::Cut);
+        assert_eq!(
+            verdict(&format!("data: {HELLO}\n\ndata: {FINISH}\n\n")),
+            EofVerdict::Complete
+        );
+        assert_eq!(
+            verdict(&format!("data: {HELLO}\n\ndata: [DONE]\n")),
+            EofVerdict::Complete
+        );
+        assert_eq!(
+            verdict(&format!("data: {}", &FINISH[..FINISH.len() - 4])),
+            EofVerdict::Cut
+        );
+        assert_eq!(verdict(""), EofVerdict::Cut);
+    }
+
+    fn fault(input: &str) -> (StreamFault, usize) {
+        let mut editor = StreamEditor::new(CHAT, 300);
+        let mut out = Vec::new();
+        let fault = push(&mut editor, input, &mut out).unwrap_err();
+        (fault, events(&out).len())
+    }
+
+    #[test]
+    fn an_error_inside_ends_the_stream_after_what_was_good() {
+        for input in [
+            "data: {\"error\":{\"message\":\"busy\",\"code\":\"503\"}}\n\n",
+            "event: error\ndata: {\"message\":\"busy\",\"status\":503}\n\n",
+            "data: {\"choices\":[{\"delta\":{}}],\"error\":{\"message\":\"busy\",\"code\":503}}\n\n",
+        ] {
+            let (fault, sent) = fault(&format!("data: {HELLO}\n\n{input}"));
+            let StreamFault::ErrorInside {
+                status, message, ..
+            } = fault
+            else {
+                panic!("{fault:?}");
+            };
+            assert_eq!(
+                (status, message.as_str(), sent),
+                (Some(503), "busy", 1),
+                "{input}"
+            );
+        }
+        let (events, _) = edited("data: {\"error\":null,\"choices\":[{\"delta\":{}}]}\n\n");
+        assert_eq!(events.len(), 3);
+    }
+
+    #[test]
+    fn what_is_no_stream_of_chunks_is_refused() {
+        assert!(matches!(
+            fault("data: nonsense\n\n").0,
+            StreamFault::Malformed { offset: 0, .. }
+        ));
+        assert!(matches!(
+            fault("data: [1]\n\n").0,
+            StreamFault::Malformed { .. }
+        ));
+        assert!(matches!(
+            fault("{\"choices\":").0,
+            StreamFault::NotAStream { .. }
+        ));
+        assert!(matches!(
+            fault(" \u{3c}html>\n").0,
+            StreamFault::NotAStream { .. }
+        ));
+        let long = "x".repeat(301);
+        for input in [
+            long.clone(),
+            format!(": {long}\n"),
+            format!("data: {long}\n\n"),
+            "data: 1\n".repeat(200),
+        ] {
+            assert_eq!(
+                fault(&input).0,
+                StreamFault::TooLarge {
+                    event_bytes_max: 300
+                }
+            );
+        }
+    }
+
+    #[test]
+    fn an_interrupted_stream_says_so_in_band() {
+        let mut editor = StreamEditor::new(CHAT, 300);
+        let mut out = Vec::new();
+        push(&mut editor, &format!("data: {HELLO}\n\n"), &mut out).unwrap();
+        let refusal =
+            Refusal::new(Kind::ProviderUnavailable).with_message("the provider closed the stream");
+        let facts = editor.interrupted(&serving(CHAT), 8, &refusal, &mut out);
+        let events = events(&out);
+        let last = json(&events[1]);
+        assert_eq!(last["error"]["code"], 502);
+        assert_eq!(last["choices"][0]["finish_reason"], "error");
+        assert_eq!(events.len(), 2);
+        assert_eq!((facts.usage.prompt, facts.usage.completion), (2, 2));
+        assert_eq!(facts.finish, Some(Finish::Error));
+    }
+
+    #[test]
+    fn nothing_sent_is_nothing_used() {
+        let editor = StreamEditor::new(CHAT, 300);
+        assert_eq!(
+            editor.facts(&serving(CHAT), 800).usage_source,
+            UsageSource::None
+        );
+    }
+
+    #[test]
+    fn completions_end_with_a_text_choice() {
+        let mut editor = StreamEditor::new(Api::Completions, 300);
+        let mut out = Vec::new();
+        push(
+            &mut editor,
+            "data: {\"choices\":[{\"text\":\"1234\",\"index\":0}]}\n\n",
+            &mut out,
+        )
+        .unwrap();
+        let facts = editor.end(&serving(Api::Completions), 8, &mut out);
+        let events = events(&out);
+        assert_eq!(json(&events[0])["object"], "text_completion");
+        assert_eq!(json(&events[1])["choices"][0]["text"], "");
+        assert_eq!(json(&events[1])["choices"][0].get("delta"), None);
+        assert_eq!(facts.usage.completion, 1);
+    }
+
+    #[test]
+    fn a_plain_answer_becomes_a_stream() {
+        let body = "{\"id\":\"x\",\n\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"c\"},{}]},\"finish_reason\":\"tool_use\"}],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":1,\"cost\":7}}";
+        let mut out = Vec::new();
+        let facts = from_answer(body.as_bytes(), &serving(CHAT), 8, &mut out).unwrap();
+        let events = events(&out);
+        assert_eq!(events.len(), 3);
+        let first = json(&events[0]);
+        assert_eq!(first["object"], "chat.completion.chunk");
+        assert_eq!(first["choices"][0]["delta"]["tool_calls"][0]["index"], 0);
+        assert_eq!(first["choices"][0]["delta"]["tool_calls"][1]["index"], 1);
+        assert_eq!(first["choices"][0]["finish_reason"], "tool_calls");
+        assert_eq!(first["choices"][0]["native_finish_reason"], "tool_use");
+        assert_eq!(json(&events[1])["usage"]["cost"], 0);
+        assert_eq!(facts.usage.total, 4);
+        assert_eq!(facts.upstream_id.as_deref(), Some("x"));
+        assert_eq!(
+            from_answer(b"{}", &serving(CHAT), 8, &mut out),
+            Err(Unusable::NoChoices)
+        );
+    }
+}

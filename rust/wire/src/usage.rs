@@ -1,0 +1,493 @@
+//! Tokens: reading what a provider says it used, and writing the `usage` object that clients get.
+//!
+//! Providers agree on `prompt_tokens` and `completion_tokens` and on little else, so reading is tolerant: `null` details,
+//! missing totals, whole floats, and the other places in which cached tokens are reported. Writing keeps the provider's
+//! object byte for byte, unknown members included, and adds the cost; what the provider itself says about cost is taken out,
+//! because what it charges the gateway is not what the gateway charges.
+
+use crate::api::Api;
+use crate::cost::{Cost, write_dollars};
+use crate::edit::Stop;
+use crate::json::{self, Kind, Walker, write_number};
+
+/// Bytes of text that one token is taken for when a provider does not count: the usual figure for English.
+pub const BYTES_PER_TOKEN: u64 = 4;
+
+/// Tokens of one generation, by kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Tokens read, cached ones included.
+    pub prompt: u64,
+    /// Tokens generated, as the provider counts them.
+    pub completion: u64,
+    /// The provider's total; the sum where it gives none.
+    pub total: u64,
+    /// Tokens of thought. Nearly always a part of `completion`; see [`Usage::billed_completion`].
+    pub reasoning: u64,
+    /// Part of `prompt` read from the provider's cache.
+    pub cached: u64,
+    /// Part of `prompt` written to the provider's cache.
+    pub cache_write: u64,
+    /// Part of `prompt` that is audio.
+    pub prompt_audio: u64,
+    /// Part of `completion` that is audio.
+    pub completion_audio: u64,
+}
+
+/// Who counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UsageSource {
+    /// The provider.
+    Upstream,
+    /// The gateway, as bytes / 4, because the provider did not.
+    Estimated,
+    /// Nobody: no token was used.
+    None,
+}
+
+impl UsageSource {
+    /// The word in the journal.
+    pub const fn name(self) -> &'static str {
+        match self {
+            UsageSource::Upstream => "upstream",
+            UsageSource::Estimated => "estimated",
+            UsageSource::None => "none",
+        }
+    }
+}
+
+impl Usage {
+    /// Reads a raw `usage` value; `None` when it is not an object or names no token count at all.
+    pub fn parse(raw: &str) -> Option<Usage> {
+        match read(raw, &mut Walker::new(raw), false) {
+            Ok(read) => read.map(|read| read.usage),
+            Err(Stop::Irregular) => {
+                let canonical = json::canonical(raw, json::Reach::Everywhere).ok()?;
+                let read = read(&canonical, &mut Walker::new(&canonical), true).ok()?;
+                read.map(|read| read.usage)
+            }
+            Err(_) => None,
+        }
+    }
+
+    /// The estimate from bytes of text, rounded up.
+    pub fn estimated(prompt_bytes: u64, completion_bytes: u64) -> Usage {
+        let prompt = prompt_bytes.div_ceil(BYTES_PER_TOKEN);
+        let completion = completion_bytes.div_ceil(BYTES_PER_TOKEN);
+        Usage {
+            prompt,
+            completion,
+            total: prompt.saturating_add(completion),
+            ..Usage::default()
+        }
+    }
+
+    /// Tokens that cost the completion price. A few providers report thought beside `completion` and not inside it; their
+    /// total gives them away, and thought is charged like any output.
+    pub fn billed_completion(&self) -> u64 {
+        let visible = self.prompt.saturating_add(self.completion);
+        if self.reasoning > 0 && self.total == visible.saturating_add(self.reasoning) {
+            return self.completion.saturating_add(self.reasoning);
+        }
+        self.completion
+    }
+}
+
+/// What reading found out, so that writing need not look again.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Read {
+    pub(crate) usage: Usage,
+    /// Nothing in the object has to be taken out.
+    clean: bool,
+    has_prompt: bool,
+    has_completion: bool,
+    has_total: bool,
+}
+
+/// Reads the value that `walker` stands at. `None`: it is not an object, or says nothing about tokens.
+pub(crate) fn read(
+    text: &str,
+    walker: &mut Walker<'_>,
+    canonical: bool,
+) -> Result<Option<Read>, Stop> {
+    if walker.peek() != Some(Kind::Object) {
+        walker.value()?;
+        return Ok(None);
+    }
+    let mut usage = Usage::default();
+    let (mut prompt, mut completion, mut total) = (None, None, None);
+    let (mut prompt_other, mut completion_other, mut cached_other, mut write_other) =
+        (None, None, None, None);
+    let mut clean = true;
+    let mut seen = 0u32;
+    let mut more = walker.enter_object()?;
+    while more {
+        let key = walker.key()?;
+        if key.escaped && !canonical {
+            return Err(Stop::Irregular);
+        }
+        let mut bit = 0u32;
+        match key.name {
+            "prompt_tokens" => {
+                bit = 1;
+                prompt = walker.value()?.whole(text);
+                clean &= prompt.is_some();
+            }
+            "completion_tokens" => {
+                bit = 1 << 1;
+                completion = walker.value()?.whole(text);
+                clean &= completion.is_some();
+            }
+            "total_tokens" => {
+                bit = 1 << 2;
+                total = walker.value()?.whole(text);
+                clean &= total.is_some();
+            }
+            "prompt_tokens_details" | "input_tokens_details" => {
+                bit = 1 << 3;
+                details(walker, |name, walker| {
+                    let into = match name {
+                        "cached_tokens" => &mut usage.cached,
+                        "cache_write_tokens" | "cache_creation_tokens" => &mut usage.cache_write,
+                        "audio_tokens" => &mut usage.prompt_audio,
+                        _ => return walker.value().map(|_| ()),
+                    };
+                    *into = walker.value()?.whole(text).unwrap_or(0);
+                    Ok(())
+                })?;
+            }
+            "completion_tokens_details" | "output_tokens_details" => {
+                bit = 1 << 4;
+                details(walker, |name, walker| {
+                    let into = match name {
+                        "reasoning_tokens" => &mut usage.reasoning,
+                        "audio_tokens" => &mut usage.completion_audio,
+                        _ => return walker.value().map(|_| ()),
+                    };
+                    *into = walker.value()?.whole(text).unwrap_or(0);
+                    Ok(())
+                })?;
+            }
+            "cost" | "cost_details" | "is_byok" => {
+                walker.value()?;
+                clean = false;
+            }
+            "input_tokens" => prompt_other = walker.value()?.whole(text),
+            "output_tokens" => completion_other = walker.value()?.whole(text),
+            // DeepSeek and Moonshot report cached tokens at the top level (their API references, 2026-11); the last two are
+            // what servers with an Anthropic past use.
+            "prompt_cache_hit_tokens" | "cached_tokens" | "cache_read_input_tokens" => {
+                cached_other = walker.value()?.whole(text).or(cached_other);
+            }
+            "cache_creation_input_tokens" => write_other = walker.value()?.whole(text),
+            "reasoning_tokens" => {
+                let reasoning = walker.value()?.whole(text).unwrap_or(0);
+                usage.reasoning = usage.reasoning.max(reasoning);
+            }
+            _ => {
+                walker.value()?;
+            }
+        }
+        if seen & bit != 0 && !canonical {
+            return Err(Stop::Irregular);
+        }
+        seen |= bit;
+        more = walker.next_member()?;
+    }
+    let (has_prompt, has_completion, has_total) =
+        (prompt.is_some(), completion.is_some(), total.is_some());
+    let prompt = prompt.or(prompt_other);
+    let completion = completion.or(completion_other);
+    (usage.prompt, usage.completion, usage.total) = match (prompt, completion, total) {
+        (None, None, None) => return Ok(None),
+        (Some(prompt), Some(completion), total) => (
+            prompt,
+            completion,
+            total.unwrap_or_else(|| prompt.saturating_add(completion)),
+        ),
+        (Some(prompt), None, total) => {
+            let total = total.unwrap_or(prompt);
+            (prompt, total.saturating_sub(prompt), total)
+        }
+        (None, completion, total) => {
+            let completion = completion.unwrap_or(0);
+            let total = total.unwrap_or(completion);
+            (total.saturating_sub(completion), completion, total)
+        }
+    };
+    if usage.cached == 0 {
+        usage.cached = cached_other.unwrap_or(0);
+    }
+    if usage.cache_write == 0 {
+        usage.cache_write = write_other.unwrap_or(0);
+    }
+    Ok(Some(Read {
+        usage,
+        clean,
+        has_prompt,
+        has_completion,
+        has_total,
+    }))
+}
+
+/// Walks a details object, or skips a value that is none. Keys written with escapes are not looked into: no provider writes
+/// them, and here they could only change a count.
+fn details(
+    walker: &mut Walker<'_>,
+    mut member: impl FnMut(&str, &mut Walker<'_>) -> Result<(), json::Malformed>,
+) -> Result<(), json::Malformed> {
+    if walker.peek() != Some(Kind::Object) {
+        walker.value()?;
+        return Ok(());
+    }
+    let mut more = walker.enter_object()?;
+    while more {
+        let key = walker.key()?;
+        member(key.name, walker)?;
+        more = walker.next_member()?;
+    }
+    Ok(())
+}
+
+/// Appends the provider's object `raw`, as `read` found it, with our cost in it.
+pub(crate) fn write(raw: &str, read: &Read, api: Api, cost: &Cost, out: &mut Vec<u8>) {
+    let mut any = true;
+    if read.clean {
+        out.extend_from_slice(
+            raw.as_bytes()
+                .get(..raw.len().saturating_sub(1))
+                .unwrap_or_default(),
+        );
+    } else {
+        any = write_without_ours(raw, out);
+    }
+    let usage = &read.usage;
+    let mut number = |name: &str, value: u64| {
+        if any {
+            out.push(b',');
+        }
+        any = true;
+        json::write_string(name, out);
+        out.push(b':');
+        write_number(value, out);
+    };
+    if !read.has_prompt {
+        number("prompt_tokens", usage.prompt);
+    }
+    if !read.has_completion && api != Api::Embeddings {
+        number("completion_tokens", usage.completion);
+    }
+    if !read.has_total {
+        number("total_tokens", usage.total);
+    }
+    write_cost(cost, out);
+}
+
+/// Appends a whole object for tokens that the gateway counted itself.
+pub(crate) fn write_estimated(usage: &Usage, api: Api, cost: &Cost, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"prompt_tokens\":");
+    write_number(usage.prompt, out);
+    if api != Api::Embeddings {
+        out.extend_from_slice(b",\"completion_tokens\":");
+        write_number(usage.completion, out);
+    }
+    out.extend_from_slice(b",\"total_tokens\":");
+    write_number(usage.total, out);
+    if api != Api::Embeddings {
+        out.extend_from_slice(
+            b",\"prompt_tokens_details\":{\"cached_tokens\":0,\"cache_write_tokens\":0,\"audio_tokens\":0,\"video_tokens\":0}\
+              ,\"completion_tokens_details\":{\"reasoning_tokens\":0,\"image_tokens\":0,\"audio_tokens\":0}",
+        );
+    }
+    write_cost(cost, out);
+}
+
+/// Appends the members of `raw` except the cost and the counts that could not be read, without the closing brace. True when
+/// any member was written. `raw` has been walked before, so a fault in it is not possible and would only end the copy.
+fn write_without_ours(raw: &str, out: &mut Vec<u8>) -> bool {
+    out.push(b'{');
+    let mut any = false;
+    let mut walker = Walker::new(raw);
+    let mut more = walker.enter_object().unwrap_or(false);
+    while more {
+        let (Ok(key), Ok(value)) = (walker.key(), walker.value()) else {
+            return any;
+        };
+        let keep = match key.name {
+            "cost" | "cost_details" | "is_byok" => false,
+            "prompt_tokens" | "completion_tokens" | "total_tokens" => value.whole(raw).is_some(),
+            _ => true,
+        };
+        if keep {
+            if any {
+                out.push(b',');
+            }
+            any = true;
+            let member = json::Span {
+                start: key.start,
+                end: value.span.end,
+            };
+            out.extend_from_slice(member.of(raw).as_bytes());
+        }
+        more = walker.next_member().unwrap_or(false);
+    }
+    any
+}
+
+/// Appends the cost members and the closing brace. The members before are never empty: a count stands there.
+fn write_cost(cost: &Cost, out: &mut Vec<u8>) {
+    out.extend_from_slice(b",\"cost\":");
+    write_dollars(cost.total_nano, out);
+    out.extend_from_slice(
+        b",\"is_byok\":false,\"cost_details\":{\"upstream_inference_cost\":null,\"upstream_inference_prompt_cost\":",
+    );
+    write_dollars(cost.prompt_nano, out);
+    out.extend_from_slice(b",\"upstream_inference_completions_cost\":");
+    write_dollars(cost.completion_nano, out);
+    out.extend_from_slice(b"}}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_common_shape() {
+        let raw = r#"{"prompt_tokens":100,"completion_tokens":20,"total_tokens":120,
+            "prompt_tokens_details":{"cached_tokens":64,"audio_tokens":3,"cache_write_tokens":2},
+            "completion_tokens_details":{"reasoning_tokens":9,"audio_tokens":1,"accepted_prediction_tokens":0}}"#;
+        let expected = Usage {
+            prompt: 100,
+            completion: 20,
+            total: 120,
+            reasoning: 9,
+            cached: 64,
+            cache_write: 2,
+            prompt_audio: 3,
+            completion_audio: 1,
+        };
+        assert_eq!(Usage::parse(raw), Some(expected));
+    }
+
+    #[test]
+    fn reads_the_other_shapes() {
+        let cases = [
+            (
+                r#"{"prompt_tokens":10.0,"completion_tokens":2.0}"#,
+                (10, 2, 12, 0),
+            ),
+            (r#"{"prompt_tokens":10,"total_tokens":12}"#, (10, 2, 12, 0)),
+            (
+                r#"{"completion_tokens":2,"total_tokens":12}"#,
+                (10, 2, 12, 0),
+            ),
+            (r#"{"input_tokens":10,"output_tokens":2}"#, (10, 2, 12, 0)),
+            (
+                r#"{"prompt_tokens":10,"completion_tokens":2,"total_tokens":null,"prompt_tokens_details":null}"#,
+                (10, 2, 12, 0),
+            ),
+            (
+                r#"{"prompt_tokens":10,"completion_tokens":2,"prompt_cache_hit_tokens":7,"prompt_cache_miss_tokens":3}"#,
+                (10, 2, 12, 7),
+            ),
+            (
+                r#"{"prompt_tokens":10,"completion_tokens":2,"cached_tokens":7}"#,
+                (10, 2, 12, 7),
+            ),
+            (
+                r#"{"prompt_tokens":10,"completion_tokens":2,"cached_tokens":7,"prompt_tokens_details":{"cached_tokens":7}}"#,
+                (10, 2, 12, 7),
+            ),
+            (
+                r#"{"prompt_tokens":1,"prompt\u005ftokens":10,"completion_tokens":2}"#,
+                (10, 2, 12, 0),
+            ),
+        ];
+        for (raw, expected) in cases {
+            let usage = Usage::parse(raw).unwrap();
+            assert_eq!(
+                (usage.prompt, usage.completion, usage.total, usage.cached),
+                expected,
+                "{raw}"
+            );
+        }
+    }
+
+    #[test]
+    fn says_nothing_when_nothing_is_said() {
+        for raw in [
+            "null",
+            "{}",
+            "[]",
+            "{\"prompt_tokens\":null}",
+            "{\"prompt_tokens\":-1}",
+            "{",
+            "7",
+        ] {
+            assert_eq!(Usage::parse(raw), None, "{raw}");
+        }
+    }
+
+    #[test]
+    fn thought_beside_the_completion_is_billed_with_it() {
+        let beside = Usage::parse(
+            r#"{"prompt_tokens":10,"completion_tokens":2,"total_tokens":112,"completion_tokens_details":{"reasoning_tokens":100}}"#,
+        )
+        .unwrap();
+        assert_eq!(beside.billed_completion(), 102);
+        let inside = Usage {
+            completion: 102,
+            ..beside
+        };
+        assert_eq!(inside.billed_completion(), 102);
+    }
+
+    fn written(raw: &str, api: Api) -> String {
+        let read = read(raw, &mut Walker::new(raw), false)
+            .ok()
+            .flatten()
+            .unwrap();
+        let cost = Cost {
+            total_nano: 140_000,
+            prompt_nano: 100_000,
+            completion_nano: 40_000,
+        };
+        let mut out = Vec::new();
+        write(raw, &read, api, &cost, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    const COST: &str = r#""cost":0.00014,"is_byok":false,"cost_details":{"upstream_inference_cost":null,"upstream_inference_prompt_cost":0.0001,"upstream_inference_completions_cost":0.00004}}"#;
+
+    #[test]
+    fn keeps_the_object_and_adds_the_cost() {
+        let raw = r#"{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3,"queue_time":0.10}"#;
+        assert_eq!(
+            written(raw, Api::Chat),
+            format!("{},{COST}", &raw[..raw.len() - 1])
+        );
+    }
+
+    #[test]
+    fn replaces_what_the_provider_says_about_cost() {
+        let raw = r#"{"cost":9, "prompt_tokens":1,"is_byok":true,"completion_tokens":2,"total_tokens":null,"x":[1],"cost_details":{"a":1}}"#;
+        assert_eq!(
+            written(raw, Api::Chat),
+            format!(r#"{{"prompt_tokens":1,"completion_tokens":2,"x":[1],"total_tokens":3,{COST}"#)
+        );
+    }
+
+    #[test]
+    fn embeddings_have_no_completion_tokens() {
+        assert_eq!(
+            written(r#"{"prompt_tokens":1}"#, Api::Embeddings),
+            format!(r#"{{"prompt_tokens":1,"total_tokens":1,{COST}"#)
+        );
+    }
+
+    #[test]
+    fn an_estimate_rounds_up() {
+        assert_eq!(Usage::estimated(5, 0).prompt, 2);
+        assert_eq!(Usage::estimated(0, 9).completion, 3);
+    }
+}
