@@ -80,11 +80,20 @@ impl Content {
 
     /// This text word by word, each with the white space after it.
     pub(crate) fn words(text: &str) -> Content {
+        let mut tokens: Vec<String> = Vec::new();
+        let mut between = true;
+        for letter in text.chars() {
+            let space = letter.is_whitespace();
+            match tokens.last_mut() {
+                // White space goes with the word before it, or with the first if there is none.
+                Some(token) if space || !between => token.push(letter),
+                Some(token) if token.trim().is_empty() => token.push(letter),
+                _ => tokens.push(letter.to_string()),
+            }
+            between = space;
+        }
         Content {
-            tokens: text
-                .split_inclusive(char::is_whitespace)
-                .map(str::to_owned)
-                .collect(),
+            tokens,
             ..Content::default()
         }
     }
@@ -570,6 +579,15 @@ mod tests {
             }
             assert_eq!(streamed, expected, "{text}");
         }
+    }
+
+    #[test]
+    fn words_keep_all_white_space() {
+        assert_eq!(
+            Content::words(" a  b\n\nc ").tokens,
+            [" a  ", "b\n\n", "c "]
+        );
+        assert_eq!(Content::words("").tokens.len(), 0);
     }
 
     #[test]
