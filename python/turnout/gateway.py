@@ -10,7 +10,6 @@ from turnout.ledger.writer import Journal
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from turnout.config.snapshot import Key
     from turnout.ledger.store import Ledger
     from turnout.ledger.writer import Writer
     from turnout.reload import Reloader
@@ -69,9 +68,7 @@ class Gateway:
     ledger: Ledger
     writer: Writer
     state_dir: Path
+    control_socket: str
+    """Where the plane reaches the control API."""
     addresses: tuple[str, ...]
     """Bound addresses of the public listener, ``host:port``."""
-
-    def client_key(self, sha256: str) -> Key | None:
-        """The client key with this hash in the running snapshot."""
-        return self.reloader.current.keys.get(sha256)

@@ -5,7 +5,8 @@ reverse: the plane drains and stops, the watcher stops, the writer empties the j
 
 Under ``turnout serve`` the parent's :class:`turnout.launch.Worker` brings the sockets and the origin. Under plain
 ``granian --interface asgi turnout:app`` there is none: the configuration is found by ``TURNOUT_CONFIG``, the plane
-binds ``server.listen`` itself, and reaches the control API when granian listens on a Unix socket.
+binds ``server.listen`` itself, and reaches the control API on granian's Unix socket, or when granian listens on TCP on
+that of a second, embedded one (``turnout.bridge``).
 """
 
 from __future__ import annotations
@@ -13,24 +14,26 @@ from __future__ import annotations
 import asyncio
 import importlib
 import logging
+import logging.config
 import os
 import signal
 import socket
 import stat
 import threading
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from multiprocessing import parent_process
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import turnout
-from turnout import keys, report, state
+from turnout import bridge, keys, report, state
 from turnout.config.load import environment as read_environment
 from turnout.drain import Drain
 from turnout.errors import TurnoutError
 from turnout.gateway import Gateway
 from turnout.ledger import store
 from turnout.ledger.writer import Writer
+from turnout.log import dict_config
 from turnout.reload import Origin, Ready, Reloader, Watcher, compile_loaded, compile_origin, load_origin, origin_of
 
 if TYPE_CHECKING:
@@ -45,6 +48,10 @@ LEDGER_FINISH_S = 5.0
 """How long the end waits for the ledger to take what is left; the rest stays in the journal for the next start."""
 
 DEMO_THREADS = 1
+"""Of the scripted provider in a demo."""
+
+CONTROL_BACKLOG = 1024
+"""Connections that may wait on granian's socket; what granian itself sets."""
 
 
 class StartError(TurnoutError):
@@ -78,23 +85,37 @@ async def running(
     try:
         with ExitStack() as undo:
             gateway, drain, watcher = await asyncio.to_thread(
-                _start, undo, worker, module or native(), read_environment() if environment is None else environment
+                _start,
+                undo,
+                worker,
+                module or native(),
+                read_environment() if environment is None else environment,
+                granian_socket(),
             )
             drain.install()
             watcher.start()
-            if worker is not None:
-                report.send(worker.reports, report.Started(pid=os.getpid(), addresses=gateway.addresses))
-            try:
-                yield gateway
-            finally:
-                await asyncio.to_thread(undo.close)
-                drain.uninstall()
+            async with AsyncExitStack() as beside:
+                if gateway.control_socket == str(bridge.socket_path(gateway.state_dir)):
+                    from turnout.control.app import control
+
+                    await beside.enter_async_context(bridge.serving(control(gateway), Path(gateway.control_socket)))
+                if worker is not None:
+                    report.send(worker.reports, report.Started(pid=os.getpid(), addresses=gateway.addresses))
+                try:
+                    yield gateway
+                finally:
+                    await asyncio.to_thread(undo.close)
+                    drain.uninstall()
     finally:
         _running.release()
 
 
 def _start(
-    undo: ExitStack, worker: Worker | None, module: Native, environment: Mapping[str, str]
+    undo: ExitStack,
+    worker: Worker | None,
+    module: Native,
+    environment: Mapping[str, str],
+    inherited: str | None,
 ) -> tuple[Gateway, Drain, Watcher]:
     if worker is not None:
         origin, state_dir = worker.origin, worker.state_dir
@@ -102,6 +123,7 @@ def _start(
     else:
         origin = origin_of(Origin(), environment)
         state_dir = _own_state(undo, origin, environment)
+    control_socket = inherited or str(bridge.socket_path(state_dir))
     demo_address = _demo(undo, module).address if origin.demo else ""
 
     def build() -> Ready:
@@ -115,9 +137,12 @@ def _start(
         plane = module.Plane(
             ready.encoded,
             listeners=[listener.fileno() for listener in worker.sockets] if worker is not None else [],
-            control_socket=str(worker.control_socket) if worker is not None else granian_socket(),
+            control_socket=control_socket,
             state_dir=str(state_dir),
         )
+        if broken is not None:
+            # Before the first request, so that health never says that all is well.
+            plane.reload_failed(broken)
         addresses = plane.start()
     except (OSError, ValueError, RuntimeError) as error:
         raise StartError(f"the native plane cannot start: {error}") from error
@@ -152,6 +177,7 @@ def _start(
         ledger=ledger,
         writer=writer,
         state_dir=state_dir,
+        control_socket=control_socket,
         addresses=tuple(addresses),
     )
     return gateway, drain, watcher
@@ -182,6 +208,8 @@ def _own_state(undo: ExitStack, origin: Origin, environment: Mapping[str, str]) 
     settings = compile_loaded(loaded, origin, environment).settings
     directory = state.prepare(loaded.state_dir or state.default_directory(environment))
     undo.callback(state.lock(directory, shared=True).release)
+    if not logging.getLogger("turnout").handlers:
+        logging.config.dictConfig(dict_config(level=settings.log.level, form=settings.log.format, granian=False))
     if not loaded.has_keys and (client := keys.ensure(directory, "client")) is not None:
         log.warning("made the first client key; it is shown this once: %s", client)
     if settings.admin_sha256 is None and (admin := keys.ensure(directory, "admin")) is not None:
@@ -208,10 +236,11 @@ def _end_with_parent() -> None:
 
 
 def granian_socket() -> str | None:
-    """Path of the Unix socket on which this process listens, as after ``granian --uds PATH``; ``None`` without one.
+    """Path of the Unix socket on which granian serves in this process; ``None`` when it has none.
 
-    Granian passes the listening descriptor to its worker before the lifespan starts, and does not say so anywhere; the
-    list of open descriptors does.
+    Granian makes the socket in its parent and says nowhere in the worker which it is, but the list of open descriptors
+    shows it: the one Unix socket that has a name and no peer. It is made to listen here, because granian does that only
+    after the lifespan has started, and a request of the plane's first milliseconds should wait rather than be refused.
     """
     for entry in Path("/dev/fd").iterdir():
         try:
@@ -223,9 +252,18 @@ def granian_socket() -> str | None:
             # The descriptor of this very listing is gone by now.
             continue
         with found:
-            if found.family != socket.AF_UNIX or not found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            if found.family != socket.AF_UNIX or found.type != socket.SOCK_STREAM:
                 continue
             name = found.getsockname()
-            if isinstance(name, str) and name:
+            if isinstance(name, str) and name and not _has_peer(found):
+                found.listen(CONTROL_BACKLOG)
                 return name
     return None
+
+
+def _has_peer(connection: socket.socket) -> bool:
+    try:
+        connection.getpeername()
+    except OSError:
+        return False
+    return True

@@ -29,13 +29,15 @@ class JsonFormatter(logging.Formatter):
         return _json.encode(line).decode()
 
 
-def dict_config(*, level: str, form: str) -> dict[str, Any]:
+def dict_config(*, level: str, form: str, granian: bool = True) -> dict[str, Any]:
     """The configuration for :func:`logging.config.dictConfig`; granian applies it in every process it starts.
 
     Granian's own logger is ``_granian``. It tells of every start and stop of a worker at level INFO, which only someone
-    who debugs wants to know; its warnings and errors are for everyone.
+    who debugs wants to know; its warnings and errors are for everyone. Where granian was started by itself, its
+    logging is its own: ``granian`` is false then.
     """
     formatter: dict[str, Any] = {"()": "turnout.log.JsonFormatter"} if form == "json" else {"format": TEXT}
+    levels = {"turnout": level, **({"_granian": granian_level(level)} if granian else {})}
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -44,8 +46,8 @@ def dict_config(*, level: str, form: str) -> dict[str, Any]:
             "turnout": {"class": "logging.StreamHandler", "formatter": "turnout", "stream": "ext://sys.stderr"},
         },
         "loggers": {
-            "turnout": {"handlers": ["turnout"], "level": level.upper(), "propagate": False},
-            "_granian": {"handlers": ["turnout"], "level": granian_level(level).upper(), "propagate": False},
+            name: {"handlers": ["turnout"], "level": wanted.upper(), "propagate": False}
+            for name, wanted in levels.items()
         },
     }
 

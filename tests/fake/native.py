@@ -1,8 +1,8 @@
 """A plane and a scripted provider in plain Python, with the methods and promises of ``turnout/_native.pyi``.
 
-The plane serves ``/health/ready`` and ``/hot`` itself on its sockets and sends every other request to the control socket.
-Its journal is a list that the test fills. Run as a module of a child process (see ``tests/fake/site/sitecustomize.py``)
-it is found as ``turnout._native``.
+The plane serves ``/health/ready`` itself on its sockets and sends every other request to the control socket. Its
+journal is a list that the test fills. In a child process, ``tests/fake/site/sitecustomize.py`` makes it
+``turnout._native``.
 """
 
 from __future__ import annotations

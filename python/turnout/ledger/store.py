@@ -276,7 +276,10 @@ def _engine(url: URL) -> Engine:
         # A dead connection is found when it is taken from the pool, not by the first batch after the server restarted.
         return create_engine(url, pool_pre_ping=True, pool_size=4, max_overflow=4)
     if url.database and url.database != ":memory:":
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        file = Path(url.database)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        # It tells who asked which model when. SQLite gives its other files the mode of this one.
+        file.touch(mode=0o600)
     engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_MS / 1000})
     event.listen(engine, "connect", _prepare_sqlite)
     return engine

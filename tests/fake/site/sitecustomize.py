@@ -1,4 +1,4 @@
-"""Python imports this at its start when the folder is on PYTHONPATH: ``turnout._native`` is then ``tests/fake/native.py``.
+"""Python imports this at its start when the folder is on PYTHONPATH, and ``turnout._native`` is ``tests/fake/native.py``.
 
 With ``TURNOUT_TEST_IMPORTS`` naming a file, each process that loads the native module adds its id there, so that a
 test can see that the launcher's own process never does.
