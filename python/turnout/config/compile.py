@@ -34,7 +34,8 @@ KEY_CHARACTERS_MIN: Final = 16
 """Below this a key can be guessed in practice, so it is warned about."""
 
 PROVIDER_SLUG: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-MODEL_SLUG: Final = re.compile(r"~?[A-Za-z0-9][A-Za-z0-9._-]{0,127}/[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
+# A name may go on after another slash: behind a wildcard such as groq/* stand the provider's own names, some with one.
+MODEL_SLUG: Final = re.compile(r"~?[A-Za-z0-9][A-Za-z0-9._-]{0,127}(?:/[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}){1,3}")
 WILDCARD: Final = re.compile(r"[A-Za-z0-9._:@/~-]{0,255}\*")
 ALIAS: Final = re.compile(r"[A-Za-z0-9~@][A-Za-z0-9._:@/~-]{0,255}")
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
@@ -167,12 +168,17 @@ class _Work:
         self.warnings.append(self.loaded.mistake(path, message))
 
     def is_cut(self, *path: Step) -> bool:
-        """Whether this, something above it or something below it was already found wrong.
+        """Whether this, or something above it, was already found wrong and left out.
 
         Complaining about what is missing there would only echo the first complaint.
         """
         whole = self.loaded.written(path)
-        return any(whole[: len(cut)] == cut or cut[: len(whole)] == whole for cut in self.loaded.cut)
+        return any(whole[: len(cut)] == cut for cut in self.loaded.cut)
+
+    def is_hurt(self, *path: Step) -> bool:
+        """The same, or something below it was left out."""
+        whole = self.loaded.written(path)
+        return self.is_cut(*path) or any(cut[: len(whole)] == whole for cut in self.loaded.cut)
 
 
 # ---------------------------------------------------------------------------------------------------- server, settings
@@ -316,7 +322,7 @@ def _credentials(
         keys = [model.Credential(key=written.api_key)]
     elif written.api_keys is not None:
         keys = written.api_keys
-    elif "authorization" in headers or work.is_cut(*path, "api_key") or work.is_cut(*path, "api_keys"):
+    elif "authorization" in headers or work.is_cut(*path, "api_key") or work.is_hurt(*path, "api_keys"):
         return []
     elif known is not None and (found := _environment_key(known, work.environment)):
         variable, key = found
@@ -403,7 +409,7 @@ def _catalogue(work: _Work, providers: list[snapshot.Provider], indices: dict[st
                 work.wrong((*path, key), "a wildcard has endpoints only: it names no single model")
         if not endpoints:
             catalogue.off.add(slug)
-            if not work.is_cut(*path):
+            if not work.is_hurt(*path):
                 work.warn(path, "not served: all its providers are off")
         elif is_wildcard:
             catalogue.wildcards.append(snapshot.Wildcard(prefix=slug.removesuffix("*"), endpoints=endpoints))
@@ -465,7 +471,7 @@ def _free_tag(provider: str, taken: set[str]) -> str:
 
 
 def _unknown_provider(work: _Work, path: tuple[Step, ...], slug: str, indices: dict[str, int]) -> None:
-    if slug in work.config.providers or work.is_cut("providers", slug) or work.is_cut("providers"):
+    if slug in work.config.providers or work.is_cut("providers", slug):
         return
     if row(slug) is not None:
         work.wrong(
@@ -563,7 +569,7 @@ def _aliases(work: _Work, catalogue: _Catalogue, written: list[tuple[str, str, t
         elif slug in catalogue.models or _adopted(catalogue, slug):
             catalogue.aliases[alias] = slug
         elif slug in catalogue.off:
-            if not work.is_cut("models", slug):
+            if not work.is_hurt("models", slug):
                 work.warn(path, f"not served: all providers of {slug} are off")
         elif not work.is_cut("models"):
             work.wrong(path, f"there is no model {slug}", name=slug, known=[*work.config.models, *targets])
@@ -593,6 +599,7 @@ def _keys(work: _Work, catalogue: _Catalogue, extra: Sequence[snapshot.Key]) -> 
             work.wrong((*path, "name"), f"two keys are called {written.name}")
         names.add(written.name)
         sha256 = _key_sha256(work, path, written)
+        models = None if written.models is None else _allowed(work, catalogue, path, written.models, allowed)
         if sha256 is None:
             continue
         if sha256 in keys:
@@ -600,7 +607,7 @@ def _keys(work: _Work, catalogue: _Catalogue, extra: Sequence[snapshot.Key]) -> 
         keys[sha256] = snapshot.Key(
             sha256=sha256,
             name=written.name,
-            models=None if written.models is None else _allowed(work, catalogue, path, written.models, allowed),
+            models=models,
             disabled=written.disabled,
             expires_unix=written.expires,
         )
@@ -619,7 +626,7 @@ def _key_sha256(work: _Work, path: tuple[Step, ...], written: model.Key) -> str 
         return _sha256(text)
     if written.sha256 is not None:
         return written.sha256.lower()
-    if not work.is_cut(*path):
+    if not work.is_cut(*path, "key") and not work.is_cut(*path, "sha256"):
         work.wrong(path, "give key, or sha256 of it")
     return None
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import types
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Union, get_args, get_origin
 
@@ -160,7 +161,8 @@ def _told(source: Source, detail: ErrorDetails) -> Mistake:
         case "bool_type" | "bool_parsing":
             message = "expected true or false"
         case "string_type":
-            message = "expected text"
+            is_scalar = isinstance(detail["input"], (int, Decimal))
+            message = "expected text: put quotes around it" if is_scalar else "expected text"
         case "greater_than_equal":
             message = f"too small: at least {show(context['ge'])}"
         case "less_than_equal":

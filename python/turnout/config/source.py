@@ -33,6 +33,8 @@ SOURCE_BYTES_MAX: Final = 128 * 2**20
 NODES_MAX: Final = 20_000_000
 """Values after aliases are expanded; a file that reaches this was made to exhaust memory."""
 DEPTH_MAX: Final = 64
+NUMBER_CHARACTERS_MAX: Final = 40
+"""No field takes a longer number; what is longer is text, such as a SHA-256 that happens to have digits only."""
 
 _TAG: Final = "tag:yaml.org,2002:"
 
@@ -229,21 +231,15 @@ class _Builder:
                 return None
             case "bool":
                 return text.lower() == "true"
+            case "int" | "float" if len(text) > NUMBER_CHARACTERS_MAX:
+                return text
             case "int":
-                return self.integer(node, path)
+                return int(text, 8 if text.startswith("0o") else 16 if text.startswith("0x") else 10)
             case "float":
                 return _decimal(text)
             case other:
                 self.wrong(node, path, f"the tag {other} is not supported; write a plain value")
                 return text
-
-    def integer(self, node: yaml.ScalarNode, path: tuple[Step, ...]) -> int:
-        text: str = node.value
-        if len(text) > 40:
-            self.wrong(node, path, "a number of more than forty digits")
-            return 0
-        base = 8 if text.startswith("0o") else 16 if text.startswith("0x") else 10
-        return int(text, base)
 
     def expand(self, node: yaml.ScalarNode, path: tuple[Step, ...]) -> str:
         def replaced(match: re.Match[str]) -> str:

@@ -263,7 +263,9 @@ def origin(written: object) -> str:
     split = _split(written)
     if split is None or split.path not in ("", "/") or split.query or split.fragment or split.username is not None:
         raise wrong("expected * or an origin such as https://app.example.com, without a path")
-    return f"{split.scheme}://{split.netloc.lower()}"
+    # Browsers leave the usual port out, and the plane compares whole origins.
+    usual = ":443" if split.scheme == "https" else ":80"
+    return f"{split.scheme}://{split.netloc.lower().removesuffix(usual)}"
 
 
 def base_url(written: object) -> str:
