@@ -14,7 +14,7 @@ use crate::play::{After, Gone, Line, READ_BYTES, play};
 use crate::record::{Received, Record};
 use crate::reply::{self, Content, Shape};
 use crate::request::{self, Body, Dechunk, Head, Malformed};
-use crate::script::Script;
+use crate::script::{self, Script};
 use crate::shelf::Shelf;
 
 /// An inbox that a large body made this big is given back once it is empty.
@@ -30,6 +30,8 @@ const MODELS: u8 = 1 << 3;
 const HTTP10: u8 = 1 << 4;
 const CLOSE: u8 = 1 << 5;
 const CLEAN: u8 = 1 << 6;
+/// Embeddings and single models depend on more than the key says: never put on the shelf, so never found there.
+const UNSHELVED: u8 = 1 << 7;
 
 static STREAM_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"stream\""));
 static USAGE_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"include_usage\""));
@@ -332,7 +334,7 @@ fn choose(
                 }
             }
         }
-        Route::Embeddings | Route::Model(_) => {}
+        Route::Embeddings | Route::Model(_) => bits |= UNSHELVED,
         Route::Models => bits |= MODELS,
         Route::WrongMethod(takes) => {
             return mistake(manner, 405, &format!("This path takes {takes}"));
@@ -362,10 +364,7 @@ fn choose(
     key.push(0);
     key.extend_from_slice(&request.text[request.head.script.clone()]);
 
-    let shelved = match route {
-        Route::Text(_) | Route::Models => shelf.find(key),
-        _ => None,
-    };
+    let shelved = shelf.find(key);
     let parsed;
     let script = match &shelved {
         Some(answer) => &answer.script,
@@ -449,7 +448,7 @@ fn build(
         };
         return Ok((
             answer::plain(script, manner, status, body),
-            matches!(route, Route::Text(_) | Route::Models),
+            bits & UNSHELVED == 0,
         ));
     }
     let shape = match route {
@@ -461,8 +460,10 @@ fn build(
             return Ok((answer::plain(script, manner, status, vectors), false));
         }
         Route::Model(name) => {
+            // Clients escape the slash of `author/name`.
+            let name = script::unescaped(name);
             return Ok((
-                answer::plain(script, manner, status, reply::model(name)),
+                answer::plain(script, manner, status, reply::model(&name)),
                 false,
             ));
         }

@@ -303,7 +303,7 @@ fn switch(key: &str, value: &str) -> Result<bool, String> {
 }
 
 /// `%XX` decoded; what is not an escape stays. Bytes that are not UTF-8 become the replacement character.
-fn unescaped(value: &str) -> String {
+pub(crate) fn unescaped(value: &str) -> String {
     let bytes = value.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;

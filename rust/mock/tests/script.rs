@@ -509,6 +509,14 @@ fn times_counts_each_script_until_a_reset() {
         plain(&mock, "a;status=500;times=2;tokens=3").json()["usage"]["completion_tokens"],
         3
     );
+    // Nor does another API get the chat's answer once the faults are spent.
+    let mut probe = Probe::connect(&mock);
+    probe.post(
+        "/v1/embeddings",
+        "",
+        r#"{"model":"a;status=500;times=2;tokens=3","input":"x"}"#,
+    );
+    assert_eq!(probe.reply().json()["data"][0]["object"], "embedding");
     mock.reset();
     assert_eq!(
         statuses("a;status=500;times=2;tokens=3"),

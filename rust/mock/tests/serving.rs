@@ -294,6 +294,7 @@ fn models_are_listed_and_found() {
     let mut probe = Probe::connect(&mock);
     assert_eq!(probe.get("/v1/models").json()["data"][0]["id"], "echo");
     assert_eq!(probe.get("/v1/models/any/name").json()["id"], "any/name");
+    assert_eq!(probe.get("/v1/models/any%2Fname").json()["id"], "any/name");
 }
 
 #[test]
