@@ -308,6 +308,9 @@ fn answers_stop_where_and_how_the_script_says() {
     let reply = streamed(&mock, "m;cut=3;part=10");
     assert_eq!(reply.events().len(), 4);
     assert!(reply.body.ends_with(b"\n\ndata: {\"id"), "{reply:?}");
+    // The end comes when its place is reached, not when the next event would have been due.
+    let reply = streamed(&mock, &format!("m;cut=2;pace={HOUR}"));
+    assert_eq!((reply.events().len(), reply.end), (2, End::Closed));
     // All events came, and still the body has no end.
     let reply = streamed(&mock, "m;cut=1000");
     assert_eq!((reply.events().len(), reply.end), (36, End::Closed));
