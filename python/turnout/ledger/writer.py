@@ -111,6 +111,8 @@ class Writer:
     def _run(self) -> None:
         pause_s = PAUSE_MIN_S
         while not self._give_up.is_set():
+            # Read before the step: only a journal that was empty after the end had begun is empty for good.
+            finishing = self._finishing.is_set()
             try:
                 more = self._step()
             except (SQLAlchemyError, store.LedgerError, OSError) as error:
@@ -129,7 +131,7 @@ class Writer:
                 continue
             pause_s = PAUSE_MIN_S
             self._recovered()
-            if not more and self._finishing.is_set():
+            if not more and finishing:
                 return
 
     def _step(self) -> bool:

@@ -1,4 +1,4 @@
-"""Python imports this at its start when the folder is on PYTHONPATH, and ``turnout._native`` is ``tests/fake/native.py``.
+"""On PYTHONPATH, this makes ``tests/fake/native.py`` the module ``turnout._native``: Python imports it at its start.
 
 With ``TURNOUT_TEST_IMPORTS`` naming a file, each process that loads the native module adds its id there, so that a
 test can see that the launcher's own process never does.

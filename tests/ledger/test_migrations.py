@@ -1,0 +1,72 @@
+"""The schema's history: one newest step, the same result as the table, and safe when two do it at once."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from turnout.ledger import store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_there_is_one_newest_step() -> None:
+    scripts = ScriptDirectory.from_config(store._alembic_config())
+    assert len(scripts.get_heads()) == 1
+
+
+def test_the_steps_lead_to_the_table_that_the_code_uses(ledger: store.Ledger) -> None:
+    with ledger.engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), store.metadata) == []
+
+
+def test_migrating_again_changes_nothing(ledger: store.Ledger) -> None:
+    store.migrate(ledger)
+    with ledger.engine.connect() as connection:
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["0001"]
+
+
+def test_many_at_once_migrate_once(address: str) -> None:
+    ledgers = [store.open_ledger(address) for _ in range(6)]
+    failures: list[Exception] = []
+    together = threading.Barrier(len(ledgers))
+
+    def migrate(ledger: store.Ledger) -> None:
+        together.wait()
+        try:
+            store.migrate(ledger)
+        except (SQLAlchemyError, store.LedgerError, OSError) as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=migrate, args=(ledger,)) for ledger in ledgers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    with ledgers[0].engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM alembic_version")).scalar_one() == 1
+    for ledger in ledgers:
+        store.close_ledger(ledger)
+
+
+def test_a_ledger_of_a_newer_release_is_refused(ledger: store.Ledger) -> None:
+    with ledger.engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(store.LedgerError, match=r"newer release of Turnout.*9999"):
+        store.migrate(ledger)
+
+
+def test_a_folder_with_a_percent_sign_is_no_interpolation(tmp_path: Path) -> None:
+    ledger = store.open_ledger(store.sqlite_url(tmp_path / "100%" / "ledger.db"))
+    store.migrate(ledger)
+    store.close_ledger(ledger)
+    assert (tmp_path / "100%" / "ledger.db").exists()
