@@ -101,7 +101,7 @@ def test_a_key_that_occurs_twice_is_a_mistake() -> None:
 @pytest.mark.parametrize(
     ("text", "line", "part"),
     [
-        ("a: [1,\nb: 2", 2, "not valid YAML"),
+        ("a: 1\nb: ]", 2, "not valid YAML"),
         ("a: 1\n b: 2", 2, "not valid YAML"),
         ("a: 1\n---\nb: 2", 2, "not valid YAML"),
         ("a: *nowhere", 1, "not valid YAML"),

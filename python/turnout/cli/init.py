@@ -12,39 +12,39 @@ if TYPE_CHECKING:
 STARTER: Final = """\
 # Turnout's configuration. `turnout check` finds mistakes, `turnout explain` shows what it comes to.
 # Every key is described in docs/config.md. ${NAME} comes from the environment, ${NAME:-text} has a default.
+# Lines of settings that are commented out become good ones by taking the # away.
 
 server:
   listen: 127.0.0.1:4000      # 0.0.0.0:4000 opens it to the network
 
 # Keys of your clients. With none, Turnout makes one at its first start and shows it once.
-# keys:
-#   - name: laptop
-#     sha256: ...             # printf %s "$KEY" | sha256sum
-#     models: [openai/*]      # leave out to allow all
+#keys:
+#  - name: laptop
+#    key: ${LAPTOP_KEY}       # or sha256: of it, from: printf %s "$KEY" | sha256sum
+#    models: [local/*]        # leave out to allow all
 
-# A known provider needs its slug and a key. Without api_key the usual variable is taken (OPENAI_API_KEY).
 providers:
   local:                      # any server with OpenAI's API: Ollama, vLLM, llama.cpp, LM Studio ...
     base_url: ${LOCAL_MODEL_URL:-http://127.0.0.1:8080/v1}
-# openai:
-#   api_key: ${OPENAI_API_KEY}
-# groq:
-#   api_key: file:groq.key    # the content of a file beside this one
+# A known provider needs its slug and a key. Without api_key the usual variable is taken: OPENAI_API_KEY.
+#  openai:
+#  groq:
+#    api_key: file:groq.key   # the content of a file beside this one
 
 # What clients may ask for. Endpoints are tried in order; prices are US dollars per million tokens.
 models:
   local/*: local              # local/NAME asks the provider local for NAME
-# openai/gpt-4o-mini:
-#   provider: openai
-#   prices: {prompt: 0.15, completion: 0.60, cache_read: 0.075}
-# meta-llama/llama-3.3-70b-instruct:
-#   endpoints:
-#     - {provider: groq, model: llama-3.3-70b-versatile}
-#     - {provider: openrouter}
+#  openai/gpt-4o-mini:
+#    provider: openai
+#    prices: {prompt: 0.15, completion: 0.60, cache_read: 0.075}
+#  meta-llama/llama-3.3-70b-instruct:
+#    endpoints:
+#      - {provider: groq, model: llama-3.3-70b-versatile}
+#      - {provider: local, model: llama-3.3-70b-instruct}
 
 # Other names for models.
-# aliases:
-#   fast: openai/gpt-4o-mini
+#aliases:
+#  fast: openai/gpt-4o-mini
 """
 
 

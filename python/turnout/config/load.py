@@ -145,7 +145,7 @@ def _read(name: str, content: bytes, environment: Mapping[str, str], path: Path 
 def _told(source: Source, detail: ErrorDetails) -> Mistake:
     """A pydantic error in our words. The value is not repeated: the place shows it, and it may be a secret."""
     where, context = detail["loc"], detail.get("ctx", {})
-    field, section = _described(where)
+    field, section, annotation = _described(where)
     show = next((kind.show for kind in field.metadata if isinstance(kind, Kind)), str) if field else str
     near = None
     match detail["type"]:
@@ -176,8 +176,8 @@ def _told(source: Source, detail: ErrorDetails) -> Mistake:
         case "too_long":
             message = f"more than {context['max_length']} entries"
         case "literal_error":
-            known = [str(value) for value in _literals(field)] if field else []
-            message = f"expected {' or '.join(known)}" if known else f"expected {context['expected']}"
+            known = [str(value) for value in _literals(annotation)]
+            message = f"expected {' or '.join(known)}"
             near = nearest(str(detail["input"]), known)
         case "list_type" | "tuple_type":
             message = "expected a list"
@@ -195,8 +195,8 @@ _FORMS: Final = {
 }
 
 
-def _described(where: Iterable[Step]) -> tuple[FieldInfo | None, type[BaseModel] | None]:
-    """The field that a path of pydantic ends at, and the section that the last step belongs to."""
+def _described(where: Iterable[Step]) -> tuple[FieldInfo | None, type[BaseModel] | None, Any]:
+    """Where a path of pydantic ends: the field, the section that the last step belongs to, and the type there."""
     annotation: Any = model.Config
     field: FieldInfo | None = None
     section: type[BaseModel] | None = None
@@ -210,7 +210,7 @@ def _described(where: Iterable[Step]) -> tuple[FieldInfo | None, type[BaseModel]
             # list[X], dict[str, X] and tuple[X, ...] are all that the model uses.
             annotation = next(part for part in reversed(get_args(annotation)) if part is not ...)
             section, field = None, None
-    return field, section
+    return field, section, _core(annotation)
 
 
 def _core(annotation: Any) -> Any:
@@ -229,10 +229,8 @@ def _keys(section: type[BaseModel]) -> list[str]:
     return [*section.model_fields, *inline]
 
 
-def _literals(field: FieldInfo) -> tuple[Any, ...]:
-    core = _core(field.annotation)
-    core = _core(get_args(core)[0]) if get_origin(core) in (list, tuple) else core
-    return get_args(core) if get_origin(core) is Literal else ()
+def _literals(annotation: Any) -> tuple[Any, ...]:
+    return get_args(annotation) if get_origin(annotation) is Literal else ()
 
 
 def _holds_unset(value: Any) -> bool:
