@@ -12,7 +12,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::segment::{Found, Segment, try_lock};
+use super::segment::{Found, Segment, try_lock, unlock};
 
 const LOCK: &str = "lock";
 const UNREADABLE: &str = "unreadable";
@@ -23,7 +23,7 @@ const ATTEMPTS_MAX: usize = 16;
 #[derive(Debug)]
 pub(super) struct Home {
     path: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 /// What was found in the directory of a dead process.
@@ -80,7 +80,7 @@ impl Home {
         // The file that we locked must still be the one that others will find under this name.
         match fs::metadata(&lock) {
             Ok(found) if found.ino() == file.metadata()?.ino() => {
-                Ok(Some(Home { path, _lock: file }))
+                Ok(Some(Home { path, lock: file }))
             }
             _ => Ok(None),
         }
@@ -109,6 +109,12 @@ impl Home {
             let _ = fs::remove_file(self.path.join(LOCK));
             let _ = fs::remove_dir(&self.path);
         }
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        unlock(&self.lock);
     }
 }
 
@@ -178,7 +184,7 @@ fn adopt_one(root: &Path, path: PathBuf) -> io::Result<Option<Orphanage>> {
     let mut found = Orphanage {
         home: Home {
             path: path.clone(),
-            _lock: lock,
+            lock,
         },
         segments: Vec::new(),
         unreadable: 0,

@@ -517,37 +517,23 @@ impl Journal {
 }
 
 impl Drop for Journal {
-    /// The writers are gone. What is in memory only is saved if possible, and what is consumed is removed; the rest
-    /// is for the next process.
+    /// The writers are gone. Files that hold nothing unread go first, so that what is in memory only can be saved in
+    /// their place; what is left then is for the next process.
     fn drop(&mut self) {
         self.sweep();
-        let Ok(mut keeper) = self.keeper.lock() else {
-            return;
-        };
-        keeper.create_after = None;
-        self.rescue(&mut keeper, true);
-        drop(keeper);
-        let reader = self
-            .reader
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner);
-        let ready: Vec<Arc<Segment>> = self
+        let current = lock(&self.reader).segments().cloned().collect::<Vec<_>>();
+        let ready = self
             .threads
             .iter()
-            .filter_map(|thread| thread.ready.swap(None))
-            .collect();
-        for segment in reader.segments().chain(&ready) {
-            if let Some(path) = segment
-                .path()
-                .filter(|_| segment.consumed() >= segment.committed())
-            {
-                let _ = fs::remove_file(path);
+            .filter_map(|thread| thread.ready.swap(None));
+        for segment in current.into_iter().chain(ready) {
+            if segment.consumed() >= segment.committed() {
+                self.unlink(&segment);
             }
         }
-        let keeper = self
-            .keeper
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut keeper = lock(&self.keeper);
+        keeper.create_after = None;
+        self.rescue(&mut keeper, true);
         keeper.home.remove_if_empty();
     }
 }

@@ -542,3 +542,11 @@ pub(super) fn try_lock(file: &File) -> io::Result<bool> {
         }
     }
 }
+
+/// Gives the lock back now. Closing the file would not do while a process that was forked from this one meanwhile
+/// still holds a copy of the descriptor.
+pub(super) fn unlock(file: &File) {
+    // SAFETY: a plain system call on a descriptor that `file` keeps open; it touches no memory of ours. It can fail
+    // on a bad descriptor only.
+    unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_UN) };
+}

@@ -96,3 +96,7 @@ impl Metrics {
         )
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::panic, reason = "a checker fails by panicking")]
+mod tests;
