@@ -1,0 +1,69 @@
+"""Who is let in: known keys, and for administration the admin key only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from tests.fake.gateways import ADMIN, CLIENT, DISABLED, EXPIRED, bearer
+
+if TYPE_CHECKING:
+    from starlette.testclient import TestClient
+
+    from turnout.gateway import Gateway
+
+
+@pytest.mark.parametrize(
+    ("headers", "said"),
+    [
+        ({}, "No auth credentials found"),
+        ({"authorization": "Basic abc"}, "No auth credentials found"),
+        ({"authorization": "Bearer "}, "No auth credentials found"),
+        (bearer("sk-nobody"), "not known"),
+        (bearer(ADMIN), "not known"),
+        (bearer(DISABLED), "disabled"),
+        (bearer(EXPIRED), "expired"),
+    ],
+)
+def test_a_client_without_a_good_key_gets_401_with_the_reason(
+    client: TestClient, headers: dict[str, str], said: str
+) -> None:
+    response = client.get("/v1/key", headers=headers)
+    assert response.status_code == 401
+    assert said in response.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("headers", [bearer(CLIENT), {"authorization": f"bearer  {CLIENT} "}, {"x-api-key": CLIENT}])
+def test_a_known_key_is_let_in(client: TestClient, headers: dict[str, str]) -> None:
+    assert client.get("/v1/key", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "/api/admin/reload"), ("GET", "/api/admin/config")])
+def test_administration_is_for_the_admin_key(client: TestClient, method: str, path: str) -> None:
+    assert client.request(method, path).status_code == 401
+    assert client.request(method, path, headers=bearer(CLIENT)).status_code == 403
+    assert client.request(method, path, headers=bearer(ADMIN)).status_code == 200
+
+
+def test_without_authentication_clients_need_no_key_but_administration_does(open_client: TestClient) -> None:
+    assert open_client.get("/v1/key").status_code == 200
+    assert open_client.get("/api/admin/config").status_code == 401
+    assert open_client.get("/api/admin/config", headers=bearer(ADMIN)).status_code == 200
+
+
+def test_without_an_admin_key_nobody_administers(client: TestClient, gateway: Gateway) -> None:
+    import dataclasses
+
+    gateway.reloader.current = dataclasses.replace(gateway.reloader.current, admin_sha256=None)
+    assert client.get("/api/admin/config", headers=bearer(ADMIN)).status_code == 403
+
+
+def test_a_key_that_the_running_snapshot_lacks_is_no_longer_known(client: TestClient, gateway: Gateway) -> None:
+    import dataclasses
+
+    assert client.get("/v1/key", headers=bearer(CLIENT)).status_code == 200
+    gateway.reloader.current = dataclasses.replace(gateway.reloader.current, keys={})
+    assert client.get("/v1/key", headers=bearer(CLIENT)).status_code == 401
+    assert msgspec.json.decode(client.get("/v1/key").content)["error"]["code"] == 401
