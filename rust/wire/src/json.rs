@@ -695,7 +695,7 @@ pub fn whole(raw: &str) -> Option<u64> {
     }
     let float: f64 = raw.parse().ok()?;
     // Above 2^53 a float no longer names one integer.
-    (float >= 0.0 && float <= 9_007_199_254_740_992.0 && float.fract() == 0.0)
+    ((0.0..=9_007_199_254_740_992.0).contains(&float) && float.fract() == 0.0)
         .then_some(float as u64)
 }
 

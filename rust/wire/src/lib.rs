@@ -24,6 +24,11 @@
 //! | [`refusal`] | the one table of errors that clients see |
 //! | [`upstream_error`] | what a provider's own error body says |
 
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")
+)]
+
 pub mod answer;
 pub mod api;
 pub mod cost;

@@ -170,6 +170,9 @@ pub struct PreviousError {
 }
 
 /// A refusal to be sent: a row of the table and what is known beside it.
+///
+/// What only some refusals have stands in a box, because this type is the error of many functions on the hot path and its
+/// size is paid by their good case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// The row.
@@ -178,23 +181,39 @@ pub struct Refusal {
     pub message: Cow<'static, str>,
     /// Display name of the provider it is about.
     pub provider: Option<String>,
+    /// Seconds after which to ask again, for `Retry-After`.
+    pub retry_after_secs: Option<u64>,
+    /// Value of the `Allow` header, with [`Kind::MethodNotAllowed`].
+    pub allow: Option<&'static str>,
+    details: Option<Box<Details>>,
+}
+
+/// What only some refusals have.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Details {
     /// The provider's own body, already cut; shown only when the operator allows it, so the caller leaves it out otherwise.
     pub raw: Option<String>,
     /// HTTP status that the provider gave.
     pub provider_status: Option<u16>,
     /// The provider's own word for the error.
     pub provider_code: Option<String>,
-    /// Seconds after which to ask again, for `Retry-After`.
-    pub retry_after_secs: Option<u64>,
     /// Models that were asked for, in order.
     pub requested_models: Vec<String>,
     /// Names that are near to the one that does not exist.
     pub near: Vec<String>,
     /// Attempts that failed before.
     pub previous_errors: Vec<PreviousError>,
-    /// Value of the `Allow` header, with [`Kind::MethodNotAllowed`].
-    pub allow: Option<&'static str>,
 }
+
+/// The details of a refusal that has none.
+static NO_DETAILS: Details = Details {
+    raw: None,
+    provider_status: None,
+    provider_code: None,
+    requested_models: Vec::new(),
+    near: Vec::new(),
+    previous_errors: Vec::new(),
+};
 
 /// Where availability objects point: the catalogue of this gateway.
 const CATALOGUE_PATH: &str = "/v1/models";
@@ -222,14 +241,9 @@ impl Refusal {
             kind,
             message: Cow::Borrowed(kind.message()),
             provider: None,
-            raw: None,
-            provider_status: None,
-            provider_code: None,
             retry_after_secs: None,
-            requested_models: Vec::new(),
-            near: Vec::new(),
-            previous_errors: Vec::new(),
             allow: None,
+            details: None,
         }
     }
 
@@ -268,7 +282,7 @@ impl Refusal {
     pub fn with_raw(mut self, raw: impl AsRef<str>) -> Refusal {
         let raw = raw.as_ref().as_bytes();
         if !raw.is_empty() {
-            self.raw = Some(crate::upstream_error::excerpt(
+            self.details_mut().raw = Some(crate::upstream_error::excerpt(
                 raw,
                 crate::upstream_error::RAW_BYTES_MAX,
             ));
@@ -278,13 +292,13 @@ impl Refusal {
 
     /// HTTP status that the provider gave.
     pub fn with_provider_status(mut self, status: u16) -> Refusal {
-        self.provider_status = Some(status);
+        self.details_mut().provider_status = Some(status);
         self
     }
 
     /// The provider's own word for the error.
     pub fn with_provider_code(mut self, code: impl Into<String>) -> Refusal {
-        self.provider_code = Some(code.into());
+        self.details_mut().provider_code = Some(code.into());
         self
     }
 
@@ -296,19 +310,19 @@ impl Refusal {
 
     /// Models that were asked for.
     pub fn with_requested_models(mut self, models: Vec<String>) -> Refusal {
-        self.requested_models = models;
+        self.details_mut().requested_models = models;
         self
     }
 
     /// Names near to the one that does not exist.
     pub fn with_near(mut self, near: Vec<String>) -> Refusal {
-        self.near = near;
+        self.details_mut().near = near;
         self
     }
 
     /// Attempts that failed before.
     pub fn with_previous_errors(mut self, errors: Vec<PreviousError>) -> Refusal {
-        self.previous_errors = errors;
+        self.details_mut().previous_errors = errors;
         self
     }
 
@@ -318,9 +332,18 @@ impl Refusal {
         self
     }
 
+    /// What only some refusals have; all of it empty where there is none.
+    pub fn details(&self) -> &Details {
+        self.details.as_deref().unwrap_or(&NO_DETAILS)
+    }
+
+    fn details_mut(&mut self) -> &mut Details {
+        self.details.get_or_insert_default()
+    }
+
     /// HTTP status: the kind's, except that a provider's own refusal keeps its status where that blames the request.
     pub fn status(&self) -> u16 {
-        match (self.kind, self.provider_status) {
+        match (self.kind, self.details().provider_status) {
             (
                 Kind::ProviderRefused,
                 Some(status @ (400 | 404 | 405 | 409 | 412 | 413 | 415 | 422)),
@@ -340,7 +363,7 @@ impl Refusal {
             413 => "payload_too_large",
             422 => "unprocessable",
             400 => {
-                let code = self.provider_code.as_deref().unwrap_or_default();
+                let code = self.details().provider_code.as_deref().unwrap_or_default();
                 PROVIDER_CODES
                     .iter()
                     .find(|(theirs, _)| *theirs == code)
@@ -366,6 +389,7 @@ impl Refusal {
 
     /// Appends the value of `error`, which streams send too.
     pub fn write_error(&self, out: &mut Vec<u8>) {
+        let details = self.details();
         out.extend_from_slice(b"{\"code\":");
         write_number(u64::from(self.status()), out);
         out.extend_from_slice(b",\"message\":");
@@ -378,15 +402,15 @@ impl Refusal {
         }
         // See the module's head: texts about our credential quote it.
         if self.kind != Kind::ProviderRejectedCredential && self.kind != Kind::Server {
-            if let Some(code) = &self.provider_code {
+            if let Some(code) = &details.provider_code {
                 out.extend_from_slice(b",\"provider_code\":");
                 write_string(code, out);
-            } else if let Some(status) = self.provider_status {
+            } else if let Some(status) = details.provider_status {
                 out.extend_from_slice(b",\"provider_code\":\"");
                 write_number(u64::from(status), out);
                 out.push(b'"');
             }
-            if let Some(raw) = &self.raw {
+            if let Some(raw) = &details.raw {
                 out.extend_from_slice(b",\"raw\":");
                 write_string(raw, out);
             }
@@ -395,13 +419,13 @@ impl Refusal {
             out.extend_from_slice(b",\"retry_after\":");
             write_number(secs, out);
         }
-        if !self.near.is_empty() {
+        if !details.near.is_empty() {
             out.extend_from_slice(b",\"near_models\":");
-            write_list(&self.near, out);
+            write_list(&details.near, out);
         }
-        if !self.previous_errors.is_empty() {
+        if !details.previous_errors.is_empty() {
             out.extend_from_slice(b",\"previous_errors\":[");
-            for (at, error) in self.previous_errors.iter().enumerate() {
+            for (at, error) in details.previous_errors.iter().enumerate() {
                 if at > 0 {
                     out.push(b',');
                 }
@@ -427,6 +451,7 @@ impl Refusal {
 
     /// Why nobody could serve. The two members before it are where the API's own examples have them.
     fn write_availability(&self, code: &str, out: &mut Vec<u8>) {
+        let details = self.details();
         out.extend_from_slice(b",\"error_type\":");
         write_string(self.error_type(), out);
         out.extend_from_slice(b",\"http_status\":");
@@ -440,7 +465,7 @@ impl Refusal {
             b"false"
         });
         out.extend_from_slice(b",\"requested_models\":");
-        write_list(&self.requested_models, out);
+        write_list(&details.requested_models, out);
         out.extend_from_slice(b",\"docs_url\":");
         write_string(CATALOGUE_PATH, out);
         if let Some(secs) = self.retry_after_secs {
@@ -452,9 +477,9 @@ impl Refusal {
             write_string(provider, out);
             out.push(b']');
         }
-        if !self.near.is_empty() {
+        if !details.near.is_empty() {
             out.extend_from_slice(b",\"fallback_models\":");
-            write_list(&self.near, out);
+            write_list(&details.near, out);
         }
         out.push(b'}');
     }

@@ -549,7 +549,7 @@ fn scan(text: &str, canonical: bool) -> Result<Scan, Stop> {
     if walker.peek().is_some_and(|kind| kind != Kind::Object) {
         return Err(Stop::Malformed(Malformed {
             offset: walker.offset(),
-            why: "the body must be an object",
+            why: NOT_AN_OBJECT,
         }));
     }
     // The brace is where peeking stopped, after white space.
@@ -602,7 +602,12 @@ fn scan(text: &str, canonical: bool) -> Result<Scan, Stop> {
     Ok(scan)
 }
 
+const NOT_AN_OBJECT: &str = "the body must be a JSON object, which starts with `{`";
+
 fn malformed(body: &[u8], wrong: Malformed) -> Refusal {
+    if wrong.why == NOT_AN_OBJECT {
+        return Refusal::new(RefusalKind::MalformedJson).with_message(NOT_AN_OBJECT);
+    }
     Refusal::new(RefusalKind::MalformedJson)
         .with_message(format!("the body is {}", wrong.describe(body)))
 }
@@ -813,7 +818,7 @@ mod tests {
             refused(r#"{"provider":{"allow_fallbacks":1}}"#),
             "`provider.allow_fallbacks` must be true or false"
         );
-        assert!(refused("[]").contains("the body must be an object"));
+        assert!(refused("[]").contains("the body must be a JSON object"));
         assert!(refused("").contains("ends too early"));
         assert!(refused("{\"model\":\n}").contains("line 2, column 1 (byte 10): expected a value"));
         assert!(refused(r#"{"model":1,"model":2}"#).ends_with("seen: a number"));

@@ -534,7 +534,9 @@ impl StreamEditor {
             }
         }
         if self.upstream_id.is_none() {
-            self.upstream_id = found.id.and_then(|id| id.string(text)).map(Cow::into_owned);
+            // Azure's first chunk, which reports on filters only, has an empty one.
+            let id = found.id.and_then(|id| id.string(text));
+            self.upstream_id = id.filter(|id| !id.is_empty()).map(Cow::into_owned);
         }
         if found.finish.is_some() {
             self.finish = found.finish;
