@@ -133,10 +133,11 @@ pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>, number: u64) {
             }
             route => {
                 on_connection += 1;
-                record.count();
                 if record.keeps() {
                     ticket = record.keep(request.received(number, on_connection, record.now_ms()));
                 }
+                // Behind the record, so that who waits for the count finds the record.
+                record.count();
                 choose(&request, route, &shared.shelf, &mut key)
             }
         };
