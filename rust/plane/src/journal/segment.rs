@@ -550,3 +550,67 @@ pub(super) fn unlock(file: &File) {
     // on a bad descriptor only.
     unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_UN) };
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BYTES: usize = HEADER_BYTES + 100;
+
+    fn segment(budget: &Arc<MemoryBudget>) -> Arc<Segment> {
+        Arc::new(Segment::memory(0, 0, BYTES, budget).expect("the budget suffices"))
+    }
+
+    #[test]
+    fn a_segment_has_one_tail_in_its_life() {
+        let segment = segment(&Arc::new(MemoryBudget::new(BYTES)));
+        let tail = Tail::claim(Arc::clone(&segment), 3);
+        assert!(tail.is_some());
+        drop(tail);
+        assert!(Tail::claim(Arc::clone(&segment), 4).is_none());
+        assert_eq!(segment.order(), 3);
+    }
+
+    #[test]
+    fn a_frame_fits_to_the_last_byte_and_not_beyond() {
+        let segment = segment(&Arc::new(MemoryBudget::new(BYTES)));
+        let mut tail = Tail::claim(Arc::clone(&segment), 0).expect("fresh");
+        assert!(!tail.append(&[]));
+        assert!(!tail.append(&[1; 93]));
+        assert!(tail.append(&[1; 40]));
+        assert!(!tail.append(&[2; 45]));
+        assert!(tail.append(&[2; 44]));
+        assert!(!tail.append(&[3]));
+        let committed = segment.committed();
+        assert_eq!((committed, segment.records()), (100, 2));
+        assert_eq!(segment.frame(0, committed), Ok((&[1; 40][..], 48)));
+        assert_eq!(segment.frame(48, committed), Ok((&[2; 44][..], 100)));
+        // Neither behind the end nor between frames, nor past what the caller calls committed.
+        for at in [1, 47, 93, 100, 101, usize::MAX] {
+            assert_eq!(segment.frame(at, committed), Err(Torn), "{at}");
+        }
+        assert_eq!(segment.frame(48, 99), Err(Torn));
+    }
+
+    #[test]
+    fn memory_is_counted_while_the_segment_lives_and_never_past_the_budget() {
+        let budget = Arc::new(MemoryBudget::new(BYTES + BYTES / 2));
+        let first = segment(&budget);
+        assert_eq!(budget.used(), BYTES);
+        assert!(Segment::memory(0, 1, BYTES, &budget).is_none());
+        drop(first);
+        assert_eq!(budget.used(), 0);
+        segment(&budget);
+    }
+
+    #[test]
+    fn a_segment_is_sealed_by_the_one_that_follows_it() {
+        let budget = Arc::new(MemoryBudget::new(2 * BYTES));
+        let (first, second) = (segment(&budget), segment(&budget));
+        let tail = Tail::claim(Arc::clone(&first), 0).expect("fresh");
+        assert!(!first.sealed());
+        tail.seal(Arc::clone(&second));
+        assert!(first.sealed() && !second.sealed());
+        assert!(first.next().is_some_and(|next| Arc::ptr_eq(next, &second)));
+    }
+}
