@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import openai
 from written import compiled
 
@@ -86,14 +87,30 @@ def test_a_card_claims_nothing_that_the_file_does_not_know(tmp_path: Path) -> No
 
 
 def test_openai_s_client_reads_the_list(tmp_path: Path) -> None:
-    body = {"object": "list", "data": cards(tmp_path)}
-    transport = httpx.MockTransport(lambda request: httpx.Response(200, json=body))
-    with (
-        httpx.Client(transport=transport) as http,
-        openai.OpenAI(api_key="k", base_url="http://h/v1", http_client=http) as client,
-    ):
-        models = list(client.models.list())
-    assert [(one.id, one.object, one.owned_by) for one in models] == [
-        ("a/known", "model", "a"),
-        ("a/unknown", "model", "a"),
+    body = json.dumps({"object": "list", "data": cards(tmp_path)}).encode()
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Silent."""
+
+    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}/v1"
+        try:
+            with openai.OpenAI(api_key="k", base_url=url, max_retries=0) as client:
+                models = list(client.models.list())
+        finally:
+            server.shutdown()
+            thread.join()
+    assert [(one.id, one.object, one.owned_by, one.created) for one in models] == [
+        ("a/known", "model", "a", 1_721_260_800),
+        ("a/unknown", "model", "a", 0),
     ]

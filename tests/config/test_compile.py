@@ -420,6 +420,11 @@ def test_a_wrong_list_member_does_not_shift_the_places_of_the_others(tmp_path: P
     ]
 
 
+def test_threads_default_to_the_cores(tmp_path: Path) -> None:
+    assert compiled(tmp_path, LOCAL).snapshot.server.threads >= 1
+    assert compiled(tmp_path, LOCAL + "server: {threads: 3}").snapshot.server.threads == 3
+
+
 def test_the_digest_changes_with_the_content(tmp_path: Path) -> None:
     one, two = compiled(tmp_path, LOCAL).snapshot, compiled(tmp_path, LOCAL + "log: {level: debug}").snapshot
     assert one.digest == two.digest == digested(one).digest
@@ -432,6 +437,7 @@ def test_a_database_url_without_a_scheme_is_a_mistake_that_does_not_repeat_it(tm
     assert "hunter2" not in str(found[0])
 
 
+@pytest.mark.timeout(300)  # six seconds of work, on a machine that may be busy
 def test_a_hundred_thousand_keys_and_five_thousand_models_compile() -> None:
     """Bounds what is kept, not the time; a quadratic step would meet the time limit of the test."""
     keys = "\n".join(

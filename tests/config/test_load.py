@@ -86,6 +86,7 @@ def test_sections_and_keys_with_nothing_behind_them_are_left_out(tmp_path: Path)
         ("server: {timeouts: {idle: 0.5}}", "server.timeouts.idle", "too small: at least 1s", None),
         ("server: {raw_errors: perhaps}", "server.raw_errors", "expected true or false", None),
         ("server: {listen: []}", "server.listen", "must not be empty", None),
+        ("server: {listen: ['[::1]:5', '[0::1]:5']}", "server.listen", "an address occurs twice", None),
         ("server: 5", "server", "expected keys with values below it, not a single value or a list", None),
         ("keys: {}", "keys", "expected a list", None),
         ("providers: []", "providers", "expected keys with values below it, not a single value or a list", None),

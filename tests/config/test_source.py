@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import importlib.util
 from decimal import Decimal
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from turnout.config import source
 from turnout.config.source import DEPTH_MAX, UNSET, parse, show_path
 
 
 def tree(text: str, environment: dict[str, str] | None = None) -> object:
-    source = parse("t.yaml", text.encode(), environment or {})
-    assert source.mistakes == []
-    return source.tree
+    parsed = parse("t.yaml", text.encode(), environment or {})
+    assert parsed.mistakes == []
+    return parsed.tree
 
 
 def told(content: str | bytes, environment: dict[str, str] | None = None) -> list[tuple[int, int, str]]:
-    source = parse("t.yaml", content if isinstance(content, bytes) else content.encode(), environment or {})
-    return [(mistake.line, mistake.column, mistake.message) for mistake in source.mistakes]
+    parsed = parse("t.yaml", content if isinstance(content, bytes) else content.encode(), environment or {})
+    return [(mistake.line, mistake.column, mistake.message) for mistake in parsed.mistakes]
 
 
 @pytest.mark.parametrize(
@@ -52,8 +55,8 @@ def test_scalars_are_read_by_the_core_schema(written: str, value: object) -> Non
 
 
 def test_not_a_number_is_read_as_such() -> None:
-    source = parse("t.yaml", b"x: .nan", {})
-    assert source.tree["x"].is_nan()
+    parsed = parse("t.yaml", b"x: .nan", {})
+    assert parsed.tree["x"].is_nan()
 
 
 def test_nothing_is_an_empty_configuration() -> None:
@@ -91,6 +94,12 @@ def test_a_variable_that_is_not_set_is_named() -> None:
 def test_a_variable_that_is_not_well_formed_is_a_mistake(written: str) -> None:
     assert told(f"a: '{written}'") == [
         (1, 4, "${ must go on as in ${NAME} or ${NAME:-default}; write $$ for a dollar sign")
+    ]
+
+
+def test_a_default_that_holds_a_variable_is_a_mistake() -> None:
+    assert [message for _, _, message in told("a: '${A:-${B}}'")] == [
+        "the default of a variable is plain text: it cannot hold another variable"
     ]
 
 
@@ -132,14 +141,40 @@ def test_nesting_and_expansion_are_bounded() -> None:
     assert "nested deeper" in itself[0][2]
 
 
+def test_the_expansion_of_aliases_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "NODES_MAX", 100)
+    doubling = "\n".join(f"x{n}: &x{n} [*x{n - 1}, *x{n - 1}]" for n in range(1, 12))
+    assert [message for _, _, message in told(f"x0: &x0 [1]\n{doubling}")] == [
+        "more than 100 values after aliases are expanded"
+    ]
+
+
+def test_without_libyaml_the_result_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(yaml, "CSafeLoader")
+    spec = importlib.util.spec_from_file_location("source_without_libyaml", source.__file__)
+    assert spec is not None
+    assert spec.loader is not None
+    slow = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(slow)
+    for text in ("a: {b: [1, 2.5, no, 2027-01-31, '${A:-x}']}", "a: [", "a: 1\na: 2", "a: \x01", "a: " + "[" * 300):
+        fast_one, slow_one = source.parse("t", text.encode(), {}), slow.parse("t", text.encode(), {})
+        assert slow_one.tree == fast_one.tree
+        assert [one.line for one in slow_one.mistakes] == [one.line for one in fast_one.mistakes]
+
+
+def test_nesting_of_any_depth_is_a_mistake_and_no_crash() -> None:
+    assert told("a: " + "[" * 200_000)
+    assert told("a: " + "[" * 5_000 + "]" * 5_000)
+
+
 def test_a_path_is_found_through_lists_merges_and_short_forms() -> None:
-    source = parse("t.yaml", b"base: &b\n  deep: [1,\n    2]\nuser: {<<: *b}\n", {})
-    assert (source.mistake(("base", "deep", 1), "m").line, source.mistake(("base", "deep", 1), "m").column) == (3, 5)
-    merged = source.mistake(("user", "deep"), "m")
+    parsed = parse("t.yaml", b"base: &b\n  deep: [1,\n    2]\nuser: {<<: *b}\n", {})
+    assert (parsed.mistake(("base", "deep", 1), "m").line, parsed.mistake(("base", "deep", 1), "m").column) == (3, 5)
+    merged = parsed.mistake(("user", "deep"), "m")
     assert (merged.line, merged.key_path) == (2, "user.deep")
-    skipped = source.mistake(("user", "endpoints", 0, "missing"), "m")
+    skipped = parsed.mistake(("user", "endpoints", 0, "missing"), "m")
     assert (skipped.line, skipped.key_path) == (4, "user.missing")
-    assert source.mistake((), "m").line == 0
+    assert parsed.mistake((), "m").line == 0
 
 
 def test_paths_are_shown_as_people_write_them() -> None:

@@ -238,7 +238,7 @@ def test_what_is_no_moment_is_refused(written: object) -> None:
     assert refused(values.unix_time, written).startswith("expected a date")
 
 
-def read_secret(kind: object, written: object, directory: Path) -> SecretStr:
+def read_secret(kind: Any, written: object, directory: Path) -> SecretStr:
     reading = values.Reading(directory=directory)
     found: SecretStr = TypeAdapter(kind).validate_python(written, context=reading)
     return found

@@ -193,7 +193,7 @@ def _server(work: _Work) -> snapshot.Server:
         else None,
         cors_origins=written.cors_origins,
         trusted_proxies=written.trusted_proxies,
-        threads=written.threads or len(os.sched_getaffinity(0)),
+        threads=written.threads or _cores(),
         limits=snapshot.Limits(
             body_bytes_max=written.limits.body,
             header_bytes_max=written.limits.headers_size,
@@ -215,6 +215,11 @@ def _server(work: _Work) -> snapshot.Server:
         drain=snapshot.Drain(min_ms=written.drain.min, max_ms=written.drain.max),
         raw_errors=written.raw_errors,
     )
+
+
+def _cores() -> int:
+    """Cores that this process may use, where the system tells (Linux); else all of the machine."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _settings(work: _Work) -> Settings:

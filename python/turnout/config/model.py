@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from turnout.config.values import (
     AnyPath,
@@ -276,6 +276,14 @@ class Server(Section):
         description="Key of the administration API (/api/admin/…). Default: one is made at the first start and its "
         "hash is kept in the state folder.",
     )
+
+    @field_validator("listen")
+    @classmethod
+    def _no_address_twice(cls, listen: list[str]) -> list[str]:
+        fixed = [address for address in listen if not address.endswith(":0")]
+        if len(fixed) != len(set(fixed)):
+            raise wrong("an address occurs twice")
+        return listen
 
 
 class Key(Section):

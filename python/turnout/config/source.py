@@ -30,7 +30,7 @@ Step = str | int
 """One step into the tree: a key, or a position in a list."""
 
 SOURCE_BYTES_MAX: Final = 128 * 2**20
-NODES_MAX: Final = 20_000_000
+NODES_MAX: Final = 10_000_000
 """Values after aliases are expanded; a file that reaches this was made to exhaust memory."""
 DEPTH_MAX: Final = 64
 NUMBER_CHARACTERS_MAX: Final = 40
@@ -44,6 +44,7 @@ class _Loader(_BaseLoader):
 
     # Replaces the resolvers of YAML 1.1 that every loader inherits; the loop below fills it.
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 — PyYAML declares it as a plain attribute
+    depth = 0
 
     def resolve(self, kind: type[yaml.Node], value: Any, implicit: Any) -> str:
         """The tag of a node. Called for each of a million nodes, so it does without what Turnout never registers."""
@@ -55,11 +56,17 @@ class _Loader(_BaseLoader):
                     return str(tag)
         return _TAG + "str"
 
-    def descend_resolver(self, current_node: Any, current_index: Any) -> None:
-        """Tags do not depend on where a node stands."""
+    def descend_resolver(self, current_node: yaml.Node | None, current_index: Any) -> None:
+        """Called before each node, above it ``current_node``. libyaml's composer recurses in C, where nobody else
+        counts: a file of brackets would end the process."""
+        self.depth += 1
+        if self.depth > DEPTH_MAX:
+            mark = current_node.start_mark if current_node else None
+            raise yaml.MarkedYAMLError(problem=f"nested deeper than {DEPTH_MAX} levels", problem_mark=mark)
 
     def ascend_resolver(self) -> None:
-        """See above."""
+        """Called after each node."""
+        self.depth -= 1
 
 
 for _name, _pattern, _first in (
@@ -127,18 +134,13 @@ def parse(name: str, content: bytes, environment: Mapping[str, str]) -> Source:
         return Source(
             name, None, {}, [Mistake(name, line, column, "", "this byte is not UTF-8: save the file as UTF-8")]
         )
-    loader = _Loader(text)
     try:
-        root: yaml.Node | None = loader.get_single_node()
+        root = _composed(text)
     except yaml.MarkedYAMLError as error:
         return Source(name, None, {}, [_syntax(name, error)])
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         return Source(name, None, {}, [Mistake(name, line, 1, "", "a control character that YAML does not allow")])
-    except RecursionError:
-        return Source(name, None, {}, [Mistake(name, 0, 0, "", f"nested deeper than {DEPTH_MAX} levels")])
-    finally:
-        loader.dispose()
     if root is None:
         return Source(name, None, {}, [])
     builder = _Builder(name, environment)
@@ -153,6 +155,16 @@ def parse(name: str, content: bytes, environment: Mapping[str, str]) -> Source:
             )
             source.tree = {}
     return source
+
+
+def _composed(text: str) -> yaml.Node | None:
+    """The nodes of the only document, or ``None`` when there is none. Raises what PyYAML raises."""
+    loader = _Loader(text)
+    try:
+        root: yaml.Node | None = loader.get_single_node()
+    finally:
+        loader.dispose()
+    return root
 
 
 def _syntax(name: str, error: yaml.MarkedYAMLError) -> Mistake:
@@ -187,12 +199,13 @@ class _Builder:
 
     def value(self, node: yaml.Node, path: tuple[Step, ...]) -> Any:
         self.nodes += 1
-        if self.nodes > NODES_MAX or len(path) > DEPTH_MAX:
-            if self.nodes != NODES_MAX + 2 or len(path) > DEPTH_MAX:
-                self.wrong(
-                    node, path[:DEPTH_MAX], f"nested deeper than {DEPTH_MAX} levels, or expanded to too many values"
-                )
-            self.nodes = max(self.nodes, NODES_MAX + 1)
+        if len(path) > DEPTH_MAX:
+            # Only an alias that stands inside its own anchor gets here; anything else was refused while composing.
+            self.wrong(node, path[:1], f"nested deeper than {DEPTH_MAX} levels: an alias holds itself")
+            return None
+        if self.nodes > NODES_MAX:
+            if self.nodes == NODES_MAX + 1:
+                self.wrong(node, path, f"more than {NODES_MAX} values after aliases are expanded")
             return None
         if isinstance(node, yaml.ScalarNode):
             return self.scalar(node, path)
@@ -250,6 +263,8 @@ class _Builder:
                 return match[0]
             found = self.environment.get(match["name"])
             if match["default"] is not None:
+                if "${" in match["default"]:
+                    self.wrong(node, path, "the default of a variable is plain text: it cannot hold another variable")
                 return found or match["default"]
             if found is None:
                 self.wrong(

@@ -181,10 +181,11 @@ def _is_visible_ascii(text: str) -> bool:
 def existing_file(written: object, info: ValidationInfo) -> Path:
     """A file that is there, as an absolute path; relative ones start at the configuration's folder."""
     path = any_path(written, info)
-    if not path.is_file():
-        raise wrong(f"there is no file {path}")
+    # Also when it is missing: its appearance is a reason to read everything again.
     if isinstance(info.context, Reading):
         info.context.watched.add(path)
+    if not path.is_file():
+        raise wrong(f"there is no file {path}")
     return path
 
 
