@@ -156,7 +156,7 @@ def test_without_libyaml_the_result_is_the_same(monkeypatch: pytest.MonkeyPatch)
     assert spec.loader is not None
     slow = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(slow)
-    for text in ("a: {b: [1, 2.5, no, 2027-01-31, '${A:-x}']}", "a: [", "a: 1\na: 2", "a: \x01", "a: " + "[" * 300):
+    for text in ("a: {b: [1, 2.5, no, 2027-01-31, '${A:-x}']}", "a: ]", "a: 1\na: 2", "a: \x01", "a: " + "[" * 300):
         fast_one, slow_one = source.parse("t", text.encode(), {}), slow.parse("t", text.encode(), {})
         assert slow_one.tree == fast_one.tree
         assert [one.line for one in slow_one.mistakes] == [one.line for one in fast_one.mistakes]
