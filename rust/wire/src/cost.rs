@@ -83,21 +83,16 @@ fn per_million(amount: u128) -> u64 {
 pub fn write_dollars(nano: u64, out: &mut Vec<u8>) {
     const NANO_PER_DOLLAR: u64 = 1_000_000_000;
     crate::json::write_number(nano / NANO_PER_DOLLAR, out);
-    let mut fraction = nano % NANO_PER_DOLLAR;
+    let fraction = nano % NANO_PER_DOLLAR;
     if fraction == 0 {
         return;
     }
-    let mut digits = [b'0'; 9];
-    for digit in digits.iter_mut().rev() {
-        *digit = b'0' + (fraction % 10) as u8;
-        fraction /= 10;
-    }
-    let used = digits
-        .iter()
-        .rposition(|digit| *digit != b'0')
-        .map_or(0, |last| last + 1);
+    // A one before the nine digits keeps their leading zeros, and is where the point goes.
+    let mut buffer = itoa::Buffer::new();
+    let digits = buffer.format(NANO_PER_DOLLAR + fraction);
+    let digits = digits.trim_end_matches('0').get(1..).unwrap_or_default();
     out.push(b'.');
-    out.extend_from_slice(&digits[..used]);
+    out.extend_from_slice(digits.as_bytes());
 }
 
 /// [`write_dollars`] as a `String`.

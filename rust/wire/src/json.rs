@@ -214,25 +214,32 @@ impl<'a> Walker<'a> {
     }
 
     /// Reads a key and its colon.
-    #[inline]
+    #[inline(always)]
     pub fn key(&mut self) -> Result<Key<'a>, Malformed> {
+        let (start, end, escaped) = self.key_span()?;
+        Ok(Key {
+            start,
+            name: self.text.get(start + 1..end - 1).unwrap_or_default(),
+            escaped,
+        })
+    }
+
+    /// Reads a key and its colon; returns where its quotes start and end, and whether it holds an escape.
+    #[inline]
+    fn key_span(&mut self) -> Result<(usize, usize, bool), Malformed> {
         self.space();
         let start = self.at;
-        if self.bytes.get(start) != Some(&b'"') {
+        if self.bytes.get(self.at) != Some(&b'"') {
             return Err(self.wrong("expected a key in double quotes"));
         }
         let escaped = self.string()?;
-        let name = self.text.get(start + 1..self.at - 1).unwrap_or_default();
+        let end = self.at;
         self.space();
         if self.bytes.get(self.at) != Some(&b':') {
             return Err(self.wrong("expected `:` after a key"));
         }
         self.at += 1;
-        Ok(Key {
-            start,
-            name,
-            escaped,
-        })
+        Ok((start, end, escaped))
     }
 
     /// After a member's value: true at a comma (a key follows), false at the closing brace, which is read.
@@ -248,11 +255,13 @@ impl<'a> Walker<'a> {
     }
 
     /// Reads any value, validating all of it.
-    #[inline]
+    #[inline(always)]
     pub fn value(&mut self) -> Result<Value, Malformed> {
         self.space();
         let start = self.at;
         let kind = match self.bytes.get(start) {
+            Some(b'"') if !self.string()? => Kind::Plain,
+            Some(b'"') => Kind::Escaped,
             Some(b'{') => {
                 self.container()?;
                 Kind::Object
@@ -281,6 +290,7 @@ impl<'a> Walker<'a> {
         Ok(())
     }
 
+    #[cold]
     fn wrong(&self, why: &'static str) -> Malformed {
         if self.at >= self.bytes.len() {
             return Malformed {
@@ -297,6 +307,13 @@ impl<'a> Walker<'a> {
     #[inline(always)]
     fn space(&mut self) {
         // Compact documents are the rule, so one comparison decides nearly always.
+        if let Some(0..=b' ') = self.bytes.get(self.at) {
+            self.more_space();
+        }
+    }
+
+    #[cold]
+    fn more_space(&mut self) {
         while let Some(b' ' | b'\n' | b'\t' | b'\r') = self.bytes.get(self.at) {
             self.at += 1;
         }
@@ -352,7 +369,7 @@ impl<'a> Walker<'a> {
                     if self.bytes.get(self.at) == Some(&b'}') {
                         true
                     } else {
-                        self.key()?;
+                        self.key_span()?;
                         continue;
                     }
                 }
@@ -385,7 +402,7 @@ impl<'a> Walker<'a> {
                     Some(b',') => {
                         self.at += 1;
                         if in_object {
-                            self.key()?;
+                            self.key_span()?;
                         }
                         break;
                     }
@@ -438,7 +455,7 @@ impl<'a> Walker<'a> {
     }
 
     /// Reads a string from its opening quote; true when it holds an escape.
-    #[inline]
+    #[inline(always)]
     fn string(&mut self) -> Result<bool, Malformed> {
         let at = special(self.bytes, self.at + 1);
         if self.bytes.get(at) == Some(&b'"') {
@@ -451,6 +468,7 @@ impl<'a> Walker<'a> {
     }
 
     /// The rest of a string, from the first byte that is not an ordinary one.
+    #[inline(never)]
     fn string_with_escapes(&mut self) -> Result<(), Malformed> {
         loop {
             match self.bytes.get(self.at) {
@@ -588,7 +606,7 @@ const TOO_DEEP: &str = "nested too deeply: at most 127 levels";
 /// character; the length when there is none.
 ///
 /// Most strings are short (keys, roles, identifiers), so a few words are looked at one by one first. Long ones, the texts of
-/// messages, go in blocks of 32 bytes, a loop that the compiler turns into vector comparisons.
+/// messages, go in blocks of 64 bytes, a loop that the compiler turns into vector comparisons.
 #[inline]
 fn special(bytes: &[u8], mut at: usize) -> usize {
     for _ in 0..3 {
@@ -603,15 +621,16 @@ fn special(bytes: &[u8], mut at: usize) -> usize {
 
 #[inline(never)]
 fn special_in_long(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk::<32>()) {
+    while let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk::<64>()) {
         let mut found = 0u8;
         for byte in block {
-            found |= u8::from(*byte < 0x20) | u8::from(*byte == b'"') | u8::from(*byte == b'\\');
+            // As in `special_in_word`: one comparison for control characters and the quote.
+            found |= u8::from((*byte ^ 0x02) < 0x21) | u8::from(*byte == b'\\');
         }
         if found != 0 {
             break;
         }
-        at += 32;
+        at += 64;
     }
     loop {
         match special_in_word(bytes, at) {
@@ -629,12 +648,12 @@ fn special_in_word(bytes: &[u8], at: usize) -> Option<u64> {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
     let word = u64::from_le_bytes(*bytes.get(at..)?.first_chunk::<8>()?);
-    let quote = word ^ (ONES * b'"' as u64);
+    // Flipping bit 1 maps the control characters onto themselves and the quote, 0x22, onto 0x20: one comparison finds both.
+    let flipped = word ^ (ONES * 0x02);
+    let below = flipped.wrapping_sub(ONES * 0x21) & !flipped;
     let backslash = word ^ (ONES * b'\\' as u64);
-    let control = word.wrapping_sub(ONES * 0x20) & !word;
-    let quote = quote.wrapping_sub(ONES) & !quote;
     let backslash = backslash.wrapping_sub(ONES) & !backslash;
-    Some((control | quote | backslash) & HIGH)
+    Some((below | backslash) & HIGH)
 }
 
 #[inline]

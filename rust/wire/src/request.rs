@@ -151,7 +151,7 @@ impl Request {
         api: Api,
         body: Vec<u8>,
     ) -> Result<Request, Refusal> {
-        let text = std::str::from_utf8(&body).unwrap_or_default();
+        let text = json::text(&body).unwrap_or_default();
         let wrong = |name: &str, expected: &str, value: &Value| {
             let mut message = format!("`{name}` must be {expected}; seen: {}", value.kind.name());
             if original.is_none() {

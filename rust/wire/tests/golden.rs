@@ -9,7 +9,11 @@
 //! The part of a case's name before the first `-` is the API. `TURNOUT_BLESS=1 cargo test -p turnout-wire` writes the outputs
 //! anew; read the difference before committing it.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,10 @@
 //! Properties: reading agrees with a full parser, editing changes only what it should, and no bytes cause a panic.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;

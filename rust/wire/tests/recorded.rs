@@ -4,7 +4,11 @@
 //! `.chunks.txt` with one JSON chunk per line, is edited and compared: all that is not the gateway's must be equal. Without the
 //! variable there is nothing to replay, and a printed line says so.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
