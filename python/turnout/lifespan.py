@@ -17,8 +17,6 @@ import logging
 import logging.config
 import os
 import signal
-import socket
-import stat
 import threading
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from multiprocessing import parent_process
@@ -49,9 +47,6 @@ LEDGER_FINISH_S = 5.0
 
 DEMO_THREADS = 1
 """Of the scripted provider in a demo."""
-
-CONTROL_BACKLOG = 1024
-"""Connections that may wait on granian's socket; what granian itself sets."""
 
 
 class StartError(TurnoutError):
@@ -90,7 +85,7 @@ async def running(
                 worker,
                 module or native(),
                 read_environment() if environment is None else environment,
-                granian_socket(),
+                bridge.granian_socket(),
             )
             drain.install()
             watcher.start()
@@ -233,37 +228,3 @@ def _end_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=wait, name="turnout-parent", daemon=True).start()
-
-
-def granian_socket() -> str | None:
-    """Path of the Unix socket on which granian serves in this process; ``None`` when it has none.
-
-    Granian makes the socket in its parent and says nowhere in the worker which it is, but the list of open descriptors
-    shows it: the one Unix socket that has a name and no peer. It is made to listen here, because granian does that only
-    after the lifespan has started, and a request of the plane's first milliseconds should wait rather than be refused.
-    """
-    for entry in Path("/dev/fd").iterdir():
-        try:
-            descriptor = int(entry.name)
-            if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
-                continue
-            found = socket.socket(fileno=os.dup(descriptor))
-        except (OSError, ValueError):
-            # The descriptor of this very listing is gone by now.
-            continue
-        with found:
-            if found.family != socket.AF_UNIX or found.type != socket.SOCK_STREAM:
-                continue
-            name = found.getsockname()
-            if isinstance(name, str) and name and not _has_peer(found):
-                found.listen(CONTROL_BACKLOG)
-                return name
-    return None
-
-
-def _has_peer(connection: socket.socket) -> bool:
-    try:
-        connection.getpeername()
-    except OSError:
-        return False
-    return True

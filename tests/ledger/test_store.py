@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import sys
 from pathlib import Path
 
 import msgspec
@@ -123,7 +124,7 @@ def test_an_address_that_cannot_be_a_ledger_is_refused(wrong: str, said: str) ->
 
 
 def test_a_missing_driver_is_named_with_what_to_install_and_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "psycopg", None)
+    monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(store.LedgerError, match="turnout\\[postgres\\]") as caught:
         store.open_ledger("postgresql://me:secret@127.0.0.1/books")
     assert "secret" not in str(caught.value)
