@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def _logging_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a worker sets up for its process would outlive the test."""
-    monkeypatch.setattr(lifespan.logging.config, "dictConfig", lambda config: None)
+    monkeypatch.setattr("logging.config.dictConfig", lambda config: None)
 
 
 @pytest.fixture

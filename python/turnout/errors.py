@@ -3,7 +3,12 @@
 ::
 
     TurnoutError
-    └── ConfigError     the configuration has mistakes; it carries all of them
+    ├── ConfigError     the configuration has mistakes; it carries all of them
+    ├── KeysError       the file of stored keys cannot be read (``turnout.keys``)
+    ├── LaunchError     the gateway cannot listen as it was told (``turnout.launch``)
+    ├── LedgerError     the ledger's address, driver or schema is not usable (``turnout.ledger.store``)
+    ├── StartError      the plane cannot start in this process (``turnout.lifespan``)
+    └── StateError      the state directory cannot be used, or another gateway has it (``turnout.state``)
 
 Anything else that escapes is a bug, or an error of the machine (``OSError``), and is not dressed up.
 """

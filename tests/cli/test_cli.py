@@ -40,24 +40,8 @@ def test_the_options_of_serve_arrive(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         return 3
 
     monkeypatch.setattr("turnout.cli.serve.serve", serve)
-    result = CliRunner().invoke(
-        cli.app,
-        [
-            "serve",
-            "-c",
-            "x.yaml",
-            "--listen",
-            "127.0.0.1:1",
-            "--listen",
-            "[::1]:2",
-            "--demo",
-            "--no-auth",
-            "--threads",
-            "3",
-            "--state",
-        ]
-        + [str(tmp_path)],
-    )
+    options = ["-c", "x.yaml", "--listen", "127.0.0.1:1", "--listen", "[::1]:2", "--demo", "--no-auth"]
+    result = CliRunner().invoke(cli.app, ["serve", *options, "--state", str(tmp_path), "--threads", "3"])
     assert result.exit_code == 3
     assert str(seen.pop("config")) == "x.yaml"
     assert seen == {
@@ -77,4 +61,4 @@ def test_importing_the_package_loads_neither_the_native_module_nor_a_server() ->
 
 def test_an_unknown_name_of_the_package_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="nonsense"):
-        _ = turnout.nonsense  # type: ignore[attr-defined]
+        _ = turnout.nonsense

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from turnout.control import index
 from turnout.control.app import routes
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ def test_what_is_under_api_v1_is_under_v1_too() -> None:
 
 
 def test_a_bug_is_500_in_the_envelope_without_its_text(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(index.identity, "gateway", lambda request: 1 / 0)
+    monkeypatch.setattr("turnout.control.identity.gateway", lambda request: 1 / 0)
     response = client.get("/")
     assert response.status_code == 500
     assert response.json()["error"]["metadata"]["error_type"] == "server"

@@ -127,7 +127,7 @@ def test_a_recent_generation_is_looked_for_again(
         pauses.append(seconds)
         store.insert(gateway.ledger, [recent])
 
-    monkeypatch.setattr(resource.asyncio, "sleep", sleep)
+    monkeypatch.setattr("asyncio.sleep", sleep)
     response = client.get("/v1/generation", params={"id": recent.id}, headers=bearer(CLIENT))
     assert response.status_code == 200
     assert pauses == [0.1]

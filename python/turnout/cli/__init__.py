@@ -1,6 +1,7 @@
 """The command line. One file per command; this one only gathers them.
 
-Nothing is imported here that a command may not need: ``turnout --version`` should not wait for a database library.
+The functions are private because each command's module has the public one, under its own name. Nothing is imported here
+that a command may not need: ``turnout --version`` should not wait for a database library.
 """
 
 from __future__ import annotations
@@ -55,8 +56,8 @@ def _turnout(
     """Self-hosted LLM gateway: one base URL and one key for every model and provider."""
 
 
-@app.command()
-def serve(
+@app.command("serve")
+def _serve(
     config: ConfigOption = None,
     listen: Annotated[
         list[str] | None,
@@ -81,16 +82,16 @@ def serve(
     )
 
 
-@app.command()
-def check(config: ConfigOption = None) -> None:
+@app.command("check")
+def _check(config: ConfigOption = None) -> None:
     """Check a configuration and report every mistake."""
     from turnout.cli.check import check as command
 
     raise typer.Exit(command(config))
 
 
-@app.command()
-def explain(
+@app.command("explain")
+def _explain(
     model: Annotated[str | None, typer.Argument(help="A model's slug, alias, or any name a client would send.")] = None,
     config: ConfigOption = None,
 ) -> None:
@@ -100,8 +101,8 @@ def explain(
     raise typer.Exit(command(model, config))
 
 
-@app.command()
-def init(
+@app.command("init")
+def _init(
     path: Annotated[Path, typer.Argument(help="File to write.")] = Path("turnout.yaml"),
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
@@ -111,8 +112,8 @@ def init(
     raise typer.Exit(command(path, force))
 
 
-@app.command()
-def mock(
+@app.command("mock")
+def _mock(
     listen: Annotated[str, typer.Option("--listen", metavar="HOST:PORT", help="Port 0 picks one.")] = "127.0.0.1:4010",
     threads: Annotated[int, typer.Option("--threads", min=1, max=256, help="Serving threads.")] = 1,
     record: Annotated[bool, typer.Option("--record", help="Keep what is received, for GET /__mock/received.")] = False,
@@ -124,7 +125,7 @@ def mock(
 
 
 @key_app.command("new")
-def key_new(
+def _key_new(
     config: ConfigOption = None,
     state: StateOption = None,
     admin: Annotated[bool, typer.Option("--admin", help="The admin key instead of the client key.")] = False,

@@ -22,7 +22,8 @@ class Attempt(msgspec.Struct, frozen=True, array_like=True):
     """HTTP status that the provider answered; 0 when there was none."""
     latency_us: int
     outcome: str
-    """``ok``, or an error kind: ``connect``, ``timeout``, ``status``, ``empty``, ``malformed``, ``closed``, ``cancelled``."""
+    """``ok``, or an error kind: ``connect``, ``timeout``, ``status``, ``empty``, ``malformed``, ``closed``,
+    ``cancelled``."""
 
 
 class Generation(msgspec.Struct, frozen=True, array_like=True):
@@ -60,7 +61,8 @@ class Generation(msgspec.Struct, frozen=True, array_like=True):
     tokens_cached: int
     tokens_cache_write: int
     usage_source: str
-    """``upstream``: the provider said so; ``estimated``: it did not, counted as bytes / 4; ``none``: no tokens were used."""
+    """``upstream``: the provider said so; ``estimated``: it did not, counted as bytes / 4; ``none``: no tokens were
+    used."""
     cost_nano: int
     """Nano-dollars charged."""
     price_version: str
@@ -90,5 +92,5 @@ _decoder = msgspec.msgpack.Decoder(Batch)
 
 
 def decode(batch: bytes) -> Batch:
-    """Reads what ``Plane.drain_journal`` returned. Raises :class:`msgspec.ValidationError` when it is something else."""
+    """Reads what ``Plane.drain_journal`` returned. Raises :class:`msgspec.DecodeError` when it is something else."""
     return _decoder.decode(batch)
