@@ -19,7 +19,7 @@ import pytest
 
 import turnout
 from tests.fake.gateways import CLIENT, CONFIG, bearer
-from turnout import launch
+from turnout import keys, launch
 from turnout.cli import serve
 from turnout.reload import Origin
 
@@ -112,6 +112,12 @@ def test_mistakes_are_printed_and_nothing_starts(tmp_path: Path, capsys: pytest.
     assert "nonsense" in shown
     assert "listn" in shown
     assert not (tmp_path / "s").exists()
+
+
+def client_sha256(tmp_path: Path) -> str:
+    stored = keys.load(tmp_path / "state").client
+    assert stored is not None
+    return stored.sha256
 
 
 class Running:
@@ -267,4 +273,7 @@ def test_a_worker_that_never_starts_ends_it_with_the_reason(tmp_path: Path) -> N
     )
     with pytest.raises(pytest.fail.Exception, match="cannot be loaded"), started(tmp_path, prelude=prelude):
         pass
-    assert (tmp_path / "errors").read_text().count("Turnout cannot start") == 1
+    said = (tmp_path / "errors").read_text()
+    assert said.count("Turnout cannot start") == 1
+    # The keys are stored by then, so they are shown all the same.
+    assert keys.digest(said.split("Client key, shown this once:")[1].split()[0]) == client_sha256(tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -178,6 +179,7 @@ def test_a_row_that_no_database_takes_stops_nobody_else(address: str, tmp_path: 
     kept = [json.loads(line) for line in (tmp_path / "rejected.jsonl").read_text().splitlines()]
     assert [entry["generation"]["id"] for entry in kept] == [generation(2).id]
     assert kept[0]["generation"]["cost_nano"] == 2**63
+    assert stat.S_IMODE((tmp_path / "rejected.jsonl").stat().st_mode) == 0o600
 
 
 def test_a_batch_of_another_shape_is_kept_and_does_not_block(address: str, tmp_path: Path) -> None:

@@ -50,8 +50,12 @@ def serve(
     for warning in prepared.ready.compiled.warnings:
         _line(errors, Text(f"warning: {warning}", style="yellow"))
 
+    shown = False
+
     def on_started(started: Started, first: bool) -> None:
+        nonlocal shown
         if first:
+            shown = True
             for line in welcome(prepared, started.addresses, asked_for_demo=demo):
                 _line(out, line)
             out.file.flush()
@@ -59,6 +63,10 @@ def serve(
             _line(errors, Text(f"worker {started.pid} has taken over"))
 
     code = launch.run(prepared, on_started=on_started)
+    if not shown and (prepared.new_keys.client or prepared.new_keys.admin):
+        # They are stored already, and this is the only moment at which they can be shown.
+        for line in _about_keys(prepared):
+            _line(errors, line)
     if code:
         _line(errors, Text("Turnout ended after an error; the lines above say why", style="red"))
     return code

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import base64
 import logging
+import os
 import threading
 import time
 from typing import TYPE_CHECKING, Protocol
@@ -180,7 +181,9 @@ class Writer:
 
     def _reject(self, entry: dict[str, object]) -> None:
         line = msgspec.json.encode(entry) + b"\n"
-        with self._rejected.open("ab") as file:
+        # Like the ledger itself, it tells who asked what: for its owner only.
+        descriptor = os.open(self._rejected, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        with os.fdopen(descriptor, "ab") as file:
             file.write(line)
 
     def _report(self, error: Exception) -> None:
