@@ -782,6 +782,17 @@ mod tests {
     }
 
     #[test]
+    fn a_key_given_twice_is_sent_once() {
+        assert_eq!(
+            sent(
+                r#"{"model":"a","stream":false,"model":"b","stream":true}"#,
+                PLAIN
+            ),
+            r#"{"model":"up/m","stream":true,"stream_options":{"include_usage":true}}"#
+        );
+    }
+
+    #[test]
     fn an_escaped_key_of_no_interest_is_decoded_once() {
         let body = r#"{"a\"b":1,"model":"m"}"#;
         assert_eq!(sent(body, PLAIN), r#"{"a\"b":1,"model":"up/m"}"#);

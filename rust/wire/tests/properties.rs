@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use turnout_wire::answer::{self, Serving};
 use turnout_wire::api::Api;
+use turnout_wire::json::Walker;
 use turnout_wire::request::{ROUTING_FIELDS, Request, Target};
 use turnout_wire::stream::{StreamEditor, from_answer};
 
@@ -251,6 +252,22 @@ fn has_wrong_types(members: &Map<String, Value>) -> bool {
         })
 }
 
+/// How often a key stands at the top level, as a parser reads it.
+fn times(object: &[u8], name: &str) -> usize {
+    let text = std::str::from_utf8(object).unwrap();
+    let mut walker = Walker::new(text);
+    let mut times = 0;
+    let mut more = walker.enter_object().unwrap();
+    while more {
+        let key = walker.key().unwrap();
+        let raw = format!("\"{}\"", key.name);
+        times += usize::from(serde_json::from_str::<String>(&raw).unwrap() == name);
+        walker.value().unwrap();
+        more = walker.next_member().unwrap();
+    }
+    times
+}
+
 fn edits_as_expected(
     request: &Request,
     members: &Map<String, Value>,
@@ -267,6 +284,15 @@ fn edits_as_expected(
     upstream.write_to(&mut sent);
     prop_assert_eq!(sent.len(), upstream.len());
     prop_assert_eq!(&upstream.pieces().collect::<Vec<_>>().concat(), &sent);
+    for name in ["model", "stream", "stream_options"] {
+        // Equal maps are not enough: a provider that keeps the first of two keys must see the same as one that keeps the last.
+        prop_assert!(
+            times(&sent, name) <= 1,
+            "{} stands twice: {}",
+            name,
+            String::from_utf8_lossy(&sent)
+        );
+    }
     let sent: Map<String, Value> = serde_json::from_slice(&sent).map_err(|error| {
         TestCaseError::fail(format!("{error}: {}", String::from_utf8_lossy(&sent)))
     })?;

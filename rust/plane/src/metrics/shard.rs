@@ -92,6 +92,13 @@ pub enum Outcome {
     Cancelled,
 }
 
+impl Outcome {
+    /// The word in the ledger and in metrics.
+    pub const fn name(self) -> &'static str {
+        OUTCOMES[self as usize]
+    }
+}
+
 /// Label of each outcome, in the order of the variants.
 pub(super) const OUTCOMES: [&str; 8] = [
     "ok",

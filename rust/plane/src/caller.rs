@@ -1,0 +1,202 @@
+//! The client's side of one request, whatever the protocol version: [`edge::h1`](crate::edge::h1) and
+//! [`edge::h2`](crate::edge::h2) are the two callers there are.
+//!
+//! `request.rs` and the steps below it speak to the client only through this trait. It also holds the one rule for
+//! waiting on a provider: [`patiently`].
+
+use std::borrow::Cow;
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use turnout_wire::refusal::Refusal;
+
+use crate::clock::{Instant, Timer};
+use crate::edge::head::Head;
+
+/// The client went away, or takes nothing any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Gone;
+
+/// Why a request's body could not be read.
+#[derive(Debug)]
+pub(crate) enum BodyFault {
+    Refused(Box<Refusal>),
+    Gone,
+}
+
+/// What stands before an answer's body.
+#[derive(Debug, Default)]
+pub(crate) struct ReplyHead {
+    pub(crate) status: u16,
+    /// Empty: no body.
+    pub(crate) content_type: Cow<'static, str>,
+    /// Value of `X-Generation-Id`; empty when there is none.
+    pub(crate) generation_id: Cow<'static, str>,
+    /// Origin that may read the answer; empty: no CORS headers.
+    pub(crate) cors_origin: String,
+    pub(crate) extra: Vec<(Cow<'static, str>, String)>,
+}
+
+impl ReplyHead {
+    pub(crate) fn new(status: u16, content_type: &'static str) -> Self {
+        ReplyHead {
+            status,
+            content_type: Cow::Borrowed(content_type),
+            ..ReplyHead::default()
+        }
+    }
+
+    pub(crate) fn json(status: u16) -> Self {
+        ReplyHead::new(status, "application/json")
+    }
+
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.extra.push((Cow::Borrowed(name), value.into()));
+        self
+    }
+}
+
+/// Headers that a page of another origin may read.
+pub(crate) const CORS_EXPOSED: &str = "X-Generation-Id, Retry-After";
+
+/// What the thread knows of a connection (or of one HTTP/2 stream), so that it can be told to end.
+#[derive(Debug, Default)]
+pub(crate) struct Seat {
+    /// Between two requests.
+    pub(crate) idle: Cell<bool>,
+    /// Told to end: an idle connection closes, a busy one answers its request with an error event or a refusal.
+    pub(crate) ending: Cell<bool>,
+    /// Of the task that serves it. Set once: a task's waker does not change.
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Seat {
+    /// A seat for the task that is running now.
+    pub(crate) async fn of_this_task() -> Rc<Seat> {
+        let seat = Rc::new(Seat::default());
+        poll_fn(|cx| {
+            *seat.waker.borrow_mut() = Some(cx.waker().clone());
+            Poll::Ready(())
+        })
+        .await;
+        seat
+    }
+
+    /// Tells it to end and wakes it.
+    pub(crate) fn end(&self) {
+        self.ending.set(true);
+        if let Some(waker) = self.waker.borrow().as_ref() {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+/// One request's client.
+pub(crate) trait Caller {
+    fn head(&self) -> &Head;
+
+    /// Address of the other end of the connection.
+    fn peer(&self) -> IpAddr;
+
+    fn seat(&self) -> &Seat;
+
+    /// When the head had been read.
+    fn began(&self) -> Instant;
+
+    /// Reads the whole body, at most `bytes_max` of it, within `time`.
+    async fn body(&mut self, bytes_max: usize, time: Duration) -> Result<Vec<u8>, BodyFault>;
+
+    /// Ready when the client has left. Registers the task for it otherwise.
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+
+    fn timer(&mut self) -> &mut Timer;
+
+    /// Where the body of an answer, or the next part of a stream, is written before it is sent. Empty between sends.
+    fn out(&mut self) -> &mut Vec<u8>;
+
+    /// Sends a whole answer: the head and what stands in [`Caller::out`].
+    async fn reply(&mut self, head: &ReplyHead) -> Result<(), Gone>;
+
+    /// Sends the head of a stream and what stands in [`Caller::out`] as its first part.
+    async fn begin(&mut self, head: &ReplyHead) -> Result<(), Gone>;
+
+    /// Sends what stands in [`Caller::out`] as the next part. Waits until the client has taken it: back-pressure.
+    async fn part(&mut self) -> Result<(), Gone>;
+
+    /// Sends what stands in [`Caller::out`] as the last part, with the head before it when none has been sent.
+    async fn end(&mut self, head: Option<&ReplyHead>) -> Result<(), Gone>;
+}
+
+/// How a wait for the provider was broken off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Break {
+    Timeout,
+    Gone,
+    /// The plane is shutting down and its patience is over.
+    Ending,
+}
+
+/// What the client of a stream is told during silence.
+#[derive(Debug)]
+pub(crate) struct Comments<'a> {
+    /// `None` for a plain answer: nothing is said.
+    pub(crate) head: Option<&'a ReplyHead>,
+    /// Whether the head of the stream has been sent.
+    pub(crate) begun: bool,
+    pub(crate) every: Duration,
+    /// When something was last sent, or when the wait began.
+    pub(crate) last: Instant,
+}
+
+/// The comment line. Its text is the one that clients of OpenRouter know.
+pub(crate) const COMMENT: &[u8] = b": OPENROUTER PROCESSING\n\n";
+
+/// Waits for something of the provider's until `deadline`, while watching the client and keeping its stream alive.
+///
+/// The future is polled first, so a provider that has already answered costs no look at the client or the timer.
+pub(crate) async fn patiently<C: Caller, F: Future>(
+    caller: &mut C,
+    comments: &mut Comments<'_>,
+    deadline: Instant,
+    future: F,
+) -> Result<F::Output, Break> {
+    let mut future = std::pin::pin!(future);
+    loop {
+        let comment_at = comments.head.map(|_| comments.last + comments.every);
+        let wake_at = comment_at.map_or(deadline, |at| at.min(deadline));
+        let outcome = poll_fn(|cx| {
+            if let Poll::Ready(value) = future.as_mut().poll(cx) {
+                return Poll::Ready(Ok(Some(value)));
+            }
+            if caller.seat().ending.get() {
+                return Poll::Ready(Err(Break::Ending));
+            }
+            if caller.poll_gone(cx).is_ready() {
+                return Poll::Ready(Err(Break::Gone));
+            }
+            caller.timer().poll(wake_at, cx).map(|()| Ok(None))
+        })
+        .await?;
+        if let Some(value) = outcome {
+            return Ok(value);
+        }
+        if Instant::now() >= deadline {
+            return Err(Break::Timeout);
+        }
+        if let Some(head) = comments.head {
+            caller.out().extend_from_slice(COMMENT);
+            let sent = if comments.begun {
+                caller.part().await
+            } else {
+                caller.begin(head).await
+            };
+            comments.begun = true;
+            comments.last = Instant::now();
+            sent.map_err(|Gone| Break::Gone)?;
+        }
+    }
+}

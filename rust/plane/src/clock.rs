@@ -1,0 +1,120 @@
+//! The one clock, and the lazy timer that waits on it.
+//!
+//! All times come from here: Tokio's clock for spans, which tests can pause and move, and the system's for dates.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+pub(crate) use tokio::time::Instant;
+use tokio::time::Sleep;
+
+/// Milliseconds since 1970, for dates in records and ids.
+pub(crate) fn unix_ms() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| d.as_millis() as u64)
+}
+
+/// Microseconds between two instants, zero when they are out of order.
+pub(crate) fn micros(from: Instant, to: Instant) -> u64 {
+    to.saturating_duration_since(from).as_micros() as u64
+}
+
+/// A deadline that is moved far more often than it passes.
+///
+/// Registering a timer costs more than most waits last. So the registered time is only ever moved when it is *later*
+/// than the deadline; when it fires early it looks at the real deadline and goes back to sleep. One per connection.
+#[derive(Debug)]
+pub(crate) struct Timer {
+    /// Made at the first wait that really waits.
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+/// A wait that took too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Elapsed;
+
+impl Timer {
+    pub(crate) fn new() -> Self {
+        Timer { sleep: None }
+    }
+
+    /// Ready when `deadline` has passed.
+    pub(crate) fn poll(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        let sleep = self
+            .sleep
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        loop {
+            if sleep.deadline() > deadline {
+                sleep.as_mut().reset(deadline);
+            }
+            if sleep.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            if Instant::now() >= deadline {
+                // Not registered any more; the next poll re-arms it.
+                let later = deadline + Duration::from_secs(3600);
+                sleep.as_mut().reset(later);
+                return Poll::Ready(());
+            }
+            sleep.as_mut().reset(deadline);
+        }
+    }
+
+    /// Runs `future` until `deadline`. The timer is touched only when the future has to wait.
+    pub(crate) async fn race<F: Future>(
+        &mut self,
+        deadline: Instant,
+        future: F,
+    ) -> Result<F::Output, Elapsed> {
+        let mut future = std::pin::pin!(future);
+        poll_fn(|cx| {
+            if let Poll::Ready(value) = future.as_mut().poll(cx) {
+                return Poll::Ready(Ok(value));
+            }
+            self.poll(deadline, cx).map(|()| Err(Elapsed))
+        })
+        .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn fires_at_the_moved_deadline_not_before() {
+        let mut timer = Timer::new();
+        let start = Instant::now();
+        for seconds in [5, 20, 3] {
+            let at = Instant::now() + Duration::from_secs(seconds);
+            assert_eq!(
+                timer.race(at, std::future::pending::<()>()).await,
+                Err(Elapsed)
+            );
+            assert!(Instant::now() >= at && Instant::now() < at + Duration::from_millis(5));
+        }
+        assert!(start.elapsed() >= Duration::from_secs(28));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_early_registration_does_not_cut_a_later_deadline() {
+        let mut timer = Timer::new();
+        let quick = tokio::time::sleep(Duration::from_secs(1));
+        assert!(
+            timer
+                .race(Instant::now() + Duration::from_secs(2), quick)
+                .await
+                .is_ok()
+        );
+        let slow = tokio::time::sleep(Duration::from_secs(9));
+        assert!(
+            timer
+                .race(Instant::now() + Duration::from_secs(10), slow)
+                .await
+                .is_ok()
+        );
+    }
+}

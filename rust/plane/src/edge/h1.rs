@@ -1,0 +1,630 @@
+//! HTTP/1.1 towards clients: strict framing, reused memory, one write for each answer.
+//!
+//! A connection is one task and one loop: read a head, let `request.rs` serve it, see whether the connection can carry
+//! another. While a provider is being waited for, the socket is watched: bytes that arrive early (pipelining) stay in
+//! the bounded buffer, the end of the stream means that the client has gone. A client that shuts down its sending side
+//! before it has its answer is taken for gone, as every mainstream server does.
+
+use std::future::poll_fn;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt;
+use turnout_wire::refusal::{Kind, Refusal};
+
+use super::chunked::{Chunked, size_line};
+use super::head::{BodyLength, Head, find_end};
+use crate::buffer::Buffer;
+use crate::caller::{BodyFault, CORS_EXPOSED, Caller, Gone, ReplyHead, Seat};
+use crate::clock::{Instant, Timer};
+use crate::request;
+use crate::snapshot::Snapshot;
+use crate::socket::{Socket, poll_write_all};
+use crate::thread::Thread;
+
+/// How every HTTP/2 connection begins (RFC 9113 section 3.4).
+const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// An unread body up to this size is read and dropped so that the connection can be kept.
+const DISCARD_BYTES_MAX: u64 = 64 * 1024;
+/// How much more is read, and for how long, after an answer to a request whose body was not read. Closing at once would
+/// reset the connection, and the reset would overtake the answer.
+const LINGER_BYTES_MAX: usize = 1024 * 1024;
+const LINGER_TIME: Duration = Duration::from_secs(2);
+
+/// A client's connection.
+pub(crate) struct H1 {
+    thread: Rc<Thread>,
+    socket: Socket,
+    buffer: Buffer,
+    /// Most that the buffer may hold: a head, and pipelined bytes.
+    buffer_max: usize,
+    head: Head,
+    head_text: Vec<u8>,
+    out: Vec<u8>,
+    timer: Timer,
+    seat: Rc<Seat>,
+    peer: IpAddr,
+    began: Instant,
+    write_time: Duration,
+    body: Unread,
+    /// Whether this answer's head allows another request on the connection.
+    keep: bool,
+    /// Whether the stream that is being sent is chunked (not to an HTTP/1.0 client).
+    chunked: bool,
+}
+
+/// How much of the request's body is still in the socket.
+#[derive(Debug)]
+enum Unread {
+    Nothing,
+    Length(u64),
+    Chunked(Chunked),
+}
+
+enum Next {
+    Head,
+    H2,
+    Closed,
+    Refused(Refusal),
+}
+
+/// Serves a connection until it ends.
+pub(crate) async fn serve(thread: Rc<Thread>, socket: Socket, peer: SocketAddr, seat: Rc<Seat>) {
+    let snapshot = thread.snapshot();
+    let mut connection = H1 {
+        thread: Rc::clone(&thread),
+        socket,
+        buffer: Buffer::default(),
+        buffer_max: snapshot.server.limits.header_bytes_max,
+        head: Head::default(),
+        head_text: Vec::new(),
+        out: Vec::new(),
+        timer: Timer::new(),
+        seat,
+        peer: peer.ip().to_canonical(),
+        began: Instant::now(),
+        write_time: snapshot.server.write_time,
+        body: Unread::Nothing,
+        keep: true,
+        chunked: false,
+    };
+    drop(snapshot);
+    let mut first = true;
+    loop {
+        match connection.next_head(first).await {
+            Next::Head => {}
+            Next::Closed => return,
+            Next::H2 => {
+                let H1 {
+                    socket,
+                    buffer,
+                    seat,
+                    ..
+                } = connection;
+                return super::h2::serve(thread, socket, buffer, peer, seat).await;
+            }
+            Next::Refused(refusal) => {
+                connection.keep = false;
+                thread.metrics.refused(refusal.kind as usize);
+                let head = request::refusal_head(&refusal);
+                refusal.write_json(&mut connection.out);
+                if connection.reply(&head).await.is_ok() {
+                    connection.linger().await;
+                }
+                return;
+            }
+        }
+        first = false;
+        match request::serve(&thread, &mut connection).await {
+            request::Outcome::Done => {}
+            request::Outcome::Gone => return,
+            request::Outcome::Upgrade(upstream) => {
+                let rest = connection.buffer.data().to_vec();
+                crate::cold::tunnel(&connection.seat, connection.socket, rest, upstream).await;
+                return;
+            }
+        }
+        if !connection.settle().await {
+            return;
+        }
+    }
+}
+
+impl H1 {
+    /// Waits for the next request and reads its head.
+    async fn next_head(&mut self, first: bool) -> Next {
+        let snapshot = self.thread.snapshot();
+        let server = &snapshot.server;
+        self.buffer_max = server.limits.header_bytes_max;
+        self.write_time = server.write_time;
+        let mut scanned = 0;
+        let mut deadline = Instant::now()
+            + if first {
+                server.header_time
+            } else {
+                server.idle_time
+            };
+        let mut waiting = true;
+        self.seat.idle.set(true);
+        loop {
+            if !self.buffer.is_empty() {
+                if waiting {
+                    waiting = false;
+                    deadline = Instant::now() + server.header_time;
+                    self.seat.idle.set(false);
+                }
+                let data = self.buffer.data();
+                if first && data.starts_with(&H2_PREFACE[..data.len().min(H2_PREFACE.len())]) {
+                    if data.len() >= H2_PREFACE.len() {
+                        return Next::H2;
+                    }
+                } else {
+                    match find_end(data, &mut scanned) {
+                        Err(refusal) => return Next::Refused(refusal),
+                        Ok(Some(end)) => return self.take_head(end, &snapshot),
+                        Ok(None) if self.buffer.is_full(self.buffer_max) => {
+                            return Next::Refused(Refusal::new(Kind::HeaderTooLarge).with_message(format!(
+                                "The request's head is longer than {} bytes (server.limits.header)",
+                                self.buffer_max
+                            )));
+                        }
+                        Ok(None) => {}
+                    }
+                }
+            }
+            let H1 {
+                socket,
+                buffer,
+                timer,
+                seat,
+                buffer_max,
+                ..
+            } = self;
+            let read = poll_fn(|cx| {
+                if let Poll::Ready(outcome) = buffer.poll_fill(socket, *buffer_max, cx) {
+                    return Poll::Ready(Some(outcome));
+                }
+                if seat.ending.get() && waiting {
+                    return Poll::Ready(Some(Ok(0)));
+                }
+                timer.poll(deadline, cx).map(|()| None)
+            })
+            .await;
+            match read {
+                Some(Ok(0) | Err(_)) => return Next::Closed,
+                Some(Ok(_)) => {}
+                // Silence between requests needs no answer; half a head does.
+                None if self.buffer.is_empty() => return Next::Closed,
+                None => {
+                    return Next::Refused(Refusal::new(Kind::RequestTimeout).with_message(format!(
+                        "The request's head did not arrive within {} ms (server.timeouts.header)",
+                        server.header_time.as_millis()
+                    )));
+                }
+            }
+        }
+    }
+
+    fn take_head(&mut self, end: usize, snapshot: &Snapshot) -> Next {
+        self.began = Instant::now();
+        let outcome = self.head.read(
+            &self.buffer.data()[..end],
+            snapshot.server.limits.headers_max,
+        );
+        self.buffer.consume(end);
+        if let Err(refusal) = outcome {
+            return Next::Refused(refusal);
+        }
+        self.keep = self.head.keep_alive;
+        self.body = match self.head.body {
+            BodyLength::Known(0) | BodyLength::UntilEnd => Unread::Nothing,
+            BodyLength::Known(length) => Unread::Length(length),
+            BodyLength::Chunked => Unread::Chunked(Chunked::new()),
+        };
+        Next::Head
+    }
+
+    /// Makes the connection ready for its next request; false when there will be none.
+    async fn settle(&mut self) -> bool {
+        let small = match self.body {
+            Unread::Nothing => true,
+            Unread::Length(left) => left <= DISCARD_BYTES_MAX,
+            Unread::Chunked(_) => false,
+        };
+        // A client that waits for `100 Continue` will not send its body now: only closing tells it so.
+        if !small || (self.head.expects_continue && !matches!(self.body, Unread::Nothing)) {
+            self.linger().await;
+            return false;
+        }
+        if !self.keep {
+            let _ = self.socket.shutdown().await;
+            if !matches!(self.body, Unread::Nothing) {
+                self.linger().await;
+            }
+            return false;
+        }
+        if !matches!(self.body, Unread::Nothing)
+            && self
+                .body(DISCARD_BYTES_MAX as usize, LINGER_TIME)
+                .await
+                .is_err()
+        {
+            return false;
+        }
+        self.buffer.relax();
+        if self.out.capacity() > 64 * 1024 {
+            self.out = Vec::new();
+        }
+        true
+    }
+
+    /// Says that no more will be sent, then reads and drops what the client is still sending.
+    async fn linger(&mut self) {
+        let _ = self.socket.shutdown().await;
+        let deadline = Instant::now() + LINGER_TIME;
+        let mut seen = 0;
+        while seen < LINGER_BYTES_MAX {
+            seen += self.buffer.len();
+            self.buffer.consume(usize::MAX / 2);
+            match self.fill(deadline).await {
+                Some(count) if count > 0 => {}
+                _ => return,
+            }
+        }
+    }
+
+    /// Reads once: `None` after the deadline or an error, zero at the end.
+    async fn fill(&mut self, deadline: Instant) -> Option<usize> {
+        let H1 {
+            socket,
+            buffer,
+            timer,
+            buffer_max,
+            ..
+        } = self;
+        let max = (*buffer_max).max(64 * 1024);
+        timer
+            .race(deadline, poll_fn(|cx| buffer.poll_fill(socket, max, cx)))
+            .await
+            .ok()?
+            .ok()
+    }
+
+    /// Writes slices to the client; a client that takes nothing for the write time is gone.
+    async fn send(&mut self, what: Send<'_>) -> Result<(), Gone> {
+        let mut room = [0; 18];
+        let H1 {
+            socket,
+            head_text,
+            out,
+            timer,
+            write_time,
+            ..
+        } = self;
+        let slices: [&[u8]; 4] = match what {
+            Send::Whole => [head_text, out, &[], &[]],
+            Send::Chunk { head, last } => {
+                let head: &[u8] = if head { head_text } else { &[] };
+                let size = if out.is_empty() {
+                    &[][..]
+                } else {
+                    size_line(out.len(), &mut room)
+                };
+                let tail: &[u8] = match (out.is_empty(), last) {
+                    (false, false) => b"\r\n",
+                    (false, true) => b"\r\n0\r\n\r\n",
+                    (true, true) => b"0\r\n\r\n",
+                    (true, false) => &[],
+                };
+                [head, size, out, tail]
+            }
+            Send::Raw(bytes) => [bytes, &[], &[], &[]],
+        };
+        let mut written = 0;
+        loop {
+            let before = written;
+            let deadline = Instant::now() + *write_time;
+            let outcome = timer
+                .race(
+                    deadline,
+                    poll_fn(|cx| {
+                        let poll = poll_write_all(socket, &slices, &mut written, cx);
+                        // Progress moves the deadline: leave the race so that it is set anew.
+                        if poll.is_pending() && written > before {
+                            Poll::Ready(Ok(false))
+                        } else {
+                            poll.map_ok(|()| true)
+                        }
+                    }),
+                )
+                .await;
+            match outcome {
+                Ok(Ok(true)) => break,
+                Ok(Ok(false)) => {}
+                Ok(Err(_)) | Err(_) => return Err(Gone),
+            }
+        }
+        if !matches!(what, Send::Raw(_)) {
+            self.out.clear();
+        }
+        Ok(())
+    }
+
+    fn write_head(&mut self, head: &ReplyHead, framing: Framing) {
+        if self.thread.is_draining() {
+            self.keep = false;
+        }
+        let small_rest = match self.body {
+            Unread::Nothing => true,
+            Unread::Length(left) => left <= DISCARD_BYTES_MAX && !self.head.expects_continue,
+            Unread::Chunked(_) => false,
+        };
+        self.keep &= small_rest;
+        let text = &mut self.head_text;
+        text.clear();
+        text.extend_from_slice(b"HTTP/1.1 ");
+        text.extend_from_slice(itoa::Buffer::new().format(head.status).as_bytes());
+        text.push(b' ');
+        text.extend_from_slice(reason(head.status).as_bytes());
+        text.extend_from_slice(b"\r\n");
+        let mut line = |name: &[u8], value: &[u8]| {
+            text.extend_from_slice(name);
+            text.extend_from_slice(b": ");
+            text.extend_from_slice(value);
+            text.extend_from_slice(b"\r\n");
+        };
+        if !head.content_type.is_empty() {
+            line(b"content-type", head.content_type.as_bytes());
+        }
+        if !head.generation_id.is_empty() {
+            line(b"x-generation-id", head.generation_id.as_bytes());
+        }
+        match framing {
+            Framing::Length(length) => line(
+                b"content-length",
+                itoa::Buffer::new().format(length).as_bytes(),
+            ),
+            Framing::Chunked => {
+                line(b"cache-control", b"no-cache");
+                line(b"x-accel-buffering", b"no");
+                line(b"transfer-encoding", b"chunked");
+            }
+            Framing::UntilClose => {
+                line(b"cache-control", b"no-cache");
+                self.keep = false;
+            }
+            Framing::Upgrade | Framing::None => {}
+        }
+        if !head.cors_origin.is_empty() {
+            line(b"access-control-allow-origin", head.cors_origin.as_bytes());
+            line(b"access-control-expose-headers", CORS_EXPOSED.as_bytes());
+            line(b"vary", b"origin");
+        }
+        for (name, value) in &head.extra {
+            line(name.as_bytes(), value.as_bytes());
+        }
+        if matches!(framing, Framing::Upgrade) {
+            line(b"connection", b"upgrade");
+        } else if !self.keep {
+            line(b"connection", b"close");
+        } else if self.head.http10 {
+            line(b"connection", b"keep-alive");
+        }
+        text.extend_from_slice(b"\r\n");
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Send<'a> {
+    Whole,
+    Chunk { head: bool, last: bool },
+    Raw(&'a [u8]),
+}
+
+enum Framing {
+    Length(usize),
+    Chunked,
+    UntilClose,
+    /// 101: the connection stops being HTTP.
+    Upgrade,
+    /// 204 and 304 have no body and no length.
+    None,
+}
+
+impl Caller for H1 {
+    fn head(&self) -> &Head {
+        &self.head
+    }
+
+    fn peer(&self) -> IpAddr {
+        self.peer
+    }
+
+    fn seat(&self) -> &Seat {
+        &self.seat
+    }
+
+    fn began(&self) -> Instant {
+        self.began
+    }
+
+    async fn body(&mut self, bytes_max: usize, time: Duration) -> Result<Vec<u8>, BodyFault> {
+        let refused = |refusal: Refusal| BodyFault::Refused(Box::new(refusal));
+        let too_large = || {
+            refused(Refusal::new(Kind::PayloadTooLarge).with_message(format!(
+                "The request's body is larger than {bytes_max} bytes (server.limits.body)"
+            )))
+        };
+        if matches!(self.body, Unread::Length(length) if length > bytes_max as u64) {
+            return Err(too_large());
+        }
+        if self.head.expects_continue
+            && self.buffer.is_empty()
+            && !matches!(self.body, Unread::Nothing)
+        {
+            self.send(Send::Raw(b"HTTP/1.1 100 Continue\r\n\r\n"))
+                .await
+                .map_err(|Gone| BodyFault::Gone)?;
+        }
+        self.head.expects_continue = false;
+        let deadline = Instant::now() + time;
+        let mut body = Vec::new();
+        if let Unread::Length(length) = self.body {
+            // Trust a claimed length only so far: the memory is paid for by bytes that arrive.
+            body.reserve_exact((length as usize).min(256 * 1024));
+        }
+        loop {
+            if !self.buffer.is_empty() {
+                let data = self.buffer.data();
+                let used = match &mut self.body {
+                    Unread::Nothing => 0,
+                    Unread::Length(left) => {
+                        let take = (*left).min(data.len() as u64) as usize;
+                        body.extend_from_slice(&data[..take]);
+                        *left -= take as u64;
+                        take
+                    }
+                    Unread::Chunked(decoder) => decoder
+                        .decode(data, &mut body, bytes_max + 1)
+                        .map_err(|bad| {
+                            self.keep = false;
+                            refused(
+                                Refusal::new(Kind::HeaderMalformed)
+                                    .with_message(format!("Malformed HTTP request: {}", bad.0)),
+                            )
+                        })?,
+                };
+                self.buffer.consume(used);
+            }
+            let done = match &self.body {
+                Unread::Nothing => true,
+                Unread::Length(left) => *left == 0,
+                Unread::Chunked(decoder) => decoder.is_done(),
+            };
+            if body.len() > bytes_max {
+                return Err(too_large());
+            }
+            if done {
+                self.body = Unread::Nothing;
+                return Ok(body);
+            }
+            match self.fill(deadline).await {
+                Some(0) => return Err(BodyFault::Gone),
+                Some(_) => {}
+                None if Instant::now() >= deadline => {
+                    self.keep = false;
+                    return Err(refused(Refusal::new(Kind::RequestTimeout).with_message(
+                        format!(
+                            "The request's body did not arrive within {} ms (server.timeouts.body)",
+                            time.as_millis()
+                        ),
+                    )));
+                }
+                None => return Err(BodyFault::Gone),
+            }
+        }
+    }
+
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !matches!(self.body, Unread::Nothing) {
+            return Poll::Pending;
+        }
+        while !self.buffer.is_full(self.buffer_max) {
+            match self.buffer.poll_fill(&mut self.socket, self.buffer_max, cx) {
+                Poll::Ready(Ok(count)) if count > 0 => {}
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Pending
+    }
+
+    fn timer(&mut self) -> &mut Timer {
+        &mut self.timer
+    }
+
+    fn out(&mut self) -> &mut Vec<u8> {
+        &mut self.out
+    }
+
+    async fn reply(&mut self, head: &ReplyHead) -> Result<(), Gone> {
+        let framing = match head.status {
+            101 => Framing::Upgrade,
+            204 | 304 => Framing::None,
+            _ => Framing::Length(self.out.len()),
+        };
+        self.write_head(head, framing);
+        if self.head.method == super::head::Method::Head {
+            self.out.clear();
+        }
+        self.send(Send::Whole).await
+    }
+
+    async fn begin(&mut self, head: &ReplyHead) -> Result<(), Gone> {
+        self.chunked = !self.head.http10;
+        self.write_head(
+            head,
+            if self.chunked {
+                Framing::Chunked
+            } else {
+                Framing::UntilClose
+            },
+        );
+        if self.chunked {
+            self.send(Send::Chunk {
+                head: true,
+                last: false,
+            })
+            .await
+        } else {
+            self.send(Send::Whole).await
+        }
+    }
+
+    async fn part(&mut self) -> Result<(), Gone> {
+        self.head_text.clear();
+        if self.chunked {
+            self.send(Send::Chunk {
+                head: false,
+                last: false,
+            })
+            .await
+        } else {
+            self.send(Send::Whole).await
+        }
+    }
+
+    async fn end(&mut self, head: Option<&ReplyHead>) -> Result<(), Gone> {
+        self.head_text.clear();
+        if let Some(head) = head {
+            self.chunked = !self.head.http10;
+            self.write_head(
+                head,
+                if self.chunked {
+                    Framing::Chunked
+                } else {
+                    Framing::UntilClose
+                },
+            );
+        }
+        if self.chunked {
+            self.send(Send::Chunk {
+                head: true,
+                last: true,
+            })
+            .await
+        } else {
+            self.send(Send::Whole).await
+        }
+    }
+}
+
+/// The reason phrase; only for people who read with `curl -v`.
+fn reason(status: u16) -> &'static str {
+    http::StatusCode::from_u16(status)
+        .ok()
+        .and_then(|code| code.canonical_reason())
+        .unwrap_or("Status")
+}

@@ -1,0 +1,235 @@
+//! Why an attempt failed, whose fault it was, and what the client is told when no other attempt can mend it.
+
+use std::time::Duration;
+
+use turnout_wire::answer::Unusable;
+use turnout_wire::refusal::{Kind, Refusal};
+use turnout_wire::stream::StreamFault;
+use turnout_wire::upstream_error::UpstreamError;
+
+use crate::metrics::Outcome;
+use crate::upstream::answer::AnswerHead;
+use crate::upstream::connection::Fault;
+
+/// One failed attempt.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) outcome: Outcome,
+    /// HTTP status of the provider; 0 when there was none.
+    pub(crate) status: u16,
+    pub(crate) kind: Kind,
+    pub(crate) message: String,
+    pub(crate) raw: Option<String>,
+    pub(crate) retry_after: Option<Duration>,
+    /// The client's own mistake: no other endpoint would see it differently.
+    pub(crate) is_final: bool,
+}
+
+impl Failure {
+    fn new(outcome: Outcome, kind: Kind, message: String) -> Failure {
+        Failure {
+            outcome,
+            status: 0,
+            kind,
+            message,
+            raw: None,
+            retry_after: None,
+            is_final: false,
+        }
+    }
+
+    pub(crate) fn connect(message: String) -> Failure {
+        Failure::new(Outcome::Connect, Kind::ProviderUnavailable, message)
+    }
+
+    pub(crate) fn timeout(what: &str, time: Duration) -> Failure {
+        Failure::new(
+            Outcome::Timeout,
+            Kind::ProviderTimeout,
+            format!("{what} within {} ms", time.as_millis()),
+        )
+    }
+
+    pub(crate) fn of_fault(fault: &Fault) -> Failure {
+        let (outcome, kind) = match fault {
+            Fault::ClosedUnanswered | Fault::Cut | Fault::Io(_) => {
+                (Outcome::Closed, Kind::ProviderUnavailable)
+            }
+            Fault::Malformed(_) => (Outcome::Malformed, Kind::ProviderInvalidAnswer),
+        };
+        Failure::new(outcome, kind, fault.to_string())
+    }
+
+    /// An answer whose status says that it is none. `body` may be cut.
+    pub(crate) fn of_status(head: &AnswerHead, body: &[u8]) -> Failure {
+        let error = UpstreamError::read(body);
+        let mut failure = Failure::of_error(head.status, error);
+        failure.retry_after = head.retry_after;
+        failure
+    }
+
+    fn of_error(status: u16, error: UpstreamError) -> Failure {
+        let (kind, is_final) = match status {
+            400 | 409 | 413 | 415 | 422 => (Kind::ProviderRefused, true),
+            401..=403 => (Kind::ProviderRejectedCredential, false),
+            // The provider does not have the model (any more): another one may.
+            404 => (Kind::ProviderRefused, false),
+            408 | 504 => (Kind::ProviderTimeout, false),
+            429 => (Kind::ProviderRateLimited, false),
+            503 | 529 => (Kind::ProviderUnavailable, false),
+            500..=599 => (Kind::ProviderUnavailable, false),
+            _ => (Kind::ProviderInvalidAnswer, false),
+        };
+        let message = if error.message.is_empty() {
+            format!("answered with status {status}")
+        } else {
+            format!("answered with status {status}: {}", error.message)
+        };
+        Failure {
+            status,
+            raw: (!error.raw.is_empty()).then_some(error.raw),
+            is_final,
+            ..Failure::new(Outcome::Status, kind, message)
+        }
+    }
+
+    pub(crate) fn of_unusable(status: u16, unusable: Unusable) -> Failure {
+        match unusable {
+            Unusable::ErrorInside {
+                status: inner,
+                message,
+                raw,
+            } => {
+                let error = UpstreamError {
+                    message,
+                    raw,
+                    ..UpstreamError::default()
+                };
+                // An error inside a success is the provider's trouble unless it says clearly that it is ours.
+                Failure::of_error(
+                    inner.filter(|s| (400..600).contains(s)).unwrap_or(502),
+                    error,
+                )
+            }
+            Unusable::Empty | Unusable::NoChoices => Failure {
+                status,
+                ..Failure::new(
+                    Outcome::Empty,
+                    Kind::ProviderInvalidAnswer,
+                    unusable.to_string(),
+                )
+            },
+            Unusable::Malformed(_) => Failure {
+                status,
+                ..Failure::new(
+                    Outcome::Malformed,
+                    Kind::ProviderInvalidAnswer,
+                    unusable.to_string(),
+                )
+            },
+        }
+    }
+
+    pub(crate) fn of_stream(status: u16, fault: StreamFault) -> Failure {
+        match fault {
+            StreamFault::ErrorInside {
+                status: inner,
+                message,
+                raw,
+            } => Failure::of_unusable(
+                status,
+                Unusable::ErrorInside {
+                    status: inner,
+                    message,
+                    raw,
+                },
+            ),
+            other => Failure {
+                status,
+                ..Failure::new(
+                    Outcome::Malformed,
+                    Kind::ProviderInvalidAnswer,
+                    other.to_string(),
+                )
+            },
+        }
+    }
+
+    pub(crate) fn empty(status: u16, message: &str) -> Failure {
+        Failure {
+            status,
+            ..Failure::new(
+                Outcome::Empty,
+                Kind::ProviderInvalidAnswer,
+                message.to_owned(),
+            )
+        }
+    }
+
+    pub(crate) fn malformed(status: u16, message: &str) -> Failure {
+        Failure {
+            status,
+            ..Failure::new(
+                Outcome::Malformed,
+                Kind::ProviderInvalidAnswer,
+                message.to_owned(),
+            )
+        }
+    }
+
+    pub(crate) fn too_large(status: u16, max: usize) -> Failure {
+        Failure {
+            status,
+            ..Failure::new(
+                Outcome::Malformed,
+                Kind::ProviderInvalidAnswer,
+                format!("the provider's answer is larger than {max} bytes (server.limits.answer)"),
+            )
+        }
+    }
+
+    /// Whether another key of the same provider could fare better. Not when nothing was reached.
+    pub(crate) fn may_try_other_key(&self) -> bool {
+        !self.is_final && !matches!(self.outcome, Outcome::Connect | Outcome::Timeout)
+    }
+
+    /// One sentence for the list of earlier failures. A provider's text about our credential may quote it, and is left out.
+    pub(crate) fn public_message(self) -> String {
+        match self.kind {
+            Kind::ProviderRejectedCredential => format!("answered with status {}", self.status),
+            _ => self.message,
+        }
+    }
+
+    /// What the client is told.
+    pub(crate) fn refusal(&self, provider: &str, show_raw: bool) -> Refusal {
+        if self.kind == Kind::ProviderRejectedCredential {
+            let message = format!(
+                "{provider} did not accept the gateway's credential (status {}); the operator has to check its key or account",
+                self.status
+            );
+            return Refusal::new(self.kind)
+                .with_message(message)
+                .with_provider(provider)
+                .with_provider_status(self.status);
+        }
+        let message = if self.message.starts_with("answered") {
+            format!("{provider} {}", self.message)
+        } else {
+            format!("{provider}: {}", self.message)
+        };
+        let mut refusal = Refusal::new(self.kind)
+            .with_message(message)
+            .with_provider(provider);
+        if self.status != 0 {
+            refusal = refusal.with_provider_status(self.status);
+        }
+        if show_raw && let Some(raw) = &self.raw {
+            refusal = refusal.with_raw(raw.clone());
+        }
+        if let Some(after) = self.retry_after {
+            refusal = refusal.with_retry_after_secs(after.as_secs_f64().ceil() as u64);
+        }
+        refusal
+    }
+}

@@ -1,0 +1,74 @@
+//! `GET /models` and `GET /models/{author}/{slug}`: what this key may ask for.
+//!
+//! The objects were written when the configuration was compiled; here they are only put together.
+
+use turnout_wire::refusal::{Kind, Refusal};
+
+use crate::authenticate::authenticate;
+use crate::caller::{Caller, ReplyHead};
+use crate::cors;
+use crate::snapshot::{self, Found, Snapshot};
+use crate::thread::Thread;
+use crate::upstream::origin::percent_decode;
+
+/// The list, for the caller's key.
+pub(crate) fn list<C: Caller>(
+    thread: &Thread,
+    snapshot: &Snapshot,
+    caller: &mut C,
+) -> Result<ReplyHead, Refusal> {
+    let key = authenticate(thread, snapshot, caller.head())?;
+    let head = ReplyHead {
+        cors_origin: cors::origin(snapshot, caller.head()),
+        ..ReplyHead::json(200)
+    };
+    match key {
+        Some(key) if !key.allows_all() => {
+            let allowed = snapshot::list(
+                snapshot
+                    .slugs
+                    .iter()
+                    .filter(|model| key.allows(&model.slug)),
+            );
+            caller.out().extend_from_slice(&allowed);
+        }
+        _ => caller.out().extend_from_slice(&snapshot.listing),
+    }
+    Ok(head)
+}
+
+/// One model, by its slug or an alias, percent-encoded or not.
+pub(crate) fn one<C: Caller>(
+    thread: &Thread,
+    snapshot: &Snapshot,
+    caller: &mut C,
+) -> Result<ReplyHead, Refusal> {
+    let key = authenticate(thread, snapshot, caller.head())?;
+    let path = caller.head().path();
+    let name = path.split_once("/models/").map_or("", |(_, name)| name);
+    let name = String::from_utf8(percent_decode(name)).unwrap_or_default();
+    let missing = || {
+        let near = snapshot.near(&name);
+        let hint = if near.is_empty() {
+            String::new()
+        } else {
+            format!("; near names: {}", near.join(", "))
+        };
+        Err(Refusal::new(Kind::NotFound).with_message(format!(
+            "There is no model {name:?}{hint}; GET /v1/models lists all"
+        )))
+    };
+    let Some(Found::Model(model)) = snapshot.find(&name) else {
+        return missing();
+    };
+    // A model that the key may not use does not exist for it.
+    if key.is_some_and(|key| !key.allows(&model.slug)) {
+        return missing();
+    }
+    let head = ReplyHead {
+        cors_origin: cors::origin(snapshot, caller.head()),
+        ..ReplyHead::json(200)
+    };
+    caller.out().extend_from_slice(model.card.as_bytes());
+    Ok(head)
+}

@@ -1,0 +1,143 @@
+//! A plain answer: read whole, edited, booked, sent.
+//!
+//! It is held whole because it cannot be judged before its end: an empty or broken one must still be able to fall back
+//! to another endpoint, and its cost stands in its last bytes. `answer_bytes_max` bounds what is held.
+
+use std::future::poll_fn;
+
+use turnout_wire::answer::{self, Facts, Serving};
+
+use crate::account::Account;
+use crate::caller::{Break, Caller, Comments, patiently};
+use crate::clock::Instant;
+use crate::failure::Failure;
+use crate::gunzip::Gunzip;
+use crate::route::Candidate;
+use crate::send::Trouble;
+use crate::upstream::answer::{AnswerHead, Coding};
+use crate::upstream::connection::Connection;
+
+/// Reads the answer into `caller.out()`, edited. The connection is at its end then.
+pub(crate) async fn receive<C: Caller>(
+    caller: &mut C,
+    comments: &mut Comments<'_>,
+    account: &mut Account<'_>,
+    candidate: &Candidate<'_>,
+    connection: &mut Connection,
+    head: &AnswerHead,
+    serving: &Serving<'_>,
+    input_bytes: usize,
+    answer_bytes_max: usize,
+) -> Result<Facts, Trouble> {
+    if head.coding == Coding::Identity
+        && let Some(body) = connection.whole_body()
+    {
+        let facts = edit(caller, head, body, serving, input_bytes);
+        connection.finish_whole_body();
+        return facts;
+    }
+    let body = read_whole(
+        caller,
+        comments,
+        account,
+        candidate,
+        connection,
+        head,
+        answer_bytes_max,
+    )
+    .await?;
+    edit(caller, head, &body, serving, input_bytes)
+}
+
+/// Reads a body to its end, decompressed, at most `answer_bytes_max` of it.
+pub(crate) async fn read_whole<C: Caller>(
+    caller: &mut C,
+    comments: &mut Comments<'_>,
+    account: &mut Account<'_>,
+    candidate: &Candidate<'_>,
+    connection: &mut Connection,
+    head: &AnswerHead,
+    answer_bytes_max: usize,
+) -> Result<Vec<u8>, Trouble> {
+    let mut gunzip = match head.coding {
+        Coding::Identity => None,
+        Coding::Gzip => Some(Gunzip::new()),
+        Coding::Other => {
+            return Err(Failure::malformed(
+                head.status,
+                "its answer is compressed in a way that was not asked for",
+            )
+            .into());
+        }
+    };
+    let mut body = Vec::new();
+    let mut packed = Vec::new();
+    loop {
+        let started = Instant::now();
+        let into = if gunzip.is_some() {
+            &mut packed
+        } else {
+            &mut body
+        };
+        let reading = poll_fn(|cx| connection.poll_body(into, answer_bytes_max + 1, cx));
+        let outcome = patiently(
+            caller,
+            comments,
+            started + candidate.provider.idle_time,
+            reading,
+        )
+        .await;
+        account.waited(started);
+        let more = match outcome {
+            Ok(Ok(more)) => more,
+            Ok(Err(fault)) => {
+                return Err(Failure {
+                    status: head.status,
+                    ..Failure::of_fault(&fault)
+                }
+                .into());
+            }
+            Err(Break::Timeout) => {
+                return Err(Failure {
+                    status: head.status,
+                    ..Failure::timeout("nothing more of the answer", candidate.provider.idle_time)
+                }
+                .into());
+            }
+            Err(broken) => return Err(Trouble::Broken(broken)),
+        };
+        if let Some(gunzip) = &mut gunzip {
+            if gunzip
+                .push(&packed, &mut body, answer_bytes_max + 1)
+                .is_err()
+            {
+                return Err(Failure::malformed(head.status, "its answer is not valid gzip").into());
+            }
+            packed.clear();
+        }
+        if body.len() > answer_bytes_max {
+            return Err(Failure::too_large(head.status, answer_bytes_max).into());
+        }
+        if !more || connection.is_at_end() {
+            break;
+        }
+    }
+    if gunzip.is_some_and(|gunzip| !gunzip.is_done()) && !body.is_empty() {
+        return Err(Failure::malformed(head.status, "its gzip answer is cut short").into());
+    }
+    Ok(body)
+}
+
+fn edit<C: Caller>(
+    caller: &mut C,
+    head: &AnswerHead,
+    body: &[u8],
+    serving: &Serving<'_>,
+    input_bytes: usize,
+) -> Result<Facts, Trouble> {
+    if body.is_empty() {
+        return Err(Failure::empty(head.status, "its answer was empty").into());
+    }
+    answer::edit(body, serving, input_bytes, caller.out())
+        .map_err(|unusable| Failure::of_unusable(head.status, unusable).into())
+}

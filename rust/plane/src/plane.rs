@@ -1,0 +1,419 @@
+//! Start, swap, drain, stop: the life of the plane, for the one that owns it (`native`, or a test).
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::sync::mpsc;
+use turnout_wire::refusal::Kind;
+
+use crate::edge::tls;
+use crate::health;
+use crate::journal::{self, Journal, UnknownToken};
+use crate::metrics::Metrics;
+use crate::snapshot::{BadSnapshot, Snapshot, written};
+use crate::thread::{self, Command, INBOX_MAX, Phase, Shared, Thread};
+use crate::upstream::origin::Origins;
+
+/// Connections that the kernel keeps for us while we are busy or being replaced.
+const BACKLOG: i32 = 4096;
+/// How often the background looks after the journal.
+const TEND_EVERY: Duration = Duration::from_millis(50);
+/// How often names of providers are looked up again. Providers' records live a minute or less; an old address is used
+/// for at most this long.
+const LOOK_UP_EVERY: Duration = Duration::from_secs(30);
+/// How often the certificate's files are looked at.
+const CERTIFICATE_EVERY: Duration = Duration::from_secs(5);
+/// How long streams that were told to end have for saying so.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// Why a plane could not be made or changed.
+#[derive(Debug)]
+pub enum Problem {
+    /// The snapshot is not one.
+    Snapshot(BadSnapshot),
+    /// An address, a directory or a certificate cannot be used.
+    Io(io::Error),
+    /// It runs already, or no more.
+    State(&'static str),
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Problem::Snapshot(bad) => bad.fmt(f),
+            Problem::Io(error) => error.fmt(f),
+            Problem::State(what) => f.write_str(what),
+        }
+    }
+}
+
+impl std::error::Error for Problem {}
+
+impl From<io::Error> for Problem {
+    fn from(error: io::Error) -> Self {
+        Problem::Io(error)
+    }
+}
+
+/// The data plane of a process.
+pub struct Plane {
+    shared: Arc<Shared>,
+    listeners: Mutex<Vec<TcpListener>>,
+    addresses: Vec<SocketAddr>,
+    /// Present while the threads run. Held for the length of a start or a stop.
+    running: Mutex<Option<Running>>,
+    drain_began: Mutex<Option<Instant>>,
+}
+
+struct Running {
+    inboxes: Vec<mpsc::Sender<Command>>,
+    threads: Vec<JoinHandle<()>>,
+    background: Vec<JoinHandle<()>>,
+}
+
+impl Plane {
+    /// Makes a plane that does not serve yet. `listeners` are taken as they are; without any, `server.listen` is bound.
+    pub fn new(
+        snapshot: &[u8],
+        listeners: Vec<TcpListener>,
+        control_socket: Option<PathBuf>,
+        state_dir: &std::path::Path,
+    ) -> Result<Plane, Problem> {
+        let written: written::Snapshot = serde_json::from_slice(snapshot)
+            .map_err(|error| Problem::Snapshot(BadSnapshot(error.to_string())))?;
+        let threads = written.server.threads.clamp(1, 1024);
+        let kinds: Vec<&'static str> = Kind::ALL.iter().map(|kind| kind.name()).collect();
+        let metrics = Metrics::new(threads, kinds.leak());
+        let origins = Origins::default();
+        let (first, server) =
+            Snapshot::read(snapshot, 1, &origins, &metrics).map_err(Problem::Snapshot)?;
+        let listeners = if listeners.is_empty() {
+            bind_all(&server.listen)?
+        } else {
+            listeners
+        };
+        let addresses = listeners
+            .iter()
+            .map(TcpListener::local_addr)
+            .collect::<io::Result<_>>()?;
+        let journal = Journal::open(state_dir, threads, journal::Options::default())?;
+        let shared = Shared::new(
+            Arc::new(ArcSwap::from_pointee(first)),
+            journal,
+            metrics,
+            origins,
+            threads,
+            control_socket,
+        );
+        if let Some(files) = &server.tls {
+            let config =
+                tls::server_config(files).map_err(|text| Problem::Io(io::Error::other(text)))?;
+            shared.tls.store(Some(config));
+        }
+        Ok(Plane {
+            shared: Arc::new(shared),
+            listeners: Mutex::new(listeners),
+            addresses,
+            running: Mutex::new(None),
+            drain_began: Mutex::new(None),
+        })
+    }
+
+    /// The addresses that it listens on.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Starts the threads.
+    pub fn start(&self) -> Result<(), Problem> {
+        let mut running = lock(&self.running);
+        let listeners = std::mem::take(&mut *lock(&self.listeners));
+        if running.is_some() || listeners.is_empty() {
+            return Err(Problem::State("the plane has been started already"));
+        }
+        for listener in &listeners {
+            listener.set_nonblocking(true)?;
+        }
+        let count = self.shared.connections.len();
+        let (inboxes, receivers): (Vec<_>, Vec<_>) =
+            (0..count).map(|_| mpsc::channel(INBOX_MAX)).unzip();
+        let mut threads = Vec::with_capacity(count);
+        for (index, inbox) in receivers.into_iter().enumerate() {
+            let listeners = listeners
+                .iter()
+                .map(TcpListener::try_clone)
+                .collect::<io::Result<Vec<_>>>()?;
+            let (shared, siblings) = (Arc::clone(&self.shared), inboxes.clone());
+            let body = move || {
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build_local(tokio::runtime::LocalOptions::default());
+                match runtime {
+                    Ok(runtime) => runtime.block_on(async move {
+                        let thread = Rc::new(Thread::new(index, shared));
+                        thread::run(thread, listeners, inbox, siblings).await;
+                    }),
+                    Err(error) => {
+                        eprintln!("turnout: data-plane thread {index} could not start: {error}")
+                    }
+                }
+            };
+            threads.push(
+                std::thread::Builder::new()
+                    .name(format!("dp-{index}"))
+                    .spawn(body)?,
+            );
+        }
+        let background = vec![
+            self.spawn_background("dp-bg", TEND_EVERY, tend)?,
+            // Looking names up blocks for as long as the resolver likes, so it has a thread to itself.
+            self.spawn_background("dp-dns", LOOK_UP_EVERY, |shared| {
+                for origin in shared.origins.in_use() {
+                    origin.refresh();
+                }
+            })?,
+            self.watch_certificate()?,
+        ];
+        *running = Some(Running {
+            inboxes,
+            threads,
+            background,
+        });
+        Ok(())
+    }
+
+    fn spawn_background(
+        &self,
+        name: &str,
+        every: Duration,
+        work: fn(&Shared),
+    ) -> io::Result<JoinHandle<()>> {
+        let shared = Arc::clone(&self.shared);
+        std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || {
+                while !shared.background_stop.load(Ordering::Relaxed) {
+                    work(&shared);
+                    std::thread::park_timeout(every);
+                }
+            })
+    }
+
+    fn watch_certificate(&self) -> io::Result<JoinHandle<()>> {
+        let shared = Arc::clone(&self.shared);
+        std::thread::Builder::new()
+            .name("dp-tls".to_owned())
+            .spawn(move || {
+                let mut seen = None;
+                while !shared.background_stop.load(Ordering::Relaxed) {
+                    if let Some(files) = &shared.snapshot.load().server.tls {
+                        let now = (
+                            tls::modified(files),
+                            files.certificate_path.clone(),
+                            files.private_key_path.clone(),
+                        );
+                        if seen.as_ref().is_some_and(|before| *before != now) {
+                            reload_certificate(&shared, files);
+                        }
+                        seen = Some(now);
+                    }
+                    std::thread::park_timeout(CERTIFICATE_EVERY);
+                }
+            })
+    }
+
+    /// Puts another snapshot in place; its generation number.
+    pub fn swap(&self, snapshot: &[u8]) -> Result<u64, Problem> {
+        let shared = &self.shared;
+        let _one_at_a_time = lock(&shared.swapping);
+        let generation = shared.generation.load(Ordering::Relaxed) + 1;
+        let (next, server) = Snapshot::read(snapshot, generation, &shared.origins, &shared.metrics)
+            .map_err(Problem::Snapshot)?;
+        // A listener with TLS keeps it: whether there is TLS is decided at start, like the address.
+        if let (Some(files), true) = (&server.tls, shared.tls.load().is_some()) {
+            let config =
+                tls::server_config(files).map_err(|text| Problem::Io(io::Error::other(text)))?;
+            shared.tls.store(Some(config));
+            *lock(&shared.tls_error) = None;
+        }
+        shared.generation.store(generation, Ordering::Relaxed);
+        let old = shared.snapshot.swap(Arc::new(next));
+        lock(&shared.retired).push(old);
+        *lock(&shared.reload_error) = None;
+        Ok(generation)
+    }
+
+    /// Notes that a reload failed.
+    pub fn reload_failed(&self, message: String) {
+        *lock(&self.shared.reload_error) = Some(message);
+    }
+
+    /// Notes that the ledger lags, or no more.
+    pub fn ledger_behind(&self, message: Option<String>) {
+        *lock(&self.shared.ledger_error) = message;
+    }
+
+    /// Booked generations and the token that forgets them; see [`Journal::drain`].
+    pub fn drain_journal(&self, records_max: usize, wait: Duration) -> (Vec<u8>, u64) {
+        self.shared.journal.drain(records_max, wait)
+    }
+
+    /// Forgets what the ledger has.
+    pub fn commit_journal(&self, token: u64) -> Result<(), UnknownToken> {
+        self.shared.journal.commit(token)
+    }
+
+    /// What `/health/ready` says.
+    pub fn health(&self) -> String {
+        health::state(&self.shared).to_string()
+    }
+
+    /// What `/metrics` says.
+    pub fn metrics(&self) -> String {
+        health::render(&self.shared)
+    }
+
+    /// Turns unready and lets answers close their connections.
+    pub fn begin_drain(&self) {
+        lock(&self.drain_began).get_or_insert_with(Instant::now);
+        self.shared.advance(Phase::Draining);
+    }
+
+    /// Drains and joins. True when everything in flight could finish.
+    pub fn stop(&self) -> bool {
+        self.begin_drain();
+        let mut running = lock(&self.running);
+        let Some(Running {
+            inboxes,
+            threads,
+            background,
+        }) = running.take()
+        else {
+            return true;
+        };
+        let began = lock(&self.drain_began).unwrap_or_else(Instant::now);
+        let (min, max) = {
+            let snapshot = self.shared.snapshot.load();
+            (snapshot.server.drain_min, snapshot.server.drain_max)
+        };
+        let in_flight = || self.shared.requests_in_flight.load(Ordering::Relaxed);
+        let wait_until = |deadline: Instant, is_over: &dyn Fn() -> bool| {
+            while Instant::now() < deadline && !is_over() {
+                std::thread::sleep(
+                    Duration::from_millis(5)
+                        .min(deadline.saturating_duration_since(Instant::now())),
+                );
+            }
+        };
+        let tell = |command: fn() -> Command| {
+            for inbox in &inboxes {
+                // A full inbox is being emptied: connections are handed over a thousand at a time at most.
+                let _ = inbox.blocking_send(command());
+            }
+        };
+        wait_until(began + min, &|| false);
+        self.shared.advance(Phase::Closing);
+        tell(|| Command::StopAccepting);
+        tell(|| Command::EndIdle);
+        wait_until(began + max, &|| in_flight() == 0);
+        let finished = in_flight() == 0;
+        // Whatever connection became idle since, and every stream that would not end.
+        tell(|| Command::EndAll);
+        wait_until(Instant::now() + LAST_WORDS, &|| in_flight() == 0);
+        tell(|| Command::Quit);
+        for thread in threads {
+            let _ = thread.join();
+        }
+        self.shared.background_stop.store(true, Ordering::Relaxed);
+        for thread in background {
+            thread.thread().unpark();
+            // A look-up that hangs must not hang the shutdown.
+            if thread.thread().name() != Some("dp-dns") {
+                let _ = thread.join();
+            }
+        }
+        self.shared.journal.tend();
+        finished
+    }
+}
+
+impl Drop for Plane {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn tend(shared: &Shared) {
+    shared.journal.tend();
+    let freed: Vec<Arc<Snapshot>> = {
+        let mut retired = lock(&shared.retired);
+        let (free, busy) = retired
+            .drain(..)
+            .partition(|snapshot| Arc::strong_count(snapshot) == 1);
+        *retired = busy;
+        free
+    };
+    drop(freed);
+}
+
+fn reload_certificate(shared: &Shared, files: &written::Tls) {
+    if shared.tls.load().is_none() {
+        return;
+    }
+    match tls::server_config(files) {
+        Ok(config) => {
+            shared.tls.store(Some(config));
+            *lock(&shared.tls_error) = None;
+        }
+        // The old certificate serves on; health says why.
+        Err(text) => *lock(&shared.tls_error) = Some(text),
+    }
+}
+
+fn bind_all(listen: &[String]) -> Result<Vec<TcpListener>, Problem> {
+    let mut listeners = Vec::new();
+    for text in listen {
+        let address = text
+            .to_socket_addrs()
+            .and_then(|mut found| found.next().ok_or_else(|| io::ErrorKind::NotFound.into()))
+            .map_err(|error| {
+                io::Error::new(error.kind(), format!("server.listen {text}: {error}"))
+            })?;
+        listeners.push(bind(address).map_err(|error| {
+            io::Error::new(error.kind(), format!("server.listen {text}: {error}"))
+        })?);
+    }
+    if listeners.is_empty() {
+        return Err(Problem::Io(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "server.listen is empty",
+        )));
+    }
+    Ok(listeners)
+}
+
+/// Binds with `SO_REUSEPORT`, so that a worker that replaces this one can bind before this one has gone.
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

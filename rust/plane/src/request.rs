@@ -1,0 +1,599 @@
+//! One request, from its head to its record. This file alone knows the order of the steps:
+//!
+//! accept → authenticate → admit → parse → route → (translate → send → stream) as often as it takes → account.
+//!
+//! Fallback is the loop in [`attempts`]: until something of an answer has been written to the client, the next key and
+//! then the next endpoint may be tried; after that, never.
+
+use std::borrow::Cow;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use turnout_wire::answer::Serving;
+use turnout_wire::api::Api;
+use turnout_wire::refusal::{Kind, PreviousError, Refusal};
+use turnout_wire::request::{Request, Target};
+use turnout_wire::stream::StreamEditor;
+
+use crate::account::Account;
+use crate::admit::admit;
+use crate::authenticate::authenticate;
+use crate::caller::{BodyFault, Break, Caller, Comments, Gone, ReplyHead};
+use crate::clock::{Instant, micros};
+use crate::cold;
+use crate::cors;
+use crate::edge::head::{Known, Method};
+use crate::failure::Failure;
+use crate::health;
+use crate::models;
+use crate::plain;
+use crate::route::{self, Candidate};
+use crate::send::{self, Trouble};
+use crate::snapshot::{Credential, Snapshot};
+use crate::stream::{Ended, Relay};
+use crate::thread::Thread;
+use crate::upstream::answer::AnswerHead;
+use crate::upstream::connection::Connection;
+
+/// What becomes of the connection.
+pub(crate) enum Outcome {
+    /// Answered.
+    Done,
+    /// The client has left.
+    Gone,
+    /// It is a tunnel to the control side now.
+    Upgrade(Box<Connection>),
+}
+
+/// Where a path leads.
+enum Place {
+    Generate(Api),
+    Models,
+    Model,
+    Live,
+    Ready,
+    Metrics,
+    /// The control side.
+    Cold,
+}
+
+fn place(path: &str) -> Place {
+    match path {
+        "/health/live" => return Place::Live,
+        "/health/ready" => return Place::Ready,
+        "/metrics" => return Place::Metrics,
+        _ => {}
+    }
+    let Some(rest) = path
+        .strip_prefix("/v1/")
+        .or_else(|| path.strip_prefix("/api/v1/"))
+    else {
+        return Place::Cold;
+    };
+    match rest {
+        "chat/completions" => Place::Generate(Api::Chat),
+        "completions" => Place::Generate(Api::Completions),
+        "embeddings" => Place::Generate(Api::Embeddings),
+        "models" => Place::Models,
+        _ => match rest.strip_prefix("models/") {
+            // Deeper paths (`…/endpoints`) belong to the catalogue, which is the control side's.
+            Some(name) if !name.is_empty() && name.matches('/').count() <= 1 => Place::Model,
+            _ => Place::Cold,
+        },
+    }
+}
+
+/// Serves one request.
+pub(crate) async fn serve<C: Caller>(thread: &Rc<Thread>, caller: &mut C) -> Outcome {
+    // The configuration of this request, whatever is swapped in while it runs.
+    let snapshot = thread.snapshot();
+    if caller.head().method == Method::Options && cors::is_preflight(caller.head()) {
+        return done(
+            caller
+                .reply(&cors::preflight(&snapshot, caller.head()))
+                .await,
+        );
+    }
+    let (get, post) = (
+        matches!(caller.head().method, Method::Get | Method::Head),
+        caller.head().method == Method::Post,
+    );
+    let refusal = match place(caller.head().path()) {
+        Place::Generate(api) if post => {
+            return Box::pin(generate(thread, &snapshot, caller, api)).await;
+        }
+        Place::Models if get => match models::list(thread, &snapshot, caller) {
+            Ok(head) => return done(caller.reply(&head).await),
+            Err(refusal) => refusal,
+        },
+        Place::Model if get => match models::one(thread, &snapshot, caller) {
+            Ok(head) => return done(caller.reply(&head).await),
+            Err(refusal) => refusal,
+        },
+        Place::Live if get => {
+            let head = health::live(caller.out());
+            return done(caller.reply(&head).await);
+        }
+        Place::Ready if get => {
+            let head = health::ready(&thread.shared, caller.out());
+            return done(caller.reply(&head).await);
+        }
+        Place::Metrics if get => {
+            let head = health::metrics(&thread.shared, caller.out());
+            return done(caller.reply(&head).await);
+        }
+        Place::Cold => return Box::pin(cold::serve(thread, &snapshot, caller)).await,
+        Place::Generate(_) => Refusal::new(Kind::MethodNotAllowed)
+            .with_message(format!("{} takes POST", caller.head().path().to_owned()))
+            .with_allow("POST, OPTIONS"),
+        _ => Refusal::new(Kind::MethodNotAllowed)
+            .with_message(format!("{} takes GET", caller.head().path().to_owned()))
+            .with_allow("GET, HEAD, OPTIONS"),
+    };
+    refuse(thread, &snapshot, caller, &refusal, "").await
+}
+
+fn done(sent: Result<(), Gone>) -> Outcome {
+    match sent {
+        Ok(()) => Outcome::Done,
+        Err(Gone) => Outcome::Gone,
+    }
+}
+
+/// Head of the answer that carries a refusal.
+pub(crate) fn refusal_head(refusal: &Refusal) -> ReplyHead {
+    let mut head = ReplyHead::json(refusal.status());
+    if let Some(seconds) = refusal.retry_after_secs {
+        head = head.with("retry-after", seconds.to_string());
+    }
+    if let Some(methods) = refusal.allow {
+        head = head.with("allow", methods);
+    }
+    if refusal.kind == Kind::Authentication {
+        head = head.with("www-authenticate", "Bearer");
+    }
+    head
+}
+
+/// Sends a refusal and counts it.
+pub(crate) async fn refuse<C: Caller>(
+    thread: &Thread,
+    snapshot: &Snapshot,
+    caller: &mut C,
+    refusal: &Refusal,
+    generation_id: &str,
+) -> Outcome {
+    thread.metrics.refused(refusal.kind as usize);
+    let mut head = refusal_head(refusal);
+    head.cors_origin = cors::origin(snapshot, caller.head());
+    head.generation_id = Cow::Owned(generation_id.to_owned());
+    let out = caller.out();
+    out.clear();
+    refusal.write_json(out);
+    done(caller.reply(&head).await)
+}
+
+/// A generation: everything behind a POST to a model.
+async fn generate<C: Caller>(
+    thread: &Rc<Thread>,
+    snapshot: &Snapshot,
+    caller: &mut C,
+    api: Api,
+) -> Outcome {
+    // Who asks comes before the body: strangers do not get to upload.
+    let key = match authenticate(thread, snapshot, caller.head()) {
+        Ok(key) => key,
+        Err(refusal) => return refuse(thread, snapshot, caller, &refusal, "").await,
+    };
+    // Whether there is room comes before the body too: at the limit, memory is what is short.
+    let _permit = match admit(&thread.shared, snapshot) {
+        Ok(permit) => permit,
+        Err(refusal) => return refuse(thread, snapshot, caller, &refusal, "").await,
+    };
+    let reading = Instant::now();
+    let request = match parse(snapshot, caller, api).await {
+        Ok(request) => request,
+        Err(BodyFault::Gone) => return Outcome::Gone,
+        Err(BodyFault::Refused(refusal)) => {
+            return refuse(thread, snapshot, caller, &refusal, "").await;
+        }
+    };
+    let waited_us = micros(reading, Instant::now());
+    // Routing needs the body's names and nothing else of it.
+    let candidates = match route::plan(snapshot, key, &request) {
+        Ok(candidates) => candidates,
+        Err(refusal) => return refuse(thread, snapshot, caller, &refusal, "").await,
+    };
+    // From here on it is a generation: it has an id, and it is booked however it ends.
+    let account = Account::open(
+        thread,
+        snapshot,
+        key,
+        &request,
+        caller.head(),
+        client_address(snapshot, caller),
+        caller.began(),
+        waited_us,
+    );
+    attempts(thread, snapshot, caller, &request, &candidates, account).await
+}
+
+/// Reads the body and what routing needs of it.
+async fn parse<C: Caller>(
+    snapshot: &Snapshot,
+    caller: &mut C,
+    api: Api,
+) -> Result<Request, BodyFault> {
+    let refused = |kind: Kind, message: &'static str| {
+        Err(BodyFault::Refused(Box::new(
+            Refusal::new(kind).with_message(message),
+        )))
+    };
+    if let Some(coding) = caller.head().get(Known::ContentEncoding)
+        && !coding.eq_ignore_ascii_case(b"identity")
+    {
+        return refused(
+            Kind::UnsupportedMediaType,
+            "The body is compressed (Content-Encoding); send it as plain JSON",
+        );
+    }
+    let server = &snapshot.server;
+    let body = caller
+        .body(server.limits.body_bytes_max, server.body_time)
+        .await?;
+    Request::read(body, api).map_err(|refusal| BodyFault::Refused(Box::new(refusal)))
+}
+
+/// The client's address: the connection's, or, behind trusted proxies, the last one that they did not add themselves.
+fn client_address<C: Caller>(snapshot: &Snapshot, caller: &C) -> std::net::IpAddr {
+    let trusted = &snapshot.server.trusted_proxies;
+    let is_trusted = |address| trusted.iter().any(|network| network.holds(address));
+    let mut address = caller.peer();
+    if trusted.is_empty() || !is_trusted(address) {
+        return address;
+    }
+    for hop in caller.head().forwarded_for() {
+        address = hop.to_canonical();
+        if !is_trusted(address) {
+            break;
+        }
+    }
+    address
+}
+
+/// How one attempt ended.
+enum Verdict {
+    /// The client has its answer, or an error event at the end of a part of one.
+    Over(Outcome),
+    Failed(Failure),
+    Broken(Break),
+}
+
+/// Tries candidate after candidate.
+async fn attempts<'a, C: Caller>(
+    thread: &'a Rc<Thread>,
+    snapshot: &'a Snapshot,
+    caller: &mut C,
+    request: &'a Request,
+    candidates: &'a [Candidate<'a>],
+    mut account: Account<'a>,
+) -> Outcome {
+    let server = &snapshot.server;
+    let streamed = request.stream() && request.api().streams();
+    let id = account.id;
+    let reply = ReplyHead {
+        generation_id: Cow::Owned(id.as_str().to_owned()),
+        cors_origin: cors::origin(snapshot, caller.head()),
+        ..ReplyHead::new(
+            200,
+            if streamed {
+                "text/event-stream"
+            } else {
+                "application/json"
+            },
+        )
+    };
+    let started = Instant::now();
+    let total_deadline = started + server.attempts_time;
+    let mut comments = Comments {
+        head: streamed.then_some(&reply),
+        begun: false,
+        every: server.comment_time,
+        last: started,
+    };
+    let mut failures: Vec<(usize, Failure)> = Vec::new();
+    let mut made = 0;
+    'candidates: for (index, candidate) in candidates.iter().enumerate() {
+        let draw = route::draw(candidate.provider);
+        let mut place = 0;
+        while let Some(credential) = draw.get(place) {
+            if made >= server.attempts_max || (made > 0 && Instant::now() >= total_deadline) {
+                break 'candidates;
+            }
+            made += 1;
+            place += 1;
+            let credential = &candidate.provider.credentials[credential];
+            let attempt = One {
+                thread,
+                snapshot,
+                request,
+                candidate,
+                credential,
+                reply: &reply,
+                total_deadline,
+            };
+            match attempt.run(caller, &mut comments, &mut account).await {
+                Verdict::Over(outcome) => return outcome,
+                Verdict::Failed(failure) => {
+                    let other_key = failure.may_try_other_key();
+                    let is_final = failure.is_final;
+                    failures.push((index, failure));
+                    if is_final {
+                        break 'candidates;
+                    }
+                    if !other_key {
+                        continue 'candidates;
+                    }
+                }
+                Verdict::Broken(Break::Gone) => {
+                    account.book_cancelled(None);
+                    return Outcome::Gone;
+                }
+                Verdict::Broken(Break::Ending | Break::Timeout) => {
+                    let refusal = Refusal::new(Kind::Draining).with_retry_after_secs(1);
+                    return give_up(
+                        thread,
+                        snapshot,
+                        caller,
+                        &mut comments,
+                        &mut account,
+                        candidate,
+                        &refusal,
+                    )
+                    .await;
+                }
+            }
+        }
+    }
+    let Some((refusal, candidate)) = conclude(snapshot, candidates, failures) else {
+        // Cannot happen: there is at least one candidate, and each has at least one credential.
+        return refuse(
+            thread,
+            snapshot,
+            caller,
+            &Refusal::new(Kind::Server),
+            id.as_str(),
+        )
+        .await;
+    };
+    account.serving(candidate);
+    give_up(
+        thread,
+        snapshot,
+        caller,
+        &mut comments,
+        &mut account,
+        candidate,
+        &refusal,
+    )
+    .await
+}
+
+/// What all the failures together mean for the client: the last one speaks, the others are listed. The shortest wait
+/// that any provider asked for is passed on.
+fn conclude<'a>(
+    snapshot: &Snapshot,
+    candidates: &'a [Candidate<'a>],
+    mut failures: Vec<(usize, Failure)>,
+) -> Option<(Refusal, &'a Candidate<'a>)> {
+    let (index, last) = failures.pop()?;
+    let candidate = &candidates[index];
+    let mut refusal = last.refusal(&candidate.provider.name, snapshot.server.raw_errors);
+    let shortest = failures
+        .iter()
+        .filter_map(|(_, f)| f.retry_after)
+        .chain(last.retry_after)
+        .min();
+    if let Some(shortest) = shortest
+        && refusal.kind.retryable()
+    {
+        refusal = refusal.with_retry_after_secs(shortest.as_secs_f64().ceil() as u64);
+    }
+    let previous = failures
+        .into_iter()
+        .map(|(index, failure)| PreviousError {
+            provider: candidates[index].provider.name.clone(),
+            status: (failure.status != 0).then_some(failure.status),
+            message: failure.public_message(),
+        })
+        .collect();
+    Some((refusal.with_previous_errors(previous), candidate))
+}
+
+/// Tells the client that there will be no answer: as an HTTP error, or, when a comment has opened the stream already,
+/// as an error event.
+async fn give_up<C: Caller>(
+    thread: &Thread,
+    snapshot: &Snapshot,
+    caller: &mut C,
+    comments: &mut Comments<'_>,
+    account: &mut Account<'_>,
+    candidate: &Candidate<'_>,
+    refusal: &Refusal,
+) -> Outcome {
+    caller.out().clear();
+    if !comments.begun {
+        account.book_refused(refusal.status(), refusal.error_type());
+        let id = account.id;
+        return refuse(thread, snapshot, caller, refusal, id.as_str()).await;
+    }
+    thread.metrics.refused(refusal.kind as usize);
+    account.book_refused(200, refusal.error_type());
+    let id = account.id;
+    let serving = Serving {
+        api: account.api(),
+        id: id.as_str(),
+        created: account.created_ms / 1000,
+        model: candidate.slug,
+        provider: &candidate.provider.name,
+        prices: None,
+    };
+    let _ =
+        StreamEditor::new(serving.api, usize::MAX).interrupted(&serving, 0, refusal, caller.out());
+    done(caller.end(None).await)
+}
+
+/// One attempt: one endpoint with one key.
+struct One<'r, 'a> {
+    thread: &'a Rc<Thread>,
+    snapshot: &'a Snapshot,
+    request: &'a Request,
+    candidate: &'a Candidate<'a>,
+    credential: &'a Credential,
+    reply: &'r ReplyHead,
+    total_deadline: Instant,
+}
+
+impl<'a> One<'_, 'a> {
+    async fn run<C: Caller>(
+        &self,
+        caller: &mut C,
+        comments: &mut Comments<'_>,
+        account: &mut Account<'a>,
+    ) -> Verdict {
+        account.begin_attempt(self.candidate, self.credential);
+        match self.try_to_serve(caller, comments, account).await {
+            Ok(outcome) => Verdict::Over(outcome),
+            Err(Trouble::Failed(failure)) => {
+                account.attempt_status(failure.status);
+                account.end_attempt(failure.outcome);
+                Verdict::Failed(failure)
+            }
+            Err(Trouble::Broken(broken)) => Verdict::Broken(broken),
+        }
+    }
+
+    async fn try_to_serve<C: Caller>(
+        &self,
+        caller: &mut C,
+        comments: &mut Comments<'_>,
+        account: &mut Account<'a>,
+    ) -> Result<Outcome, Trouble> {
+        let provider = self.candidate.provider;
+        let sent = Instant::now();
+        // Translate: the client's bytes with the few spans changed that this provider needs changed.
+        let body = self.request.upstream(&Target {
+            model: &self.candidate.model,
+            stream_usage: provider.stream_usage,
+            routing_fields: provider.routing_fields,
+        });
+        let (mut connection, head) = send::send(
+            self.thread,
+            caller,
+            comments,
+            account,
+            self.request.api(),
+            self.candidate,
+            self.credential,
+            &body,
+            self.total_deadline,
+        )
+        .await?;
+        account.attempt_status(head.status);
+        if !(200..300).contains(&head.status) {
+            let body = send::read_error(caller, comments, account, &mut connection, &head)
+                .await
+                .map_err(Trouble::Broken)?;
+            let failure = Failure::of_status(&head, &body);
+            self.keep(connection, &head);
+            return Err(failure.into());
+        }
+        let id = account.id;
+        let serving = Serving {
+            api: self.request.api(),
+            id: id.as_str(),
+            created: account.created_ms / 1000,
+            model: self.candidate.slug,
+            provider: &provider.name,
+            prices: self.candidate.endpoint.prices.as_ref(),
+        };
+        let input_bytes = self.request.body().len();
+        if comments.head.is_some() {
+            let relay = Relay {
+                candidate: self.candidate,
+                serving: &serving,
+                head: &head,
+                reply: self.reply,
+                server: &self.snapshot.server,
+                input_bytes,
+                first_deadline: (sent + provider.first_byte_time).min(self.total_deadline),
+            };
+            return Ok(
+                match relay
+                    .run(caller, comments, account, &mut connection)
+                    .await?
+                {
+                    Ended::Whole => {
+                        self.keep(connection, &head);
+                        Outcome::Done
+                    }
+                    Ended::Interrupted => Outcome::Done,
+                    Ended::Gone => Outcome::Gone,
+                },
+            );
+        }
+        let facts = plain::receive(
+            caller,
+            comments,
+            account,
+            self.candidate,
+            &mut connection,
+            &head,
+            &serving,
+            input_bytes,
+            self.snapshot.server.limits.answer_bytes_max,
+        )
+        .await?;
+        self.keep(connection, &head);
+        account.first_byte();
+        // Account before the last byte leaves; see `account.rs`.
+        account.book(&facts);
+        Ok(done(caller.reply(self.reply).await))
+    }
+
+    /// Puts a connection back into the pool when its answer has been read to the end. One whose last few bytes are
+    /// still on their way (the end of the chunked coding, after `[DONE]`) is read out by a task of its own.
+    fn keep(&self, mut connection: Connection, head: &AnswerHead) {
+        let origin = &self.candidate.provider.origin;
+        if connection.is_reusable(head) {
+            connection.reset();
+            self.thread.pool.borrow_mut().give(origin, connection);
+        } else if head.keep_alive && !connection.is_at_end() {
+            let (thread, origin, head) = (Rc::clone(self.thread), Arc::clone(origin), head.clone());
+            tokio::task::spawn_local(async move {
+                let mut rest = Vec::new();
+                let reading = async {
+                    while let Ok(true) =
+                        poll_fn(|cx| connection.poll_body(&mut rest, REST_BYTES_MAX, cx)).await
+                    {
+                        if rest.len() >= REST_BYTES_MAX {
+                            break;
+                        }
+                    }
+                };
+                if tokio::time::timeout(REST_TIME, reading).await.is_ok()
+                    && connection.is_reusable(&head)
+                {
+                    connection.reset();
+                    thread.pool.borrow_mut().give(&origin, connection);
+                }
+            });
+        }
+    }
+}
+
+/// What may follow a finished answer before its connection is given up instead of kept, and how long it may take.
+const REST_BYTES_MAX: usize = 4096;
+const REST_TIME: Duration = Duration::from_secs(1);

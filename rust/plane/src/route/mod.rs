@@ -1,0 +1,163 @@
+//! Which endpoints may serve a request, and in which order.
+//!
+//! Names are taken in the order in which the client gave them (`model`, then `models`), each name's endpoints in the
+//! order of the configuration, narrowed by what the client says in `provider` (`only`, `ignore`, `order`,
+//! `allow_fallbacks`). Within an endpoint, the provider's keys are drawn by weight.
+
+use std::borrow::Cow;
+
+use turnout_wire::refusal::{Kind, Refusal};
+use turnout_wire::request::{Preferences, Request};
+
+use crate::snapshot::{Endpoint, Found, Key, Provider, Snapshot};
+
+/// An endpoint that may serve.
+pub(crate) struct Candidate<'a> {
+    /// The slug that the client is told.
+    pub(crate) slug: &'a str,
+    pub(crate) endpoint: &'a Endpoint,
+    pub(crate) provider: &'a Provider,
+    /// The provider's name of the model.
+    pub(crate) model: Cow<'a, str>,
+}
+
+/// The candidates in order; never empty.
+pub(crate) fn plan<'a>(
+    snapshot: &'a Snapshot,
+    key: Option<&Key>,
+    request: &'a Request,
+) -> Result<Vec<Candidate<'a>>, Refusal> {
+    let mut candidates = Vec::with_capacity(4);
+    let mut names = request
+        .model()
+        .into_iter()
+        .chain(request.models().iter().map(String::as_str))
+        .peekable();
+    if names.peek().is_none() {
+        return Err(Refusal::new(Kind::InvalidRequest)
+            .with_message("The body names no model: expected \"model\" (a string) or \"models\" (a list of strings)"));
+    }
+    let mut first = None;
+    for name in names {
+        first.get_or_insert(name);
+        let Some(found) = snapshot.find(name) else {
+            return Err(Refusal::model_not_found(name, snapshot.near(name)));
+        };
+        let (slug, endpoints, matched) = match found {
+            Found::Model(model) => (model.slug.as_str(), &model.endpoints, None),
+            Found::Wildcard(wildcard, rest) => (name, &wildcard.endpoints, Some(rest)),
+        };
+        if let Some(key) = key
+            && !snapshot.allows(key, slug)
+        {
+            return Err(Refusal::new(Kind::PermissionDenied).with_message(format!(
+                "The key {:?} may not use {slug} (see its \"models\" in the configuration)",
+                key.name
+            )));
+        }
+        let start = candidates.len();
+        for endpoint in endpoints {
+            let provider = &snapshot.providers[endpoint.provider];
+            let model = match matched {
+                Some(rest) if endpoint.model.contains('*') => {
+                    Cow::Owned(endpoint.model.replacen('*', rest, 1))
+                }
+                _ => Cow::Borrowed(endpoint.model.as_str()),
+            };
+            candidates.push(Candidate {
+                slug,
+                endpoint,
+                provider,
+                model,
+            });
+        }
+        if let Some(preferences) = request.preferences() {
+            prefer(&mut candidates, start, preferences);
+        }
+    }
+    if candidates.is_empty() {
+        let name = first.unwrap_or_default();
+        return Err(Refusal::new(Kind::NoEndpoints)
+            .with_message(format!(
+                "No endpoints found for {name} that match \"provider\" in the request"
+            ))
+            .with_requested_models(vec![name.to_owned()]));
+    }
+    Ok(candidates)
+}
+
+/// Narrows and orders the candidates from `start` on.
+fn prefer(candidates: &mut Vec<Candidate<'_>>, start: usize, preferences: &Preferences) {
+    let names = |list: &[String], candidate: &Candidate<'_>| {
+        list.iter().position(|name| is_named(candidate, name))
+    };
+    let mut kept: Vec<(usize, Candidate<'_>)> = candidates
+        .drain(start..)
+        .filter(|c| preferences.only.is_empty() || names(&preferences.only, c).is_some())
+        .filter(|c| names(&preferences.ignore, c).is_none())
+        .map(|c| (names(&preferences.order, &c).unwrap_or(usize::MAX), c))
+        .collect();
+    // Stable: those that `order` does not name keep the configuration's order behind those that it does.
+    kept.sort_by_key(|(place, _)| *place);
+    if !preferences.allow_fallbacks {
+        if preferences.order.is_empty() {
+            kept.truncate(1);
+        } else {
+            kept.retain(|(place, _)| *place != usize::MAX);
+        }
+    }
+    candidates.extend(kept.into_iter().map(|(_, candidate)| candidate));
+}
+
+/// Whether `name` means this endpoint: its tag, its provider's slug, or its provider's display name.
+fn is_named(candidate: &Candidate<'_>, name: &str) -> bool {
+    name.eq_ignore_ascii_case(&candidate.endpoint.tag)
+        || name.eq_ignore_ascii_case(&candidate.provider.slug)
+        || name.eq_ignore_ascii_case(&candidate.provider.name)
+}
+
+/// The provider's keys in the order of one weighted draw without replacement.
+pub(crate) fn draw(provider: &Provider) -> Draw {
+    let count = provider.credentials.len().min(CREDENTIALS_MAX);
+    let mut draw = Draw {
+        order: [0; CREDENTIALS_MAX],
+        count,
+    };
+    for (place, slot) in draw.order[..count].iter_mut().enumerate() {
+        *slot = place as u8;
+    }
+    for place in 0..count.saturating_sub(1) {
+        let weight = |index: u8| u64::from(provider.credentials[usize::from(index)].weight.max(1));
+        let total: u64 = draw.order[place..count]
+            .iter()
+            .map(|index| weight(*index))
+            .sum();
+        let mut ticket = fastrand::u64(..total);
+        for other in place..count {
+            let share = weight(draw.order[other]);
+            if ticket < share {
+                draw.order[place..=other].rotate_right(1);
+                break;
+            }
+            ticket -= share;
+        }
+    }
+    draw
+}
+
+/// Keys of one provider that are considered for a request.
+const CREDENTIALS_MAX: usize = 16;
+
+/// Indices into a provider's credentials.
+pub(crate) struct Draw {
+    order: [u8; CREDENTIALS_MAX],
+    count: usize,
+}
+
+impl Draw {
+    pub(crate) fn get(&self, place: usize) -> Option<usize> {
+        self.order[..self.count]
+            .get(place)
+            .map(|index| usize::from(*index))
+    }
+}

@@ -1,0 +1,185 @@
+//! Sends a translated request to one endpoint and waits for the head of its answer.
+//!
+//! A kept connection that the provider closed just before it was used looks like a failure and is none: nothing of an
+//! answer has been seen, so the request is sent once more on a new connection, and that does not count as an attempt.
+//! (RFC 9112 section 9.3.1 leaves this to the client for requests that are safe to repeat; a completion that was never
+//! begun is, and a provider that closes an idle connection has not begun it.)
+
+use std::future::poll_fn;
+use std::time::Duration;
+
+use turnout_wire::api::Api;
+use turnout_wire::request::Upstream;
+
+use crate::account::Account;
+use crate::caller::{Break, Caller, Comments, patiently};
+use crate::clock::{Instant, micros};
+use crate::failure::Failure;
+use crate::metrics::Counter;
+use crate::route::Candidate;
+use crate::snapshot::Credential;
+use crate::thread::Thread;
+use crate::upstream::answer::{AnswerHead, Coding};
+use crate::upstream::connection::{Connection, Fault};
+use crate::upstream::dial::dial;
+
+/// Bodies up to this size are copied behind their head and sent in one piece; larger ones are sent from where they are.
+const JOINED_BYTES_MAX: usize = 16 * 1024;
+/// An error's body is read up to here, and no longer than this.
+pub(crate) const ERROR_BYTES_MAX: usize = 64 * 1024;
+const ERROR_TIME: Duration = Duration::from_secs(5);
+
+/// Why there is no answer.
+pub(crate) enum Trouble {
+    /// This attempt failed; another may be made.
+    Failed(Failure),
+    /// The wait was broken off for good.
+    Broken(Break),
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Trouble::Failed(failure)
+    }
+}
+
+/// Sends, and reads the head of a good answer.
+pub(crate) async fn send<C: Caller>(
+    thread: &Thread,
+    caller: &mut C,
+    comments: &mut Comments<'_>,
+    account: &mut Account<'_>,
+    api: Api,
+    candidate: &Candidate<'_>,
+    credential: &Credential,
+    body: &Upstream<'_>,
+    total_deadline: Instant,
+) -> Result<(Connection, AnswerHead), Trouble> {
+    let provider = candidate.provider;
+    let origin = &provider.origin;
+    let mut kept = thread.pool.borrow_mut().take(origin);
+    loop {
+        let mut connection = match kept.take() {
+            Some(connection) => {
+                thread.metrics.count(Counter::UpstreamReused);
+                account.connected(0);
+                connection
+            }
+            None => {
+                let started = Instant::now();
+                // Dialling has its own, shorter limit; this one is the deadline of all attempts together.
+                let dialled =
+                    patiently(caller, comments, total_deadline, Box::pin(dial(origin))).await;
+                account.waited(started);
+                let connection = match dialled {
+                    Ok(Ok(connection)) => connection,
+                    Ok(Err(problem)) => return Err(Failure::connect(problem).into()),
+                    Err(Break::Timeout) => {
+                        return Err(Failure::timeout("no connection", started.elapsed()).into());
+                    }
+                    Err(broken) => return Err(Trouble::Broken(broken)),
+                };
+                thread.metrics.count(Counter::UpstreamConnected);
+                account.connected(micros(started, Instant::now()));
+                connection
+            }
+        };
+        let reused = connection.answers > 0;
+        let started = Instant::now();
+        let deadline = (started + provider.first_byte_time).min(total_deadline);
+        let mut head = AnswerHead::new();
+        let outcome = {
+            let exchange = exchange(
+                thread,
+                &mut connection,
+                credential.head(api),
+                body,
+                &mut head,
+            );
+            patiently(caller, comments, deadline, exchange).await
+        };
+        account.waited(started);
+        match outcome {
+            Ok(Ok(())) => return Ok((connection, head)),
+            Ok(Err(Fault::ClosedUnanswered)) if reused => {
+                thread.metrics.count(Counter::StaleRetry);
+            }
+            Ok(Err(fault)) => return Err(Failure::of_fault(&fault).into()),
+            Err(Break::Timeout) => {
+                return Err(Failure::timeout("no answer", deadline.duration_since(started)).into());
+            }
+            Err(broken) => return Err(Trouble::Broken(broken)),
+        }
+    }
+}
+
+async fn exchange(
+    thread: &Thread,
+    connection: &mut Connection,
+    template: &[u8],
+    body: &Upstream<'_>,
+    head: &mut AnswerHead,
+) -> Result<(), Fault> {
+    let mut text = std::mem::take(&mut *thread.scratch.borrow_mut());
+    text.clear();
+    text.extend_from_slice(template);
+    text.extend_from_slice(itoa::Buffer::new().format(body.len()).as_bytes());
+    text.extend_from_slice(b"\r\n\r\n");
+    // A write may fail because the provider has answered and closed without reading to the end: look for that answer.
+    let written = if body.len() <= JOINED_BYTES_MAX {
+        body.write_to(&mut text);
+        let written = connection.write(&[&text]).await;
+        // Given back only when the write is over; a dropped future costs the next request one allocation.
+        *thread.scratch.borrow_mut() = text;
+        written
+    } else {
+        let mut slices = Vec::with_capacity(8);
+        slices.push(text.as_slice());
+        slices.extend(body.pieces());
+        connection.write(&slices).await
+    };
+    let read = poll_fn(|cx| connection.poll_head(head, cx)).await;
+    match (written, read) {
+        (_, Ok(())) => Ok(()),
+        (Ok(()), Err(fault)) | (Err(_), Err(fault @ Fault::ClosedUnanswered)) => Err(fault),
+        (Err(error), Err(_)) => Err(Fault::Io(error)),
+    }
+}
+
+/// Reads the body of an answer whose status says that it is an error. What cannot be read is left out.
+pub(crate) async fn read_error<C: Caller>(
+    caller: &mut C,
+    comments: &mut Comments<'_>,
+    account: &mut Account<'_>,
+    connection: &mut Connection,
+    head: &AnswerHead,
+) -> Result<Vec<u8>, Break> {
+    let started = Instant::now();
+    let deadline = started + ERROR_TIME;
+    let mut body = Vec::new();
+    let reading = async {
+        while body.len() < ERROR_BYTES_MAX {
+            if !matches!(
+                poll_fn(|cx| connection.poll_body(&mut body, ERROR_BYTES_MAX, cx)).await,
+                Ok(true)
+            ) {
+                break;
+            }
+        }
+    };
+    let outcome = patiently(caller, comments, deadline, reading).await;
+    account.waited(started);
+    match outcome {
+        Ok(()) | Err(Break::Timeout) => {}
+        Err(broken) => return Err(broken),
+    }
+    if head.coding == Coding::Gzip {
+        use std::io::Read as _;
+        let mut plain = Vec::new();
+        let _ = flate2::read::GzDecoder::new(body.as_slice())
+            .take(ERROR_BYTES_MAX as u64)
+            .read_to_end(&mut plain);
+        return Ok(plain);
+    }
+    Ok(body)
+}

@@ -1,0 +1,282 @@
+//! A streamed answer: each part is edited and passed on as it comes, until the first part reaches the client there is
+//! still a way back.
+//!
+//! - Until something has been written, any fault is a failed attempt, and the next endpoint is tried. (Comment lines
+//!   during a long silence do not count: they say nothing.) After that, a fault becomes one in-band error event.
+//! - The next part is read only when the client has taken the last: a slow client slows its own provider, and at most
+//!   one buffer is held.
+//! - The record is booked before the last part is sent; see `account.rs`.
+//! - A client that leaves takes its provider's connection with it, so that nothing more is generated and charged.
+
+use std::future::poll_fn;
+
+use turnout_wire::answer::{Facts, Serving};
+use turnout_wire::refusal::{Kind, Refusal};
+use turnout_wire::stream::{EofVerdict, StreamEditor, from_answer};
+
+use crate::account::Account;
+use crate::caller::{Break, Caller, Comments, Gone, ReplyHead, patiently};
+use crate::clock::Instant;
+use crate::failure::Failure;
+use crate::gunzip::Gunzip;
+use crate::metrics::Outcome;
+use crate::plain;
+use crate::route::Candidate;
+use crate::send::Trouble;
+use crate::snapshot::Server;
+use crate::upstream::answer::{AnswerHead, Coding};
+use crate::upstream::connection::Connection;
+
+/// Most that is read before it is passed on.
+const PART_BYTES_MAX: usize = 64 * 1024;
+
+/// How a stream that reached the client ended.
+pub(crate) enum Ended {
+    Whole,
+    /// With an error event.
+    Interrupted,
+    Gone,
+}
+
+/// Everything about the stream that does not change while it flows.
+pub(crate) struct Relay<'a> {
+    pub(crate) candidate: &'a Candidate<'a>,
+    pub(crate) serving: &'a Serving<'a>,
+    pub(crate) head: &'a AnswerHead,
+    pub(crate) reply: &'a ReplyHead,
+    pub(crate) server: &'a Server,
+    pub(crate) input_bytes: usize,
+    /// When the first part must be here.
+    pub(crate) first_deadline: Instant,
+}
+
+impl Relay<'_> {
+    /// Passes the stream on.
+    pub(crate) async fn run<C: Caller>(
+        &self,
+        caller: &mut C,
+        comments: &mut Comments<'_>,
+        account: &mut Account<'_>,
+        connection: &mut Connection,
+    ) -> Result<Ended, Trouble> {
+        if !self.head.event_stream && self.head.json {
+            return self.from_plain(caller, comments, account, connection).await;
+        }
+        let mut gunzip = match self.head.coding {
+            Coding::Identity => None,
+            Coding::Gzip => Some(Gunzip::new()),
+            Coding::Other => {
+                return Err(Failure::malformed(
+                    self.head.status,
+                    "its answer is compressed in a way that was not asked for",
+                )
+                .into());
+            }
+        };
+        let limits = &self.server.limits;
+        let mut editor = StreamEditor::new(self.serving.api, limits.event_bytes_max);
+        let (mut input, mut packed) = (Vec::new(), Vec::new());
+        let mut started = false;
+        loop {
+            input.clear();
+            let waiting = Instant::now();
+            let deadline = if started {
+                waiting + self.candidate.provider.idle_time
+            } else {
+                self.first_deadline
+            };
+            let outcome = {
+                let into = if gunzip.is_some() {
+                    &mut packed
+                } else {
+                    &mut input
+                };
+                let reading = poll_fn(|cx| connection.poll_body(into, PART_BYTES_MAX, cx));
+                patiently(caller, comments, deadline, reading).await
+            };
+            account.waited(waiting);
+            let mut fault = match outcome {
+                Ok(Ok(_)) => None,
+                // The provider closed: what it meant to say may be complete all the same.
+                Ok(Err(fault)) => Some(Failure::of_fault(&fault)),
+                Err(Break::Timeout) => Some(Failure::timeout(
+                    "nothing more of the stream",
+                    deadline - waiting,
+                )),
+                Err(Break::Gone) => return Ok(self.gone(account, &editor)),
+                Err(Break::Ending) if started => {
+                    let refusal = Refusal::new(Kind::Draining)
+                        .with_message("The gateway is shutting down and this stream did not end in time (server.drain)");
+                    return self
+                        .interrupt(caller, account, &mut editor, &refusal, Outcome::Cancelled)
+                        .await;
+                }
+                Err(Break::Ending) => return Err(Trouble::Broken(Break::Ending)),
+            };
+            if let Some(gunzip) = &mut gunzip
+                && fault.is_none()
+            {
+                if gunzip
+                    .push(&packed, &mut input, limits.answer_bytes_max)
+                    .is_err()
+                {
+                    fault = Some(Failure::malformed(
+                        self.head.status,
+                        "its stream is not valid gzip",
+                    ));
+                }
+                packed.clear();
+            }
+            let mut done = false;
+            if fault.is_none() {
+                match editor.push(&input, self.serving, caller.out()) {
+                    Ok(step) => done = step.done,
+                    Err(wrong) => fault = Some(Failure::of_stream(self.head.status, wrong)),
+                }
+            }
+            if !done
+                && (connection.is_at_end()
+                    || fault.as_ref().is_some_and(|f| f.outcome == Outcome::Closed))
+            {
+                match editor.eof(self.serving, caller.out()) {
+                    // A provider that has given its reason for the end has said all there is, with or without [DONE].
+                    Ok(EofVerdict::Complete) => (done, fault) = (true, None),
+                    Ok(EofVerdict::Cut) if editor.events() == 0 && fault.is_none() => {
+                        fault = Some(Failure::empty(self.head.status, "its stream was empty"));
+                    }
+                    Ok(EofVerdict::Cut) => {
+                        fault.get_or_insert_with(|| Failure {
+                            outcome: Outcome::Closed,
+                            ..Failure::malformed(
+                                self.head.status,
+                                "its stream ended before the answer did",
+                            )
+                        });
+                    }
+                    Err(wrong) => {
+                        fault.get_or_insert_with(|| Failure::of_stream(self.head.status, wrong));
+                    }
+                }
+            }
+            if let Some(failure) = fault {
+                if !started && editor.events() == 0 {
+                    caller.out().clear();
+                    return Err(Failure {
+                        status: self.head.status,
+                        ..failure
+                    }
+                    .into());
+                }
+                if !started {
+                    account.first_byte();
+                }
+                let refusal =
+                    failure.refusal(&self.candidate.provider.name, self.server.raw_errors);
+                return self
+                    .interrupt(caller, account, &mut editor, &refusal, failure.outcome)
+                    .await;
+            }
+            if done {
+                if editor.events() == 0 {
+                    caller.out().clear();
+                    return Err(
+                        Failure::empty(self.head.status, "its stream held no answer").into(),
+                    );
+                }
+                return self.finish(caller, comments, account, &mut editor).await;
+            }
+            if editor.events() == 0 || caller.out().is_empty() {
+                continue;
+            }
+            if !started {
+                started = true;
+                account.first_byte();
+            }
+            let sending = Instant::now();
+            let sent = if comments.begun {
+                caller.part().await
+            } else {
+                caller.begin(self.reply).await
+            };
+            comments.begun = true;
+            comments.last = Instant::now();
+            account.waited(sending);
+            if sent == Err(Gone) {
+                return Ok(self.gone(account, &editor));
+            }
+        }
+    }
+
+    async fn finish<C: Caller>(
+        &self,
+        caller: &mut C,
+        comments: &mut Comments<'_>,
+        account: &mut Account<'_>,
+        editor: &mut StreamEditor,
+    ) -> Result<Ended, Trouble> {
+        let facts = editor.end(self.serving, self.input_bytes, caller.out());
+        self.send_last(caller, comments, account, &facts).await
+    }
+
+    async fn send_last<C: Caller>(
+        &self,
+        caller: &mut C,
+        comments: &mut Comments<'_>,
+        account: &mut Account<'_>,
+        facts: &Facts,
+    ) -> Result<Ended, Trouble> {
+        account.first_byte();
+        account.book(facts);
+        let head = (!comments.begun).then_some(self.reply);
+        comments.begun = true;
+        Ok(match caller.end(head).await {
+            Ok(()) => Ended::Whole,
+            Err(Gone) => Ended::Gone,
+        })
+    }
+
+    /// A server that ignores `stream` and answers plainly.
+    async fn from_plain<C: Caller>(
+        &self,
+        caller: &mut C,
+        comments: &mut Comments<'_>,
+        account: &mut Account<'_>,
+        connection: &mut Connection,
+    ) -> Result<Ended, Trouble> {
+        let max = self.server.limits.answer_bytes_max;
+        let body = plain::read_whole(
+            caller,
+            comments,
+            account,
+            self.candidate,
+            connection,
+            self.head,
+            max,
+        )
+        .await?;
+        let facts = from_answer(&body, self.serving, self.input_bytes, caller.out())
+            .map_err(|unusable| Failure::of_unusable(self.head.status, unusable))?;
+        self.send_last(caller, comments, account, &facts).await
+    }
+
+    async fn interrupt<C: Caller>(
+        &self,
+        caller: &mut C,
+        account: &mut Account<'_>,
+        editor: &mut StreamEditor,
+        refusal: &Refusal,
+        outcome: Outcome,
+    ) -> Result<Ended, Trouble> {
+        let facts = editor.interrupted(self.serving, self.input_bytes, refusal, caller.out());
+        account.book_interrupted(refusal.error_type(), outcome, &facts);
+        Ok(match caller.end(None).await {
+            Ok(()) => Ended::Interrupted,
+            Err(Gone) => Ended::Gone,
+        })
+    }
+
+    fn gone(&self, account: &mut Account<'_>, editor: &StreamEditor) -> Ended {
+        account.book_cancelled(Some(&editor.facts(self.serving, self.input_bytes)));
+        Ended::Gone
+    }
+}
