@@ -76,7 +76,7 @@ impl Failure {
             404 => (Kind::ProviderRefused, false),
             408 | 504 => (Kind::ProviderTimeout, false),
             429 => (Kind::ProviderRateLimited, false),
-            503 | 529 => (Kind::ProviderUnavailable, false),
+            503 | 529 => (Kind::ProviderOverloaded, false),
             500..=599 => (Kind::ProviderUnavailable, false),
             _ => (Kind::ProviderInvalidAnswer, false),
         };

@@ -108,6 +108,8 @@ kinds! {
     OverloadedUs "overloaded_us" 503 "provider_overloaded" Us true Some("temporarily_unavailable"), "the gateway is at its limit of requests in flight";
     /// The gateway is shutting down.
     Draining "draining" 503 "provider_overloaded" Us true Some("temporarily_unavailable"), "the gateway is shutting down";
+    /// A provider says that it is overloaded.
+    ProviderOverloaded "provider_overloaded" 503 "provider_overloaded" Upstream true Some("temporarily_unavailable"), "Provider returned error: overloaded";
     /// No provider could be reached, or it failed.
     ProviderUnavailable "provider_unavailable" 502 "provider_unavailable" Upstream true None, "Provider returned error";
     /// A provider answered something that is no answer.

@@ -1,0 +1,80 @@
+# make serve   build and start the gateway on http://127.0.0.1:4000
+# make test    build and run every test
+# make lint    formatters and linters, changing nothing
+# make ci      lint + test + a smoke of the bench: what .ci/run calls
+# make bench   measure (see bench/README.md)
+# make local   a real small model on this machine, behind the gateway
+# make docs    write docs/config.md anew from the configuration's model
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := .make
+RUST := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml -o -name help.txt 2>/dev/null)
+
+.PHONY: serve test test-rust test-python lint format ci bench bench-smoke local clients docs clean needs
+
+serve: $(STAMPS)/release
+	@exec $(BIN)/turnout serve $(ARGS)
+
+needs:
+	@PYTHON=$(PYTHON) .ci/needs
+
+# The tools and libraries, at the versions of the lock file.
+$(STAMPS)/venv: requirements.lock | needs
+	@mkdir -p $(STAMPS)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-virtualenv -r requirements.lock
+	@touch $@
+
+# One extension is installed at a time: the quick build for tests, or the optimised one for use and for measuring.
+$(STAMPS)/dev: $(STAMPS)/venv $(RUST) pyproject.toml
+	$(BIN)/maturin develop --quiet --skip-install-deps 2>/dev/null || $(BIN)/maturin develop --quiet
+	@rm -f $(STAMPS)/release && touch $@
+
+$(STAMPS)/release: $(STAMPS)/venv $(RUST) pyproject.toml
+	@echo "Building the optimised extension; the first time takes a few minutes."
+	$(BIN)/maturin develop --release --quiet
+	@rm -f $(STAMPS)/dev && touch $@
+
+test: test-rust test-python
+
+test-rust: | needs
+	cargo test --quiet --locked
+
+test-python: $(STAMPS)/dev
+	$(BIN)/pytest -q $(ARGS)
+
+lint: $(STAMPS)/dev
+	cargo fmt --check
+	cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest turnout._native --allowlist .ci/stubtest-allow --ignore-disjoint-bases
+
+format: $(STAMPS)/venv
+	cargo fmt
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+ci: lint test bench-smoke
+
+bench: $(STAMPS)/release
+	$(BIN)/python bench/run.py $(ARGS)
+
+bench-smoke: $(STAMPS)/dev
+	$(BIN)/python bench/run.py --smoke
+
+local: $(STAMPS)/release
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-local.lock
+	@exec $(BIN)/python -m turnout.local $(ARGS)
+
+clients: $(STAMPS)/dev
+	$(BIN)/python tests/clients/sdk_suite.py $(ARGS)
+
+docs: $(STAMPS)/dev
+	$(BIN)/python -m turnout.config.reference > docs/config.md
+
+clean:
+	rm -rf $(STAMPS) $(VENV) target python/turnout/*.so
