@@ -4,8 +4,6 @@
 //! has received whole is in the journal, whatever happens next; one that was lost on the last metre is booked too, since
 //! the provider charges for it. If the task is dropped in the middle (client gone, shutdown, panic), `Drop` books
 //! what is known by then.
-//!
-//! The record's fields stand in the order of `python/turnout/ledger/record.py`, its twin.
 
 use turnout_wire::answer::Facts;
 use turnout_wire::api::Api;
@@ -15,25 +13,11 @@ use turnout_wire::usage::{Usage, UsageSource};
 
 use crate::clock::{Instant, micros, unix_ms};
 use crate::edge::head::{Head, Known};
-use crate::journal::pack;
 use crate::metrics::{Observation, Outcome, Slot};
+use crate::record::{Attempt, Client, Record};
 use crate::route::Candidate;
 use crate::snapshot::{Credential, Key, Snapshot};
 use crate::thread::Thread;
-
-/// Text of a client's own that is booked is cut to this many bytes.
-const CLIENT_TEXT_BYTES_MAX: usize = 256;
-
-/// One try, as booked.
-#[derive(Debug, Clone, Copy)]
-struct Attempt<'a> {
-    provider: &'a str,
-    endpoint: &'a str,
-    credential: &'a str,
-    status: u16,
-    latency_us: u64,
-    outcome: Outcome,
-}
 
 /// `gen-<unix seconds>-<20 letters and digits>`.
 #[derive(Debug, Clone, Copy)]
@@ -120,7 +104,6 @@ impl<'a> Account<'a> {
         waited_us: u64,
     ) -> Account<'a> {
         let created_ms = unix_ms();
-        let mut client = Vec::with_capacity(160);
         let referer = head.text(Known::HttpReferer);
         let referer = if referer.is_empty() {
             head.text(Known::Referer)
@@ -136,16 +119,15 @@ impl<'a> Account<'a> {
         let session = request
             .session_id()
             .unwrap_or_else(|| head.text(Known::SessionId));
-        for text in [
-            referer,
-            title,
-            head.text(Known::UserAgent),
-            session,
-            request.user().unwrap_or_default(),
-        ] {
-            pack::str(&mut client, cut(text));
+        let client = Client {
+            http_referer: referer,
+            app_title: title,
+            user_agent: head.text(Known::UserAgent),
+            session_id: session,
+            user: request.user().unwrap_or_default(),
+            address,
         }
-        pack_display(&mut client, &address);
+        .pack();
         Account {
             thread,
             snapshot,
@@ -277,79 +259,60 @@ impl<'a> Account<'a> {
             .map_or(0, |at| micros(self.began, at).max(1));
         let overhead_us = total_us.saturating_sub(self.waited_us);
         let nothing = (Usage::default(), UsageSource::None, Cost::default());
-        let (usage, source, cost) = facts.map_or(nothing, |f| (f.usage, f.usage_source, f.cost));
+        let (usage, usage_source, cost) =
+            facts.map_or(nothing, |f| (f.usage, f.usage_source, f.cost));
         let serving = self.serving;
         let slot = serving.map_or(Slot::OTHER, |candidate| candidate.endpoint.slot);
         let served = error_type.is_none() || facts.is_some();
-        let kept = self.thread.journal.borrow_mut().append(|out| {
-            pack::array(out, FIELDS);
-            pack::str(out, self.id.as_str());
-            pack::uint(out, self.created_ms);
-            pack::str(out, self.key.map_or("", |key| key.sha256_hex.as_str()));
-            pack::str(out, self.key.map_or("", |key| key.name.as_str()));
-            pack::str(out, self.api.name());
-            pack::str(
-                out,
-                cut(self
-                    .request
-                    .model()
-                    .or(self.request.models().first().map(String::as_str))
-                    .unwrap_or("")),
-            );
-            pack::str(out, serving.map_or("", |c| c.slug));
-            pack::str(
-                out,
-                serving
-                    .filter(|_| served)
-                    .map_or("", |c| c.provider.name.as_str()),
-            );
-            pack::str(out, serving.map_or("", |c| c.provider.slug.as_str()));
-            pack::str(out, serving.map_or("", |c| c.endpoint.tag.as_str()));
-            pack::str(out, serving.map_or("", |c| &c.model));
-            pack::str(
-                out,
-                cut(facts
-                    .and_then(|f| f.upstream_id.as_deref())
-                    .unwrap_or_default()),
-            );
-            pack::bool(out, self.streamed);
-            pack::bool(out, cancelled);
-            pack::uint(out, u64::from(status));
-            pack::option_str(out, error_type);
-            pack::option_str(
-                out,
-                facts
-                    .and_then(|f| f.finish)
-                    .map(turnout_wire::finish::Finish::name),
-            );
-            pack::option_str(out, facts.and_then(|f| f.native_finish.as_deref()).map(cut));
-            pack::uint(out, usage.prompt);
-            pack::uint(out, usage.completion);
-            pack::uint(out, usage.reasoning);
-            pack::uint(out, usage.cached);
-            pack::uint(out, usage.cache_write);
-            pack::str(out, source.name());
-            pack::uint(out, cost.total_nano);
-            let prices = serving.and_then(|c| c.endpoint.prices.as_ref());
-            pack::str(out, prices.map_or("", |prices| prices.version.as_str()));
-            pack::uint(out, self.queue_us);
-            pack::uint(out, self.connect_us);
-            pack::uint(out, ttft_us);
-            pack::uint(out, total_us);
-            pack::uint(out, overhead_us);
-            pack::array(out, self.attempts.len() as u32);
-            for attempt in &self.attempts {
-                pack::array(out, 6);
-                pack::str(out, attempt.provider);
-                pack::str(out, attempt.endpoint);
-                pack::str(out, attempt.credential);
-                pack::uint(out, u64::from(attempt.status));
-                pack::uint(out, attempt.latency_us);
-                pack::str(out, attempt.outcome.name());
-            }
-            out.extend_from_slice(&self.client);
-            pack::str(out, &self.snapshot.digest);
-        });
+        let record = Record {
+            id: self.id.as_str(),
+            created_ms: self.created_ms,
+            key_sha256: self.key.map_or("", |key| key.sha256_hex.as_str()),
+            key_name: self.key.map_or("", |key| key.name.as_str()),
+            api: self.api.name(),
+            model_requested: self
+                .request
+                .model()
+                .or(self.request.models().first().map(String::as_str))
+                .unwrap_or(""),
+            model: serving.map_or("", |c| c.slug),
+            provider: serving
+                .filter(|_| served)
+                .map_or("", |c| c.provider.name.as_str()),
+            provider_slug: serving.map_or("", |c| c.provider.slug.as_str()),
+            endpoint: serving.map_or("", |c| c.endpoint.tag.as_str()),
+            upstream_model: serving.map_or("", |c| &c.model),
+            upstream_id: facts
+                .and_then(|f| f.upstream_id.as_deref())
+                .unwrap_or_default(),
+            streamed: self.streamed,
+            cancelled,
+            status,
+            error_type,
+            finish_reason: facts
+                .and_then(|f| f.finish)
+                .map(turnout_wire::finish::Finish::name),
+            native_finish_reason: facts.and_then(|f| f.native_finish.as_deref()),
+            usage,
+            usage_source,
+            cost,
+            price_version: serving
+                .and_then(|c| c.endpoint.prices.as_ref())
+                .map_or("", |prices| prices.version.as_str()),
+            queue_us: self.queue_us,
+            connect_us: self.connect_us,
+            ttft_us,
+            total_us,
+            overhead_us,
+            attempts: &self.attempts,
+            client: &self.client,
+            config_digest: &self.snapshot.digest,
+        };
+        let kept = self
+            .thread
+            .journal
+            .borrow_mut()
+            .append(|out| record.pack(out));
         // A record that found no room is counted by the journal itself and shown in metrics and health.
         let _ = kept;
         self.thread.metrics.generation(
@@ -370,33 +333,10 @@ impl<'a> Account<'a> {
     }
 }
 
-/// Number of fields of a record: 32 up to the attempts, six of the client, and the configuration.
-const FIELDS: u32 = 39;
-
 impl Drop for Account<'_> {
     fn drop(&mut self) {
         self.book_cancelled(None);
     }
-}
-
-/// At most [`CLIENT_TEXT_BYTES_MAX`] bytes, at a character's end.
-fn cut(text: &str) -> &str {
-    if text.len() <= CLIENT_TEXT_BYTES_MAX {
-        return text;
-    }
-    &text[..text.floor_char_boundary(CLIENT_TEXT_BYTES_MAX)]
-}
-
-fn pack_display(out: &mut Vec<u8>, value: &impl std::fmt::Display) {
-    use std::io::Write as _;
-    let mut room = [0u8; 64];
-    let mut rest: &mut [u8] = &mut room;
-    let _ = write!(rest, "{value}");
-    let left = rest.len();
-    pack::str(
-        out,
-        std::str::from_utf8(&room[..64 - left]).unwrap_or_default(),
-    );
 }
 
 #[cfg(test)]
@@ -416,13 +356,5 @@ mod tests {
             assert_eq!(rest.len(), 20);
             assert!(rest.bytes().all(|b| b.is_ascii_alphanumeric()));
         }
-    }
-
-    #[test]
-    fn texts_are_cut_at_characters() {
-        let text = "ä".repeat(200);
-        assert_eq!(cut(&text).len(), 256);
-        assert_eq!(cut(&text[..100]).len(), 100);
-        assert_eq!(cut(&format!("a{text}")).len(), 255);
     }
 }

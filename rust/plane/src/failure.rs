@@ -17,6 +17,10 @@ pub(crate) struct Failure {
     pub(crate) outcome: Outcome,
     /// HTTP status of the provider; 0 when there was none.
     pub(crate) status: u16,
+    /// Status that an error inside a success names; it says more than the 200 around it.
+    pub(crate) status_inside: Option<u16>,
+    /// The provider's own word for the error.
+    pub(crate) code: Option<String>,
     pub(crate) kind: Kind,
     pub(crate) message: String,
     pub(crate) raw: Option<String>,
@@ -30,6 +34,8 @@ impl Failure {
         Failure {
             outcome,
             status: 0,
+            status_inside: None,
+            code: None,
             kind,
             message,
             raw: None,
@@ -87,9 +93,44 @@ impl Failure {
         };
         Failure {
             status,
+            code: error.code,
             raw: (!error.raw.is_empty()).then_some(error.raw),
             is_final,
             ..Failure::new(Outcome::Status, kind, message)
+        }
+    }
+
+    /// An error in the body of an answer whose status was good.
+    fn of_error_inside(status: u16, inner: Option<u16>, message: String, raw: String) -> Failure {
+        let inner = inner.filter(|s| (400..600).contains(s));
+        // The code stands in what was kept of the body, unless that was cut.
+        let code = UpstreamError::read(raw.as_bytes()).code;
+        let error = UpstreamError {
+            message,
+            raw,
+            code,
+            ..UpstreamError::default()
+        };
+        let sentence = match (inner, error.message.is_empty()) {
+            (None, true) => format!("answered with status {status} and an error inside"),
+            (None, false) => format!(
+                "answered with status {status} and an error inside: {}",
+                error.message
+            ),
+            (Some(inner), true) => {
+                format!("answered with status {status} and an error {inner} inside")
+            }
+            (Some(inner), false) => format!(
+                "answered with status {status} and an error {inner} inside: {}",
+                error.message
+            ),
+        };
+        // It is the provider's trouble unless it says clearly that it is ours.
+        Failure {
+            status,
+            status_inside: Some(inner.unwrap_or(502)),
+            message: sentence,
+            ..Failure::of_error(inner.unwrap_or(502), error)
         }
     }
 
@@ -99,18 +140,7 @@ impl Failure {
                 status: inner,
                 message,
                 raw,
-            } => {
-                let error = UpstreamError {
-                    message,
-                    raw,
-                    ..UpstreamError::default()
-                };
-                // An error inside a success is the provider's trouble unless it says clearly that it is ours.
-                Failure::of_error(
-                    inner.filter(|s| (400..600).contains(s)).unwrap_or(502),
-                    error,
-                )
-            }
+            } => Failure::of_error_inside(status, inner, message, raw),
             Unusable::Empty | Unusable::NoChoices => Failure {
                 status,
                 ..Failure::new(
@@ -136,14 +166,7 @@ impl Failure {
                 status: inner,
                 message,
                 raw,
-            } => Failure::of_unusable(
-                status,
-                Unusable::ErrorInside {
-                    status: inner,
-                    message,
-                    raw,
-                },
-            ),
+            } => Failure::of_error_inside(status, inner, message, raw),
             other => Failure {
                 status,
                 ..Failure::new(
@@ -188,6 +211,11 @@ impl Failure {
         }
     }
 
+    /// The status that tells what is wrong.
+    fn meant_status(&self) -> u16 {
+        self.status_inside.unwrap_or(self.status)
+    }
+
     /// Whether another key of the same provider could fare better. Not when nothing was reached.
     pub(crate) fn may_try_other_key(&self) -> bool {
         !self.is_final && !matches!(self.outcome, Outcome::Connect | Outcome::Timeout)
@@ -196,7 +224,9 @@ impl Failure {
     /// One sentence for the list of earlier failures. A provider's text about our credential may quote it, and is left out.
     pub(crate) fn public_message(self) -> String {
         match self.kind {
-            Kind::ProviderRejectedCredential => format!("answered with status {}", self.status),
+            Kind::ProviderRejectedCredential => {
+                format!("answered with status {}", self.meant_status())
+            }
             _ => self.message,
         }
     }
@@ -206,12 +236,12 @@ impl Failure {
         if self.kind == Kind::ProviderRejectedCredential {
             let message = format!(
                 "{provider} did not accept the gateway's credential (status {}); the operator has to check its key or account",
-                self.status
+                self.meant_status()
             );
             return Refusal::new(self.kind)
                 .with_message(message)
                 .with_provider(provider)
-                .with_provider_status(self.status);
+                .with_provider_status(self.meant_status());
         }
         let message = if self.message.starts_with("answered") {
             format!("{provider} {}", self.message)
@@ -221,8 +251,11 @@ impl Failure {
         let mut refusal = Refusal::new(self.kind)
             .with_message(message)
             .with_provider(provider);
-        if self.status != 0 {
-            refusal = refusal.with_provider_status(self.status);
+        if self.meant_status() != 0 {
+            refusal = refusal.with_provider_status(self.meant_status());
+        }
+        if let Some(code) = &self.code {
+            refusal = refusal.with_provider_code(code.clone());
         }
         if show_raw && let Some(raw) = &self.raw {
             refusal = refusal.with_raw(raw.clone());

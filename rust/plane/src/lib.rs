@@ -36,6 +36,7 @@ pub mod metrics;
 mod models;
 mod plain;
 pub mod plane;
+mod record;
 mod request;
 mod route;
 mod secret;

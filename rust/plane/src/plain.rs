@@ -28,6 +28,7 @@ pub(crate) async fn receive<C: Caller>(
     serving: &Serving<'_>,
     input_bytes: usize,
     answer_bytes_max: usize,
+    total_deadline: Instant,
 ) -> Result<Facts, Trouble> {
     if head.coding == Coding::Identity
         && let Some(body) = connection.whole_body()
@@ -44,6 +45,7 @@ pub(crate) async fn receive<C: Caller>(
         connection,
         head,
         answer_bytes_max,
+        total_deadline,
     )
     .await?;
     edit(caller, head, &body, serving, input_bytes)
@@ -58,6 +60,7 @@ pub(crate) async fn read_whole<C: Caller>(
     connection: &mut Connection,
     head: &AnswerHead,
     answer_bytes_max: usize,
+    total_deadline: Instant,
 ) -> Result<Vec<u8>, Trouble> {
     let mut gunzip = match head.coding {
         Coding::Identity => None,
@@ -80,13 +83,9 @@ pub(crate) async fn read_whole<C: Caller>(
             &mut body
         };
         let reading = poll_fn(|cx| connection.poll_body(into, answer_bytes_max + 1, cx));
-        let outcome = patiently(
-            caller,
-            comments,
-            started + candidate.provider.idle_time,
-            reading,
-        )
-        .await;
+        // Nothing reaches the client before the end, so the deadline of all attempts holds up to there.
+        let deadline = (started + candidate.provider.idle_time).min(total_deadline);
+        let outcome = patiently(caller, comments, deadline, reading).await;
         account.waited(started);
         let more = match outcome {
             Ok(Ok(more)) => more,
@@ -100,7 +99,10 @@ pub(crate) async fn read_whole<C: Caller>(
             Err(Break::Timeout) => {
                 return Err(Failure {
                     status: head.status,
-                    ..Failure::timeout("nothing more of the answer", candidate.provider.idle_time)
+                    ..Failure::timeout(
+                        "nothing more of the answer",
+                        deadline.duration_since(started),
+                    )
                 }
                 .into());
             }

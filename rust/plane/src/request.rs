@@ -306,15 +306,11 @@ async fn attempts<'a, C: Caller>(
     let mut failures: Vec<(usize, Failure)> = Vec::new();
     let mut made = 0;
     'candidates: for (index, candidate) in candidates.iter().enumerate() {
-        let draw = route::draw(candidate.provider);
-        let mut place = 0;
-        while let Some(credential) = draw.get(place) {
+        for credential in route::draw(candidate.provider) {
             if made >= server.attempts_max || (made > 0 && Instant::now() >= total_deadline) {
                 break 'candidates;
             }
             made += 1;
-            place += 1;
-            let credential = &candidate.provider.credentials[credential];
             let attempt = One {
                 thread,
                 snapshot,
@@ -529,6 +525,7 @@ impl<'a> One<'_, 'a> {
                 server: &self.snapshot.server,
                 input_bytes,
                 first_deadline: (sent + provider.first_byte_time).min(self.total_deadline),
+                total_deadline: self.total_deadline,
             };
             return Ok(
                 match relay
@@ -554,6 +551,7 @@ impl<'a> One<'_, 'a> {
             &serving,
             input_bytes,
             self.snapshot.server.limits.answer_bytes_max,
+            self.total_deadline,
         )
         .await?;
         self.keep(connection, &head);

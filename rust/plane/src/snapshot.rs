@@ -745,4 +745,45 @@ mod tests {
         assert_eq!(distance("gpt-4o", "GPT-4"), 1);
         assert_eq!(distance("kitten", "sitting"), 3);
     }
+
+    /// The twin's golden bytes: what Python writes for a configuration that uses everything is read here, whole.
+    #[test]
+    fn the_golden_snapshot_is_read() {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../tests/config/snapshot.golden.json"
+        );
+        let bytes = std::fs::read(path).expect("tests/config/snapshot.golden.json exists");
+        let written: written::Snapshot =
+            serde_json::from_slice(&bytes).expect("it has this schema");
+        assert!(
+            !written.keys.is_empty() && !written.models.is_empty() && !written.wildcards.is_empty()
+        );
+        // Its certificate and roots are files of another machine: without them everything completes.
+        let mut value: serde_json::Value = serde_json::from_slice(&bytes).expect("it is JSON");
+        for provider in value["providers"].as_array_mut().expect("a list") {
+            provider["ca_path"] = serde_json::Value::Null;
+        }
+        let metrics = Metrics::new(1, &[]);
+        let (snapshot, _) = Snapshot::read(
+            value.to_string().as_bytes(),
+            7,
+            &Origins::default(),
+            &metrics,
+        )
+        .expect("it completes");
+        assert_eq!(snapshot.generation, 7);
+        for (alias, slug) in &written.aliases {
+            assert!(
+                matches!(snapshot.find(alias), Some(Found::Model(model)) if model.slug == *slug)
+            );
+        }
+        for wildcard in &written.wildcards {
+            let name = format!("{}anything-else", wildcard.prefix);
+            assert!(
+                matches!(snapshot.find(&name), Some(Found::Wildcard(..))),
+                "{name}"
+            );
+        }
+    }
 }

@@ -29,6 +29,8 @@ use crate::upstream::connection::Connection;
 
 /// Most that is read before it is passed on.
 const PART_BYTES_MAX: usize = 64 * 1024;
+/// The same of a compressed stream. Gzip swells a thousand times at most, so this bounds a part at 4 MiB.
+const PACKED_BYTES_MAX: usize = 4 * 1024;
 
 /// How a stream that reached the client ended.
 pub(crate) enum Ended {
@@ -48,6 +50,8 @@ pub(crate) struct Relay<'a> {
     pub(crate) input_bytes: usize,
     /// When the first part must be here.
     pub(crate) first_deadline: Instant,
+    /// When all attempts together must have led to something.
+    pub(crate) total_deadline: Instant,
 }
 
 impl Relay<'_> {
@@ -76,6 +80,8 @@ impl Relay<'_> {
         let limits = &self.server.limits;
         let mut editor = StreamEditor::new(self.serving.api, limits.event_bytes_max);
         let (mut input, mut packed) = (Vec::new(), Vec::new());
+        // Chunks from before the first one with a choice.
+        let mut held = Vec::new();
         let mut started = false;
         loop {
             input.clear();
@@ -86,12 +92,12 @@ impl Relay<'_> {
                 self.first_deadline
             };
             let outcome = {
-                let into = if gunzip.is_some() {
-                    &mut packed
+                let (into, max) = if gunzip.is_some() {
+                    (&mut packed, PACKED_BYTES_MAX)
                 } else {
-                    &mut input
+                    (&mut input, PART_BYTES_MAX)
                 };
-                let reading = poll_fn(|cx| connection.poll_body(into, PART_BYTES_MAX, cx));
+                let reading = poll_fn(|cx| connection.poll_body(into, max, cx));
                 patiently(caller, comments, deadline, reading).await
             };
             account.waited(waiting);
@@ -116,10 +122,7 @@ impl Relay<'_> {
             if let Some(gunzip) = &mut gunzip
                 && fault.is_none()
             {
-                if gunzip
-                    .push(&packed, &mut input, limits.answer_bytes_max)
-                    .is_err()
-                {
+                if gunzip.push(&packed, &mut input, usize::MAX).is_err() {
                     fault = Some(Failure::malformed(
                         self.head.status,
                         "its stream is not valid gzip",
@@ -159,16 +162,15 @@ impl Relay<'_> {
                 }
             }
             if let Some(failure) = fault {
-                if !started && editor.events() == 0 {
+                if !started {
+                    // What was read together with the fault has not been written: the next endpoint may still
+                    // give a whole answer, and an HTTP error says more than the beginning of this one.
                     caller.out().clear();
                     return Err(Failure {
                         status: self.head.status,
                         ..failure
                     }
                     .into());
-                }
-                if !started {
-                    account.first_byte();
                 }
                 let refusal =
                     failure.refusal(&self.candidate.provider.name, self.server.raw_errors);
@@ -185,12 +187,28 @@ impl Relay<'_> {
                 }
                 return self.finish(caller, comments, account, &mut editor).await;
             }
-            if editor.events() == 0 || caller.out().is_empty() {
+            if caller.out().is_empty() {
+                continue;
+            }
+            if editor.events() == 0 {
+                // Chunks without a choice (Azure's first, about filters) commit to nothing yet. They must not go out
+                // with the next comment either: they name this provider.
+                held.append(caller.out());
+                if held.len() > limits.event_bytes_max {
+                    return Err(Failure::malformed(
+                        self.head.status,
+                        "its stream begins with nothing but chunks that hold no answer",
+                    )
+                    .into());
+                }
                 continue;
             }
             if !started {
                 started = true;
                 account.first_byte();
+                if !held.is_empty() {
+                    caller.out().splice(..0, held.drain(..));
+                }
             }
             let sending = Instant::now();
             let sent = if comments.begun {
@@ -252,6 +270,7 @@ impl Relay<'_> {
             connection,
             self.head,
             max,
+            self.total_deadline,
         )
         .await?;
         let facts = from_answer(&body, self.serving, self.input_bytes, caller.out())

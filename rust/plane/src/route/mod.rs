@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use turnout_wire::refusal::{Kind, Refusal};
 use turnout_wire::request::{Preferences, Request};
 
-use crate::snapshot::{Endpoint, Found, Key, Provider, Snapshot};
+use crate::snapshot::{Credential, Endpoint, Found, Key, Provider, Snapshot};
 
 /// An endpoint that may serve.
 pub(crate) struct Candidate<'a> {
@@ -116,48 +116,68 @@ fn is_named(candidate: &Candidate<'_>, name: &str) -> bool {
         || name.eq_ignore_ascii_case(&candidate.provider.name)
 }
 
-/// The provider's keys in the order of one weighted draw without replacement.
-pub(crate) fn draw(provider: &Provider) -> Draw {
-    let count = provider.credentials.len().min(CREDENTIALS_MAX);
-    let mut draw = Draw {
-        order: [0; CREDENTIALS_MAX],
-        count,
-    };
-    for (place, slot) in draw.order[..count].iter_mut().enumerate() {
-        *slot = place as u8;
-    }
-    for place in 0..count.saturating_sub(1) {
-        let weight = |index: u8| u64::from(provider.credentials[usize::from(index)].weight.max(1));
-        let total: u64 = draw.order[place..count]
-            .iter()
-            .map(|index| weight(*index))
-            .sum();
-        let mut ticket = fastrand::u64(..total);
-        for other in place..count {
-            let share = weight(draw.order[other]);
-            if ticket < share {
-                draw.order[place..=other].rotate_right(1);
-                break;
-            }
-            ticket -= share;
-        }
-    }
-    draw
-}
-
-/// Keys of one provider that are considered for a request.
-const CREDENTIALS_MAX: usize = 16;
-
-/// Indices into a provider's credentials.
-pub(crate) struct Draw {
-    order: [u8; CREDENTIALS_MAX],
+/// The provider's keys in the order of one weighted draw without replacement, each drawn when it is asked for: nearly
+/// always the first one serves.
+pub(crate) struct Draw<'a> {
+    provider: &'a Provider,
+    /// Indices that have been drawn.
+    drawn: [u16; DRAWN_MAX],
     count: usize,
 }
 
-impl Draw {
-    pub(crate) fn get(&self, place: usize) -> Option<usize> {
-        self.order[..self.count]
-            .get(place)
-            .map(|index| usize::from(*index))
+/// Keys of one provider that are tried for a request; as many as a request may have attempts.
+const DRAWN_MAX: usize = 20;
+
+pub(crate) fn draw(provider: &Provider) -> Draw<'_> {
+    Draw {
+        provider,
+        drawn: [0; DRAWN_MAX],
+        count: 0,
+    }
+}
+
+impl<'a> Iterator for Draw<'a> {
+    type Item = &'a Credential;
+
+    fn next(&mut self) -> Option<&'a Credential> {
+        let credentials = &self.provider.credentials;
+        if self.count >= credentials.len().min(DRAWN_MAX) {
+            return None;
+        }
+        let index = if credentials.len() == 1 {
+            0
+        } else {
+            self.ticket(fastrand::u64(..self.weight_left()))
+        };
+        self.drawn[self.count] = index;
+        self.count += 1;
+        credentials.get(usize::from(index))
+    }
+}
+
+impl<'a> Draw<'a> {
+    /// Those that have not been drawn, with their weights. Zero is taken for one, so that there is always something.
+    fn left(&self) -> impl Iterator<Item = (u16, u64)> {
+        (0..)
+            .zip(&self.provider.credentials)
+            .filter(|(index, _)| !self.drawn[..self.count].contains(index))
+            .map(|(index, credential)| (index, u64::from(credential.weight.max(1))))
+    }
+
+    fn weight_left(&self) -> u64 {
+        self.left().map(|(_, weight)| weight).sum()
+    }
+
+    /// The key whose share of the weights holds the ticket.
+    fn ticket(&self, mut ticket: u64) -> u16 {
+        let mut last = 0;
+        for (index, weight) in self.left() {
+            last = index;
+            if ticket < weight {
+                break;
+            }
+            ticket -= weight;
+        }
+        last
     }
 }
