@@ -251,7 +251,8 @@ impl Failure {
         let mut refusal = Refusal::new(self.kind)
             .with_message(message)
             .with_provider(provider);
-        if self.meant_status() != 0 {
+        // A good status says nothing about what was wrong.
+        if self.meant_status() >= 300 {
             refusal = refusal.with_provider_status(self.meant_status());
         }
         if let Some(code) = &self.code {

@@ -106,8 +106,12 @@ impl Relay<'_> {
                 // The provider closed: what it meant to say may be complete all the same.
                 Ok(Err(fault)) => Some(Failure::of_fault(&fault)),
                 Err(Break::Timeout) => Some(Failure::timeout(
-                    "nothing more of the stream",
-                    deadline - waiting,
+                    if started {
+                        "nothing more of the stream"
+                    } else {
+                        "nothing of the answer in its stream"
+                    },
+                    deadline.duration_since(waiting),
                 )),
                 Err(Break::Gone) => return Ok(self.gone(account, &editor)),
                 Err(Break::Ending) if started => {

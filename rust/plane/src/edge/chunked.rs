@@ -19,7 +19,10 @@ pub(crate) struct Chunked {
 enum State {
     /// Digits of a size; `count` is the size so far; the number of digits seen.
     Size(u8),
-    /// After the size, until CR. Counts down the room for extensions.
+    /// White space after the size. Old servers pad with it, so that it is let pass; but what follows must be an extension
+    /// or the end of the line, or else two parsers would read two sizes.
+    Padding(u16),
+    /// After the size's semicolon, until CR, with the bytes seen so far.
     Extension(u16),
     SizeLf,
     Data,
@@ -84,14 +87,21 @@ impl Chunked {
                         return Err(BadChunk("a chunk does not begin with its size in hex"));
                     }
                     None if byte == b'\r' => self.state = State::SizeLf,
-                    None if byte == b';' || byte == b' ' || byte == b'\t' => {
-                        self.state = State::Extension(0)
-                    }
+                    None if byte == b';' => self.state = State::Extension(0),
+                    None if byte == b' ' || byte == b'\t' => self.state = State::Padding(0),
                     None => {
                         return Err(BadChunk(
                             "a chunk size holds something that is no hex digit",
                         ));
                     }
+                },
+                State::Padding(seen) => match byte {
+                    b'\r' => self.state = State::SizeLf,
+                    b';' => self.state = State::Extension(seen),
+                    b' ' | b'\t' if usize::from(seen) < EXTENSION_BYTES_MAX => {
+                        self.state = State::Padding(seen + 1);
+                    }
+                    _ => return Err(BadChunk("a chunk size is followed by something else")),
                 },
                 State::Extension(seen) => match byte {
                     b'\r' => self.state = State::SizeLf,
@@ -233,11 +243,14 @@ mod tests {
             b"ffffffffffffffff\r\n",
             b"0\r\nX\n\r\n",
             b"5;\nx\r\n",
+            b"5 0\r\nhello\r\n",
+            b"5 a=b\r\nhello\r\n",
         ] {
             assert!(decode(text).is_err(), "{:?}", String::from_utf8_lossy(text));
         }
-        let long = [b"1;".as_slice(), &[b'x'; 300], b"\r\n"].concat();
-        assert!(decode(&long).is_err());
+        for long in [[b"1;", [b'x'; 300].as_slice()], [b"1 ", [b' '; 300].as_slice()]] {
+            assert!(decode(&long.concat()).is_err());
+        }
     }
 
     #[test]

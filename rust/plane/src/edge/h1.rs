@@ -166,7 +166,7 @@ impl H1 {
                         Ok(Some(end)) => return self.take_head(end, &snapshot),
                         Ok(None) if self.buffer.is_full(self.buffer_max) => {
                             return Next::Refused(Refusal::new(Kind::HeaderTooLarge).with_message(format!(
-                                "The request's head is longer than {} bytes (server.limits.header)",
+                                "The request's head is longer than {} bytes (server.limits.headers_size)",
                                 self.buffer_max
                             )));
                         }

@@ -227,8 +227,14 @@ impl Head {
     fn set_target(&mut self, target: &str, text: &[u8]) -> Result<(), Refusal> {
         let origin_form = if target.starts_with('/') || target == "*" {
             target
-        } else if let Some((_, rest)) = target.split_once("://") {
-            rest.find('/').map_or("/", |at| &rest[at..])
+        } else if let Some((scheme, rest)) = target.split_once("://")
+            && (scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https"))
+        {
+            // A slash behind a question mark is the query's: such a URL has no path.
+            match rest.find(['/', '?']) {
+                Some(at) if rest[at..].starts_with('/') => &rest[at..],
+                _ => "/",
+            }
         } else {
             return Err(malformed("the request target is neither a path nor a URL"));
         };
@@ -458,7 +464,7 @@ impl Head {
 }
 
 /// More headers than this are refused whatever the configuration says: they are parsed on the stack.
-pub(crate) const HEADERS_MAX: usize = 256;
+pub(crate) const HEADERS_MAX: usize = 1000;
 
 impl Method {
     fn from_name(name: &str) -> Method {
@@ -473,17 +479,20 @@ impl Method {
 }
 
 fn version_refusal(text: &[u8]) -> Refusal {
+    // An empty line may stand before the request line.
+    let text = text.trim_ascii_start();
     let line = text.split(|b| *b == b'\r').next().unwrap_or_default();
-    if line
-        .rsplit(|b| *b == b' ')
-        .next()
-        .is_some_and(|version| version.starts_with(b"HTTP/"))
-    {
-        Refusal::new(Kind::HttpVersion).with_message(
+    let mut words = line.split(|b| *b == b' ');
+    match (words.next(), words.next(), words.next(), words.next()) {
+        (
+            Some(_),
+            Some(_),
+            Some([b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9']),
+            None,
+        ) => Refusal::new(Kind::HttpVersion).with_message(
             "This server speaks HTTP/1.0, HTTP/1.1 and HTTP/2 (ALPN or prior knowledge)",
-        )
-    } else {
-        malformed("the request line does not end in an HTTP version")
+        ),
+        _ => malformed("the request line is not a method, a target and an HTTP version with one space between"),
     }
 }
 
@@ -541,6 +550,8 @@ mod tests {
             ("http://h/a?b", "/a"),
             ("http://h", "/"),
             ("http://h?x", "/"),
+            ("http://h?x=/a", "/"),
+            ("HTTPS://h/a", "/a"),
             ("/", "/"),
         ] {
             let head =
@@ -587,6 +598,10 @@ mod tests {
             ("GET / HTTP/1.1\r\n\r\n", 400),
             ("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
             ("GET x HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+            ("GET x://h/y HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+            ("GET x?y://h/z HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+            ("GET /x y HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+            ("GET /x HTTP/+1.1\r\nHost: a\r\n\r\n", 400),
             ("GET / HTTP/3.0\r\nHost: a\r\n\r\n", 505),
             ("GET / HTTP/1.1\r\nHost: a\r\nExpect: 200-ok\r\n\r\n", 417),
             (
