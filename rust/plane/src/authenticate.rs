@@ -95,8 +95,13 @@ fn refused(message: &'static str) -> Refusal {
 fn credential(head: &Head) -> Result<Option<&[u8]>, Refusal> {
     if let Some(value) = head.get(Known::Authorization) {
         let value = value.trim_ascii();
-        let token = match value.get(..7) {
-            Some(scheme) if scheme.eq_ignore_ascii_case(b"bearer ") => value[7..].trim_ascii(),
+        // A client without a key sends the bare word, and may still name its key in another header.
+        let token = match value.split_at_checked(6) {
+            Some((scheme, rest))
+                if scheme.eq_ignore_ascii_case(b"bearer") && matches!(rest, [] | [b' ', ..]) =>
+            {
+                rest.trim_ascii()
+            }
             _ => {
                 return Err(refused(
                     "The Authorization header is not of the form `Bearer <key>`",
