@@ -7,6 +7,7 @@
     ├── KeysError       the file of stored keys cannot be read (``turnout.keys``)
     ├── LaunchError     the gateway cannot listen as it was told (``turnout.launch``)
     ├── LedgerError     the ledger's address, driver or schema is not usable (``turnout.ledger.store``)
+    ├── LocalError      the local model cannot be served (``turnout.local``)
     ├── StartError      the plane cannot start in this process (``turnout.lifespan``)
     └── StateError      the state directory cannot be used, or another gateway has it (``turnout.state``)
 

@@ -84,14 +84,18 @@ def eventually(look: Callable[[], Found | None], what: str) -> Found:
 
 
 @contextlib.contextmanager
-def serve(directory: Path, config: str) -> Iterator[Serving]:
-    """Serves this configuration from a state directory below ``directory`` until the block ends."""
+def serve(directory: Path, config: str, **environment: str) -> Iterator[Serving]:
+    """Serves this configuration from a state directory below ``directory`` until the block ends.
+
+    The process has the variables of ``environment`` and nearly none of ours: a provider's key in the environment of
+    whoever runs the tests must not be used.
+    """
     file = directory / "turnout.yaml"
     file.write_text(HEAD + config)
     with (directory / "serve.log").open("w+") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "turnout", "serve", "-c", str(file), "--state", str(directory / "state")],
-            env={"PATH": os.environ["PATH"], "HOME": str(directory)},
+            env={"PATH": os.environ["PATH"], "HOME": str(directory), **environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
