@@ -60,15 +60,18 @@ impl ReplyHead {
     }
 }
 
+/// The content type of our own streams. What the control side streams brings headers of its own.
+pub(crate) const EVENT_STREAM: &str = "text/event-stream";
+
 /// Headers that a page of another origin may read.
 pub(crate) const CORS_EXPOSED: &str = "X-Generation-Id, Retry-After";
 
 /// What the thread knows of a connection (or of one HTTP/2 stream), so that it can be told to end.
 #[derive(Debug, Default)]
 pub(crate) struct Seat {
-    /// Between two requests.
-    pub(crate) idle: Cell<bool>,
-    /// Told to end: an idle connection closes, a busy one answers its request with an error event or a refusal.
+    /// Told to close as soon as it serves no request.
+    pub(crate) closing: Cell<bool>,
+    /// Told to end: as `closing`, and a busy one answers its request with an error event or a refusal.
     pub(crate) ending: Cell<bool>,
     /// Of the task that serves it. Set once: a task's waker does not change.
     waker: RefCell<Option<Waker>>,
@@ -86,9 +89,20 @@ impl Seat {
         seat
     }
 
-    /// Tells it to end and wakes it.
+    /// Tells it to close between two requests.
+    pub(crate) fn close(&self) {
+        self.closing.set(true);
+        self.wake();
+    }
+
+    /// Tells it to end.
     pub(crate) fn end(&self) {
         self.ending.set(true);
+        self.close();
+    }
+
+    /// Lets its task look around.
+    pub(crate) fn wake(&self) {
         if let Some(waker) = self.waker.borrow().as_ref() {
             waker.wake_by_ref();
         }

@@ -7,6 +7,7 @@
 //! An upgrade (WebSocket) passes as a tunnel once the control side has agreed to it.
 
 use std::future::poll_fn;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use crate::clock::Instant;
 use crate::cors;
 use crate::edge::head::{Known, Method};
 use crate::metrics::Counter;
-use crate::request::{Outcome, refuse};
+use crate::request::{Outcome, client_address, refuse};
 use crate::snapshot::Snapshot;
 use crate::socket::Socket;
 use crate::thread::Thread;
@@ -74,7 +75,14 @@ pub(crate) async fn serve<C: Caller>(
         );
         return refuse(thread, snapshot, caller, &refusal, "").await;
     };
-    let upgrade = caller.head().wants_upgrade() && !caller.head().http10;
+    // WebSocket is the only protocol that is let through: a tunnel of another (`h2c`, say) would carry whole requests past
+    // everything that is decided here.
+    let upgrade = caller.head().wants_upgrade()
+        && !caller.head().http10
+        && caller
+            .head()
+            .get(Known::Upgrade)
+            .is_some_and(|protocol| protocol.eq_ignore_ascii_case(b"websocket"));
     let limit = snapshot.server.limits.body_bytes_max;
     let body = match caller.body(limit, snapshot.server.body_time).await {
         Ok(body) => body,
@@ -85,6 +93,7 @@ pub(crate) async fn serve<C: Caller>(
     };
     let text = write_head(
         caller,
+        client_address(snapshot, caller),
         body.len(),
         upgrade,
         thread.shared.tls.load().is_some(),
@@ -135,10 +144,16 @@ pub(crate) async fn serve<C: Caller>(
         cors_origin: cors::origin(snapshot, caller.head()),
         ..ReplyHead::default()
     };
+    let to_head = caller.head().method == Method::Head;
     for (name, value) in head.lines.iter().flatten() {
         let ours = !reply.cors_origin.is_empty() && name.starts_with("access-control-");
         let upgraded = head.status == 101 && name == "upgrade";
-        if upgraded || (!ours && name != "server" && !NOT_FORWARDED.contains(&name.as_str())) {
+        // The length of a body that does not come is the control side's to say.
+        let unsent = to_head && name == "content-length";
+        if upgraded
+            || unsent
+            || (!ours && name != "server" && !NOT_FORWARDED.contains(&name.as_str()))
+        {
             reply.extra.push((
                 name.clone().into(),
                 String::from_utf8_lossy(value).into_owned(),
@@ -146,10 +161,18 @@ pub(crate) async fn serve<C: Caller>(
         }
     }
     if head.status == 101 {
+        if !upgrade {
+            let refusal = Refusal::new(Kind::ControlUnavailable).with_retry_after_secs(1);
+            return refuse(thread, snapshot, caller, &refusal, "").await;
+        }
         return match caller.reply(&reply).await {
             Ok(()) => Outcome::Upgrade(Box::new(connection)),
             Err(Gone) => Outcome::Gone,
         };
+    }
+    if to_head {
+        // Whatever length the head names, nothing follows it.
+        connection.finish_whole_body();
     }
     let outcome = pass_on(caller, &mut comments, &mut connection, &reply).await;
     if connection.is_reusable(&head) {
@@ -206,7 +229,13 @@ fn finished(sent: Result<(), Gone>) -> Outcome {
     }
 }
 
-fn write_head<C: Caller>(caller: &C, body_bytes: usize, upgrade: bool, tls: bool) -> String {
+fn write_head<C: Caller>(
+    caller: &C,
+    client: IpAddr,
+    body_bytes: usize,
+    upgrade: bool,
+    tls: bool,
+) -> String {
     let head = caller.head();
     let mut text = format!("{} {} HTTP/1.1\r\n", head.method_name(), head.target());
     let mut line = |name: &str, value: &str| {
@@ -219,17 +248,17 @@ fn write_head<C: Caller>(caller: &C, body_bytes: usize, upgrade: bool, tls: bool
         let (Ok(name), Ok(value)) = (std::str::from_utf8(name), std::str::from_utf8(value)) else {
             continue;
         };
-        if !NOT_FORWARDED
+        let ours = NOT_FORWARDED
             .iter()
-            .any(|hop| hop.eq_ignore_ascii_case(name))
-        {
+            .any(|hop| hop.eq_ignore_ascii_case(name));
+        if !ours && (name.eq_ignore_ascii_case("host") || !head.is_for_this_hop(name)) {
             line(name, value);
         }
     }
     if head.get(Known::Host).is_none() {
         line("host", "localhost");
     }
-    line("x-forwarded-for", &caller.peer().to_string());
+    line("x-forwarded-for", &client.to_string());
     line("x-forwarded-proto", if tls { "https" } else { "http" });
     line("x-forwarded-host", head.text(Known::Host));
     if upgrade {

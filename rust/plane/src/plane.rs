@@ -19,7 +19,7 @@ use crate::health;
 use crate::journal::{self, Journal, UnknownToken};
 use crate::metrics::Metrics;
 use crate::snapshot::{BadSnapshot, Snapshot, written};
-use crate::thread::{self, Command, INBOX_MAX, Phase, Shared, Thread};
+use crate::thread::{self, Command, FRESH_TIME, INBOX_MAX, Phase, Shared, Thread};
 use crate::upstream::origin::Origins;
 
 /// Connections that the kernel keeps for us while we are busy or being replaced.
@@ -31,6 +31,8 @@ const TEND_EVERY: Duration = Duration::from_millis(50);
 const LOOK_UP_EVERY: Duration = Duration::from_secs(30);
 /// How often the certificate's files are looked at.
 const CERTIFICATE_EVERY: Duration = Duration::from_secs(5);
+/// How long the last bytes have to leave: ends of streams and of connections.
+const FLUSH_TIME: Duration = Duration::from_millis(100);
 /// How long streams that were told to end have for saying so.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -143,6 +145,7 @@ impl Plane {
             listener.set_nonblocking(true)?;
         }
         let count = self.shared.connections.len();
+        self.shared.expect_accepting(count * listeners.len());
         let (inboxes, receivers): (Vec<_>, Vec<_>) =
             (0..count).map(|_| mpsc::channel(INBOX_MAX)).unzip();
         let mut threads = Vec::with_capacity(count);
@@ -322,12 +325,18 @@ impl Plane {
         wait_until(began + min, &|| false);
         self.shared.advance(Phase::Closing);
         tell(|| Command::StopAccepting);
-        tell(|| Command::EndIdle);
+        tell(|| Command::CloseIdle);
+        // Connections that were accepted a moment ago, or are still in the kernel's queue, may send their first request.
+        let welcomed_by = (Instant::now() + FRESH_TIME).min(began + max.max(min));
+        wait_until(welcomed_by, &|| self.shared.has_welcomed_all());
         wait_until(began + max, &|| in_flight() == 0);
         let finished = in_flight() == 0;
         // Whatever connection became idle since, and every stream that would not end.
         tell(|| Command::EndAll);
         wait_until(Instant::now() + LAST_WORDS, &|| in_flight() == 0);
+        wait_until(Instant::now() + FLUSH_TIME, &|| {
+            self.shared.connections_open() == 0
+        });
         tell(|| Command::Quit);
         for thread in threads {
             let _ = thread.join();

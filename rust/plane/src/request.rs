@@ -247,7 +247,7 @@ async fn parse<C: Caller>(
 }
 
 /// The client's address: the connection's, or, behind trusted proxies, the last one that they did not add themselves.
-fn client_address<C: Caller>(snapshot: &Snapshot, caller: &C) -> std::net::IpAddr {
+pub(crate) fn client_address<C: Caller>(snapshot: &Snapshot, caller: &C) -> std::net::IpAddr {
     let trusted = &snapshot.server.trusted_proxies;
     let is_trusted = |address| trusted.iter().any(|network| network.holds(address));
     let mut address = caller.peer();

@@ -54,6 +54,10 @@ pub(crate) struct Shared {
     pub(crate) retired: Mutex<Vec<Arc<Snapshot>>>,
     phase: AtomicU8,
     pub(crate) requests_in_flight: AtomicUsize,
+    /// Connections whose first request has not been served yet. See [`Fresh`].
+    fresh: AtomicUsize,
+    /// Accept loops that have not ended: the kernel may hold connections for us until it is zero.
+    accepting: AtomicUsize,
     /// Per thread, for hand-over and metrics.
     pub(crate) connections: Vec<AtomicUsize>,
     pub(crate) upstream_idle: Vec<AtomicUsize>,
@@ -86,6 +90,8 @@ impl Shared {
             retired: Mutex::new(Vec::new()),
             phase: AtomicU8::new(Phase::Running as u8),
             requests_in_flight: AtomicUsize::new(0),
+            fresh: AtomicUsize::new(0),
+            accepting: AtomicUsize::new(0),
             connections: (0..threads).map(|_| AtomicUsize::new(0)).collect(),
             upstream_idle: (0..threads).map(|_| AtomicUsize::new(0)).collect(),
             control_socket,
@@ -111,6 +117,16 @@ impl Shared {
         self.phase.fetch_max(phase as u8, Ordering::Relaxed);
     }
 
+    /// Says how many accept loops there will be.
+    pub(crate) fn expect_accepting(&self, loops: usize) {
+        self.accepting.store(loops, Ordering::Relaxed);
+    }
+
+    /// Whether every connection that the kernel had greeted has been taken and has had its chance to be served.
+    pub(crate) fn has_welcomed_all(&self) -> bool {
+        self.accepting.load(Ordering::Acquire) == 0 && self.fresh.load(Ordering::Acquire) == 0
+    }
+
     pub(crate) fn connections_open(&self) -> usize {
         self.connections
             .iter()
@@ -119,14 +135,35 @@ impl Shared {
     }
 }
 
+/// Held by a connection from its acceptance until its first request has been served.
+///
+/// A client whose connection was accepted just before the plane closes has sent its request, or will at once. It must
+/// not find the connection closed as an idle one would be: nobody told it that the gateway was leaving.
+pub(crate) struct Fresh(Arc<Shared>);
+
+/// How long after its acceptance a connection counts as fresh when the plane closes: a round trip or two.
+pub(crate) const FRESH_TIME: Duration = Duration::from_secs(1);
+
+impl Fresh {
+    fn new(shared: &Arc<Shared>) -> Fresh {
+        shared.fresh.fetch_add(1, Ordering::Relaxed);
+        Fresh(Arc::clone(shared))
+    }
+}
+
+impl Drop for Fresh {
+    fn drop(&mut self) {
+        self.0.fresh.fetch_sub(1, Ordering::Release);
+    }
+}
+
 /// What a thread is told.
-#[derive(Debug)]
 pub(crate) enum Command {
     /// A connection that another thread accepted.
-    Serve(std::net::TcpStream, SocketAddr),
+    Serve(std::net::TcpStream, SocketAddr, Fresh),
     StopAccepting,
-    /// Close connections between two requests.
-    EndIdle,
+    /// Close connections between two requests, now and from now on.
+    CloseIdle,
     /// End every request, too.
     EndAll,
     Quit,
@@ -184,6 +221,8 @@ impl Thread {
     /// A seat for the running task, and what gives it up.
     pub(crate) async fn take_seat(self: &Rc<Self>) -> (Rc<Seat>, Registered) {
         let seat = Seat::of_this_task().await;
+        // Taken too late to be told.
+        seat.closing.set(self.shared.phase() == Phase::Closing);
         let id = self.next_seat.get();
         self.next_seat.set(id + 1);
         self.seats.borrow_mut().insert(id, Rc::clone(&seat));
@@ -194,14 +233,6 @@ impl Thread {
                 id,
             },
         )
-    }
-
-    fn end_seats(&self, idle_only: bool) {
-        for seat in self.seats.borrow().values() {
-            if !idle_only || seat.idle.get() {
-                seat.end();
-            }
-        }
     }
 }
 
@@ -242,17 +273,20 @@ pub(crate) async fn run(
                 );
                 tokio::task::spawn_local(accept(thread, listener, stop, accepting, siblings));
             }
-            Err(_) => thread.metrics.count(Counter::ConnectionRefused),
+            Err(_) => {
+                thread.metrics.count(Counter::ConnectionRefused);
+                thread.shared.accepting.fetch_sub(1, Ordering::Release);
+            }
         }
     }
     let housekeeping = tokio::task::spawn_local(keep_house(Rc::clone(&thread)));
     while let Some(command) = inbox.recv().await {
         match command {
-            Command::Serve(stream, peer) => {
+            Command::Serve(stream, peer, fresh) => {
                 let adopted = TcpStream::from_std(stream);
                 thread.shared.connections[thread.index].fetch_sub(1, Ordering::Relaxed);
                 match adopted {
-                    Ok(stream) => serve(&thread, stream, peer),
+                    Ok(stream) => serve(&thread, stream, peer, fresh),
                     Err(_) => thread.metrics.count(Counter::ConnectionRefused),
                 }
             }
@@ -260,8 +294,8 @@ pub(crate) async fn run(
                 accepting.set(false);
                 stop.notify_waiters();
             }
-            Command::EndIdle => thread.end_seats(true),
-            Command::EndAll => thread.end_seats(false),
+            Command::CloseIdle => thread.seats.borrow().values().for_each(|seat| seat.close()),
+            Command::EndAll => thread.seats.borrow().values().for_each(|seat| seat.end()),
             Command::Quit => break,
         }
     }
@@ -292,7 +326,8 @@ async fn accept(
     accepting: Rc<Cell<bool>>,
     siblings: Rc<Vec<mpsc::Sender<Command>>>,
 ) {
-    loop {
+    // Told to stop before the first look, it only empties the queue.
+    while accepting.get() {
         // At the bound, connections wait in the kernel's backlog instead of being refused.
         while thread.shared.connections_open() >= thread.snapshot().server.limits.connections_max
             && accepting.get()
@@ -317,15 +352,15 @@ async fn accept(
                 }
             }
         }
-        if !accepting.get() {
-            break;
-        }
     }
     // What is in the queue has been greeted by the kernel: it is served before the socket is let go.
     while let Ok(Ok((stream, peer))) = tokio::time::timeout(Duration::ZERO, listener.accept()).await
     {
-        serve(&thread, stream, peer);
+        let _ = stream.set_nodelay(true);
+        let fresh = Fresh::new(&thread.shared);
+        serve(&thread, stream, peer, fresh);
     }
+    thread.shared.accepting.fetch_sub(1, Ordering::Release);
 }
 
 /// Serves a connection here, or hands it to a thread that has clearly fewer.
@@ -336,6 +371,7 @@ fn place(
     siblings: &[mpsc::Sender<Command>],
 ) {
     let _ = stream.set_nodelay(true);
+    let fresh = Fresh::new(&thread.shared);
     let counts = &thread.shared.connections;
     let mine = counts[thread.index].load(Ordering::Relaxed);
     let least = counts
@@ -352,16 +388,16 @@ fn place(
             Ok(stream) => {
                 // Counted at once, so that a burst is not sent to one thread whole.
                 count.fetch_add(1, Ordering::Relaxed);
-                permit.send(Command::Serve(stream, peer));
+                permit.send(Command::Serve(stream, peer, fresh));
             }
             Err(_) => thread.metrics.count(Counter::ConnectionRefused),
         }
         return;
     }
-    serve(thread, stream, peer);
+    serve(thread, stream, peer, fresh);
 }
 
-fn serve(thread: &Rc<Thread>, stream: TcpStream, peer: SocketAddr) {
+fn serve(thread: &Rc<Thread>, stream: TcpStream, peer: SocketAddr, fresh: Fresh) {
     let thread = Rc::clone(thread);
     thread.shared.connections[thread.index].fetch_add(1, Ordering::Relaxed);
     let open = Open(Rc::clone(&thread));
@@ -370,14 +406,14 @@ fn serve(thread: &Rc<Thread>, stream: TcpStream, peer: SocketAddr) {
         let _open = open;
         let (seat, _registered) = thread.take_seat().await;
         let Some(tls) = thread.shared.tls.load_full() else {
-            return edge::h1::serve(thread, Socket::Tcp(stream), peer, seat).await;
+            return edge::h1::serve(thread, Socket::Tcp(stream), peer, seat, fresh).await;
         };
-        seat.idle.set(true);
         let time = thread.snapshot().server.header_time;
         match tokio::time::timeout(time, tokio_rustls::TlsAcceptor::from(tls).accept(stream)).await
         {
             Ok(Ok(stream)) => {
-                edge::h1::serve(thread, Socket::Tls(Box::new(stream.into())), peer, seat).await;
+                let socket = Socket::Tls(Box::new(stream.into()));
+                edge::h1::serve(thread, socket, peer, seat, fresh).await;
             }
             Ok(Err(_)) | Err(_) => thread.metrics.count(Counter::TlsHandshakeFailed),
         }

@@ -248,7 +248,10 @@ mod tests {
         ] {
             assert!(decode(text).is_err(), "{:?}", String::from_utf8_lossy(text));
         }
-        for long in [[b"1;", [b'x'; 300].as_slice()], [b"1 ", [b' '; 300].as_slice()]] {
+        for long in [
+            [b"1;", [b'x'; 300].as_slice()],
+            [b"1 ", [b' '; 300].as_slice()],
+        ] {
             assert!(decode(&long.concat()).is_err());
         }
     }

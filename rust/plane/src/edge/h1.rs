@@ -15,23 +15,26 @@ use tokio::io::AsyncWriteExt;
 use turnout_wire::refusal::{Kind, Refusal};
 
 use super::chunked::{Chunked, size_line};
-use super::head::{BodyLength, Head, find_end};
+use super::head::{BodyLength, Head, Method, find_end};
 use crate::buffer::Buffer;
-use crate::caller::{BodyFault, CORS_EXPOSED, Caller, Gone, ReplyHead, Seat};
+use crate::caller::{BodyFault, CORS_EXPOSED, Caller, EVENT_STREAM, Gone, ReplyHead, Seat};
 use crate::clock::{Instant, Timer};
+use crate::metrics::Counter;
 use crate::request;
 use crate::snapshot::Snapshot;
 use crate::socket::{Socket, poll_write_all};
-use crate::thread::Thread;
+use crate::thread::{FRESH_TIME, Fresh, Thread};
 
 /// How every HTTP/2 connection begins (RFC 9113 section 3.4).
 const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// An unread body up to this size is read and dropped so that the connection can be kept.
 const DISCARD_BYTES_MAX: u64 = 64 * 1024;
-/// How much more is read, and for how long, after an answer to a request whose body was not read. Closing at once would
-/// reset the connection, and the reset would overtake the answer.
-const LINGER_BYTES_MAX: usize = 1024 * 1024;
-const LINGER_TIME: Duration = Duration::from_secs(2);
+/// How much more is read and dropped after an answer to a client that is still sending, how long in all, and how long
+/// without a byte. Closing at once would reset the connection, and the reset would overtake the answer. Clients that
+/// send their whole body before they look for an answer are common, so the bound is above any usual body.
+const LINGER_BYTES_MAX: usize = 64 * 1024 * 1024;
+const LINGER_TIME: Duration = Duration::from_secs(10);
+const LINGER_SILENCE: Duration = Duration::from_secs(2);
 
 /// A client's connection.
 pub(crate) struct H1 {
@@ -71,7 +74,14 @@ enum Next {
 }
 
 /// Serves a connection until it ends.
-pub(crate) async fn serve(thread: Rc<Thread>, socket: Socket, peer: SocketAddr, seat: Rc<Seat>) {
+pub(crate) async fn serve(
+    thread: Rc<Thread>,
+    socket: Socket,
+    peer: SocketAddr,
+    seat: Rc<Seat>,
+    fresh: Fresh,
+) {
+    let mut fresh = Some(fresh);
     let snapshot = thread.snapshot();
     let mut connection = H1 {
         thread: Rc::clone(&thread),
@@ -91,9 +101,8 @@ pub(crate) async fn serve(thread: Rc<Thread>, socket: Socket, peer: SocketAddr, 
         chunked: false,
     };
     drop(snapshot);
-    let mut first = true;
     loop {
-        match connection.next_head(first).await {
+        match connection.next_head(fresh.is_some()).await {
             Next::Head => {}
             Next::Closed => return,
             Next::H2 => {
@@ -103,10 +112,15 @@ pub(crate) async fn serve(thread: Rc<Thread>, socket: Socket, peer: SocketAddr, 
                     seat,
                     ..
                 } = connection;
-                return super::h2::serve(thread, socket, buffer, peer, seat).await;
+                return super::h2::serve(thread, socket, buffer, peer, seat, fresh).await;
             }
             Next::Refused(refusal) => {
                 connection.keep = false;
+                // Nothing of the head before, or of what was understood of this one, may shape the answer.
+                connection.head = Head::default();
+                if refusal.kind == Kind::HeaderMalformed {
+                    thread.metrics.count(Counter::RequestMalformed);
+                }
                 thread.metrics.refused(refusal.kind as usize);
                 let head = request::refusal_head(&refusal);
                 refusal.write_json(&mut connection.out);
@@ -116,8 +130,9 @@ pub(crate) async fn serve(thread: Rc<Thread>, socket: Socket, peer: SocketAddr, 
                 return;
             }
         }
-        first = false;
-        match request::serve(&thread, &mut connection).await {
+        let outcome = request::serve(&thread, &mut connection).await;
+        fresh = None;
+        match outcome {
             request::Outcome::Done => {}
             request::Outcome::Gone => return,
             request::Outcome::Upgrade(upstream) => {
@@ -147,13 +162,12 @@ impl H1 {
                 server.idle_time
             };
         let mut waiting = true;
-        self.seat.idle.set(true);
+        let fresh_until = self.began + FRESH_TIME;
         loop {
             if !self.buffer.is_empty() {
                 if waiting {
                     waiting = false;
                     deadline = Instant::now() + server.header_time;
-                    self.seat.idle.set(false);
                 }
                 let data = self.buffer.data();
                 if first && data.starts_with(&H2_PREFACE[..data.len().min(H2_PREFACE.len())]) {
@@ -186,8 +200,12 @@ impl H1 {
                 if let Poll::Ready(outcome) = buffer.poll_fill(socket, *buffer_max, cx) {
                     return Poll::Ready(Some(outcome));
                 }
-                if seat.ending.get() && waiting {
-                    return Poll::Ready(Some(Ok(0)));
+                let mut deadline = deadline;
+                if waiting && seat.closing.get() {
+                    if !first || seat.ending.get() {
+                        return Poll::Ready(Some(Ok(0)));
+                    }
+                    deadline = deadline.min(fresh_until);
                 }
                 timer.poll(deadline, cx).map(|()| None)
             })
@@ -240,14 +258,15 @@ impl H1 {
         }
         if !self.keep {
             let _ = self.socket.shutdown().await;
-            if !matches!(self.body, Unread::Nothing) {
+            let unread = !matches!(self.body, Unread::Nothing) || !self.buffer.is_empty();
+            if unread || self.socket.has_news() {
                 self.linger().await;
             }
             return false;
         }
         if !matches!(self.body, Unread::Nothing)
             && self
-                .body(DISCARD_BYTES_MAX as usize, LINGER_TIME)
+                .body(DISCARD_BYTES_MAX as usize, LINGER_SILENCE)
                 .await
                 .is_err()
         {
@@ -263,12 +282,13 @@ impl H1 {
     /// Says that no more will be sent, then reads and drops what the client is still sending.
     async fn linger(&mut self) {
         let _ = self.socket.shutdown().await;
-        let deadline = Instant::now() + LINGER_TIME;
+        let end = Instant::now() + LINGER_TIME;
         let mut seen = 0;
         while seen < LINGER_BYTES_MAX {
             seen += self.buffer.len();
-            self.buffer.consume(usize::MAX / 2);
-            match self.fill(deadline).await {
+            self.buffer.consume(self.buffer.len());
+            let silence = Instant::now() + LINGER_SILENCE;
+            match self.fill(silence.min(end)).await {
                 Some(count) if count > 0 => {}
                 _ => return,
             }
@@ -381,20 +401,18 @@ impl H1 {
         if !head.generation_id.is_empty() {
             line(b"x-generation-id", head.generation_id.as_bytes());
         }
+        if head.content_type == EVENT_STREAM {
+            line(b"cache-control", b"no-cache");
+            // Tells nginx and its relatives in front of us not to hold events back.
+            line(b"x-accel-buffering", b"no");
+        }
         match framing {
             Framing::Length(length) => line(
                 b"content-length",
                 itoa::Buffer::new().format(length).as_bytes(),
             ),
-            Framing::Chunked => {
-                line(b"cache-control", b"no-cache");
-                line(b"x-accel-buffering", b"no");
-                line(b"transfer-encoding", b"chunked");
-            }
-            Framing::UntilClose => {
-                line(b"cache-control", b"no-cache");
-                self.keep = false;
-            }
+            Framing::Chunked => line(b"transfer-encoding", b"chunked"),
+            Framing::UntilClose => self.keep = false,
             Framing::Upgrade | Framing::None => {}
         }
         if !head.cors_origin.is_empty() {
@@ -429,7 +447,7 @@ enum Framing {
     UntilClose,
     /// 101: the connection stops being HTTP.
     Upgrade,
-    /// 204 and 304 have no body and no length.
+    /// No length of ours: 204 and 304, which have no body, and a HEAD whose length stands in other headers.
     None,
 }
 
@@ -490,6 +508,7 @@ impl Caller for H1 {
                         .decode(data, &mut body, bytes_max + 1)
                         .map_err(|bad| {
                             self.keep = false;
+                            self.thread.metrics.count(Counter::RequestMalformed);
                             refused(
                                 Refusal::new(Kind::HeaderMalformed)
                                     .with_message(format!("Malformed HTTP request: {}", bad.0)),
@@ -550,13 +569,16 @@ impl Caller for H1 {
     }
 
     async fn reply(&mut self, head: &ReplyHead) -> Result<(), Gone> {
+        let to_head = self.head.method == Method::Head;
         let framing = match head.status {
             101 => Framing::Upgrade,
             204 | 304 => Framing::None,
+            // The control side made no body for a HEAD; the length, if it is known, is among its own headers.
+            _ if to_head && self.out.is_empty() => Framing::None,
             _ => Framing::Length(self.out.len()),
         };
         self.write_head(head, framing);
-        if self.head.method == super::head::Method::Head {
+        if to_head {
             self.out.clear();
         }
         self.send(Send::Whole).await

@@ -18,17 +18,19 @@ use turnout_wire::refusal::{Kind, Refusal};
 
 use super::head::{BodyLength, Head, Method};
 use crate::buffer::Buffer;
-use crate::caller::{BodyFault, CORS_EXPOSED, Caller, Gone, ReplyHead, Seat};
+use crate::caller::{BodyFault, CORS_EXPOSED, Caller, EVENT_STREAM, Gone, ReplyHead, Seat};
 use crate::clock::{Instant, Timer};
 use crate::request;
 use crate::socket::Socket;
-use crate::thread::Thread;
+use crate::thread::{Fresh, Thread};
 
 /// What a client may send ahead on one stream, and on all of them together.
 const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 /// Most of one stream's answer that waits in the connection for the client's window.
 const SEND_BUFFER_BYTES: usize = 64 * 1024;
+/// How long a client without open streams has to answer GOAWAY before its connection is closed.
+const GOODBYE_TIME: Duration = Duration::from_secs(2);
 
 /// A socket from which some bytes have been read already.
 struct Rewound {
@@ -90,6 +92,7 @@ pub(crate) async fn serve(
     buffer: Buffer,
     peer: SocketAddr,
     seat: Rc<Seat>,
+    mut fresh: Option<Fresh>,
 ) {
     let snapshot = thread.snapshot();
     let limits = &snapshot.server.limits;
@@ -110,49 +113,78 @@ pub(crate) async fn serve(
     };
     // Streams hold a clone; one left means that none is open.
     let open = Rc::new(());
-    let mut told = false;
+    let (mut told, mut idle_since) = (false, Some(Instant::now()));
     loop {
-        let is_idle = Rc::strong_count(&open) == 1;
-        seat.idle.set(is_idle);
-        let deadline = Instant::now() + idle_time;
-        let accepted = poll_fn(|cx| {
+        let woken = poll_fn(|cx| {
             if let Poll::Ready(next) = connection.poll_accept(cx) {
-                return Poll::Ready(Some(next));
+                return Poll::Ready(Woken::Stream(next));
             }
-            if seat.ending.get() && !told {
-                return Poll::Ready(None);
+            if !told && (seat.closing.get() || thread.is_draining()) {
+                return Poll::Ready(Woken::Leaving);
             }
-            timer.poll(deadline, cx).map(|()| None)
+            if Rc::strong_count(&open) > 1 {
+                idle_since = None;
+                return Poll::Pending;
+            }
+            let since = *idle_since.get_or_insert_with(Instant::now);
+            let patience = if told { GOODBYE_TIME } else { idle_time };
+            timer.poll(since + patience, cx).map(|()| Woken::Idle)
         })
         .await;
-        match accepted {
-            Some(Some(Ok((incoming, respond)))) => {
-                let (thread, open) = (Rc::clone(&thread), Rc::clone(&open));
+        match woken {
+            Woken::Stream(Some(Ok((incoming, respond)))) => {
+                let open = Open {
+                    _one: Rc::clone(&open),
+                    connection: Rc::clone(&seat),
+                };
+                let (thread, fresh) = (Rc::clone(&thread), fresh.take());
                 let began = Instant::now();
                 tokio::task::spawn_local(async move {
-                    let _open = open;
+                    let _held = (open, fresh);
                     stream(thread, incoming, respond, peer.ip().to_canonical(), began).await;
                 });
             }
-            Some(Some(Err(_)) | None) => return,
-            // Idle for too long, or told to end: GOAWAY, then `accept` gives what is still open and ends.
-            None if Rc::strong_count(&open) == 1 || seat.ending.get() => {
+            Woken::Stream(Some(Err(_)) | None) => return,
+            // Told already, and the client neither closes nor answers.
+            Woken::Idle if told => return,
+            // GOAWAY: streams that are on their way are served, and `accept` ends after the last.
+            Woken::Idle | Woken::Leaving => {
                 told = true;
+                idle_since = None;
                 connection.graceful_shutdown();
             }
-            None => {}
         }
-        if thread.is_draining() && !told {
-            told = true;
-            connection.graceful_shutdown();
-        }
+    }
+}
+
+/// What a connection is woken by.
+enum Woken {
+    /// A stream; `None` at the end of the connection.
+    Stream(Option<Result<(http::Request<h2::RecvStream>, Respond), h2::Error>>),
+    /// The plane drains.
+    Leaving,
+    /// No stream has been open for long.
+    Idle,
+}
+
+type Respond = h2::server::SendResponse<Bytes>;
+
+/// Held by each open stream; the connection is woken when it goes, to see whether it is idle.
+struct Open {
+    _one: Rc<()>,
+    connection: Rc<Seat>,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.connection.wake();
     }
 }
 
 async fn stream(
     thread: Rc<Thread>,
     incoming: http::Request<h2::RecvStream>,
-    respond: h2::server::SendResponse<Bytes>,
+    respond: Respond,
     peer: IpAddr,
     began: Instant,
 ) {
@@ -188,7 +220,7 @@ async fn stream(
 struct H2 {
     head: Head,
     receive: h2::RecvStream,
-    respond: h2::server::SendResponse<Bytes>,
+    respond: Respond,
     /// Present once the answer's head has been sent.
     send: Option<h2::SendStream<Bytes>>,
     out: Vec<u8>,
@@ -216,9 +248,12 @@ impl H2 {
         if !head.generation_id.is_empty() {
             line("x-generation-id", &head.generation_id);
         }
-        match length {
-            Some(length) => line("content-length", itoa::Buffer::new().format(length)),
-            None => line("cache-control", "no-cache"),
+        if head.content_type == EVENT_STREAM {
+            line("cache-control", "no-cache");
+            line("x-accel-buffering", "no");
+        }
+        if let Some(length) = length {
+            line("content-length", itoa::Buffer::new().format(length));
         }
         if !head.cors_origin.is_empty() {
             line("access-control-allow-origin", &head.cors_origin);
@@ -346,16 +381,15 @@ impl Caller for H2 {
     }
 
     async fn reply(&mut self, head: &ReplyHead) -> Result<(), Gone> {
+        let to_head = self.head.method == Method::Head;
         let length = self.out.len();
-        if self.head.method == Method::Head || matches!(head.status, 204 | 304) {
+        // As in HTTP/1.1: what has no body has no length of ours.
+        let unsaid = matches!(head.status, 204 | 304) || (to_head && length == 0);
+        if to_head || unsaid {
             self.out.clear();
         }
         let empty = self.out.is_empty();
-        self.respond(
-            head,
-            (!matches!(head.status, 204 | 304)).then_some(length),
-            empty,
-        )?;
+        self.respond(head, (!unsaid).then_some(length), empty)?;
         if empty { Ok(()) } else { self.push(true).await }
     }
 

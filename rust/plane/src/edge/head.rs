@@ -231,7 +231,7 @@ impl Head {
             && (scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https"))
         {
             // A slash behind a question mark is the query's: such a URL has no path.
-            match rest.find(['/', '?']) {
+            match rest.find(['/', '?', '#']) {
                 Some(at) if rest[at..].starts_with('/') => &rest[at..],
                 _ => "/",
             }
@@ -442,12 +442,17 @@ impl Head {
 
     /// Whether the client asks to leave HTTP (a WebSocket, in practice).
     pub(crate) fn wants_upgrade(&self) -> bool {
-        self.get(Known::Upgrade).is_some()
+        self.get(Known::Upgrade).is_some() && self.is_for_this_hop("upgrade")
+    }
+
+    /// Whether a `Connection` header names this header or option (RFC 9110 section 7.6.1).
+    pub(crate) fn is_for_this_hop(&self, option: &str) -> bool {
+        self.known[Known::Connection as usize].is_some()
             && self.headers().any(|(name, value)| {
                 name.eq_ignore_ascii_case(b"connection")
                     && value
                         .split(|b| *b == b',')
-                        .any(|o| o.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
+                        .any(|named| named.trim_ascii().eq_ignore_ascii_case(option.as_bytes()))
             })
     }
 
@@ -492,7 +497,9 @@ fn version_refusal(text: &[u8]) -> Refusal {
         ) => Refusal::new(Kind::HttpVersion).with_message(
             "This server speaks HTTP/1.0, HTTP/1.1 and HTTP/2 (ALPN or prior knowledge)",
         ),
-        _ => malformed("the request line is not a method, a target and an HTTP version with one space between"),
+        _ => malformed(
+            "the request line is not a method, a target and an HTTP version with one space between",
+        ),
     }
 }
 
