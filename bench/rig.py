@@ -18,6 +18,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from contextlib import contextmanager, suppress
@@ -62,6 +63,11 @@ def binaries(folder: Path | None = None) -> Binaries:
         if not program.is_file():
             raise BenchError(f"not built, run bench/run.py, which builds it: {program}")
     return programs
+
+
+def python() -> str:
+    """The interpreter whose Turnout is measured; ``TURNOUT_BENCH_PYTHON`` names it, else the running one."""
+    return os.environ.get("TURNOUT_BENCH_PYTHON", sys.executable)
 
 
 # What is sent ---------------------------------------------------------------------------------------------------------

@@ -163,6 +163,8 @@ struct Run {
     /// Requests that were due so far.
     due: u64,
     in_flight: usize,
+    /// Whether each connection of a closed loop has made its first request.
+    spread_over: bool,
     tally: Tally,
 }
 
@@ -201,6 +203,7 @@ impl Run {
             started: Instant::now(),
             due: 0,
             in_flight: 0,
+            spread_over: false,
             tally: Tally::default(),
             asked,
             epoll,
@@ -234,7 +237,7 @@ impl Run {
         }
         self.release_due()?;
         let mut events: Vec<epoll::Event> = Vec::with_capacity(256);
-        while self.in_flight > 0 || self.may_begin(Instant::now()) {
+        while self.in_flight > 0 || self.more_will_be_due() {
             events.clear();
             let patience = Timespec {
                 tv_sec: 1,
@@ -264,6 +267,15 @@ impl Run {
         Ok(self.tally.json(took, self.due))
     }
 
+    /// Whether a request will be due that no answer must come first for.
+    fn more_will_be_due(&self) -> bool {
+        match self.asked.interval {
+            Some(interval) => self.may_begin(self.started + interval.mul_f64(self.due as f64)),
+            // Connections of a closed loop that are still to make their first request.
+            None => !self.spread_over && !self.free.is_empty() && self.may_begin(Instant::now()),
+        }
+    }
+
     /// Whether one more request may begin.
     fn may_begin(&self, now: Instant) -> bool {
         match self.asked.until {
@@ -275,6 +287,7 @@ impl Run {
     /// The first request of each connection of a closed loop.
     fn begin_closed(&mut self) -> io::Result<()> {
         if self.asked.spread.is_zero() {
+            self.spread_over = true;
             while let Some(number) = self.free.pop() {
                 if self.may_begin(Instant::now()) {
                     self.begin(number, Instant::now())?;
@@ -286,15 +299,21 @@ impl Run {
 
     /// Begins what is due by now, and sets the timer to the next.
     fn release_due(&mut self) -> io::Result<()> {
-        let interval = match self.asked.interval {
-            Some(interval) => interval,
-            None if self.free.is_empty() => return Ok(()),
-            // The connections of a closed loop that begin one after the other.
-            None => self.asked.spread / self.asked.connections as u32,
-        };
         loop {
-            let due = self.started + interval.mul_f64(self.due as f64);
-            if !self.may_begin(due) || self.asked.interval.is_none() && self.free.is_empty() {
+            let due = match self.asked.interval {
+                Some(interval) => self.started + interval.mul_f64(self.due as f64),
+                None if self.spread_over || self.free.is_empty() => {
+                    self.spread_over = true;
+                    return Ok(());
+                }
+                // The connections of a closed loop that begin one after the other.
+                None => {
+                    let begun = self.connections.len() - self.free.len();
+                    let share = begun as f64 / self.connections.len() as f64;
+                    self.started + self.asked.spread.mul_f64(share)
+                }
+            };
+            if !self.may_begin(due) {
                 return Ok(());
             }
             let now = Instant::now();
