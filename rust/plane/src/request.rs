@@ -154,6 +154,11 @@ pub(crate) fn refusal_head(refusal: &Refusal) -> ReplyHead {
     if refusal.kind == Kind::Authentication {
         head = head.with("www-authenticate", "Bearer");
     }
+    // OpenAI's libraries, and those made alike, send these again unless told not to. A provider that refuses the
+    // gateway's key would then hear it three times for each request.
+    if !refusal.kind.retryable() && matches!(refusal.status(), 408 | 409 | 429 | 500..) {
+        head = head.with("x-should-retry", "false");
+    }
     head
 }
 
