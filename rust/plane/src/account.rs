@@ -74,6 +74,9 @@ pub(crate) struct Account<'a> {
     /// The client's own texts, packed while its head is at hand.
     client: Vec<u8>,
     began: Instant,
+    /// The last look at the clock. A look costs as much as a short string's scan, and between two waits hardly any time
+    /// passes, so only a wait and the booking look anew.
+    last: Instant,
     queue_us: u64,
     connect_us: u64,
     first_byte: Option<Instant>,
@@ -104,6 +107,7 @@ impl<'a> Account<'a> {
         waited_us: u64,
     ) -> Account<'a> {
         let created_ms = unix_ms();
+        let now = Instant::now();
         let referer = head.text(Known::HttpReferer);
         let referer = if referer.is_empty() {
             head.text(Known::Referer)
@@ -125,7 +129,7 @@ impl<'a> Account<'a> {
             user_agent: head.text(Known::UserAgent),
             session_id: session,
             user: request.user().unwrap_or_default(),
-            address,
+            address: &thread.address_text(address),
         }
         .pack();
         Account {
@@ -139,7 +143,8 @@ impl<'a> Account<'a> {
             streamed: request.stream() && request.api().streams(),
             client,
             began,
-            queue_us: micros(began, Instant::now()),
+            last: now,
+            queue_us: micros(began, now).saturating_sub(waited_us),
             connect_us: 0,
             first_byte: None,
             waited_us,
@@ -150,8 +155,21 @@ impl<'a> Account<'a> {
         }
     }
 
+    /// A wait since `since` is over.
     pub(crate) fn waited(&mut self, since: Instant) {
-        self.waited_us += micros(since, Instant::now());
+        let now = self.look();
+        self.waited_us += micros(since, now);
+    }
+
+    /// Looks at the clock.
+    pub(crate) fn look(&mut self) -> Instant {
+        self.last = Instant::now();
+        self.last
+    }
+
+    /// The last look.
+    pub(crate) fn last(&self) -> Instant {
+        self.last
     }
 
     pub(crate) fn connected(&mut self, micros: u64) {
@@ -160,7 +178,7 @@ impl<'a> Account<'a> {
 
     /// The first byte of the answer is about to be sent.
     pub(crate) fn first_byte(&mut self) {
-        self.first_byte.get_or_insert_with(Instant::now);
+        self.first_byte.get_or_insert(self.last);
     }
 
     pub(crate) fn api(&self) -> Api {
@@ -187,7 +205,7 @@ impl<'a> Account<'a> {
             latency_us: 0,
             outcome: Outcome::Cancelled,
         };
-        self.current = Some((attempt, Instant::now()));
+        self.current = Some((attempt, self.last));
     }
 
     /// The provider's status has been read.
@@ -204,7 +222,7 @@ impl<'a> Account<'a> {
                 .metrics
                 .attempt(candidate.endpoint.slot, outcome);
             self.attempts.push(Attempt {
-                latency_us: micros(since, Instant::now()),
+                latency_us: micros(since, self.last),
                 outcome,
                 ..attempt
             });
@@ -213,6 +231,8 @@ impl<'a> Account<'a> {
 
     /// Books a success.
     pub(crate) fn book(&mut self, facts: &Facts) {
+        self.look();
+        self.first_byte();
         self.end_attempt(Outcome::Ok);
         self.write(200, None, false, Some(facts));
     }
@@ -224,18 +244,21 @@ impl<'a> Account<'a> {
         outcome: Outcome,
         facts: &Facts,
     ) {
+        self.look();
         self.end_attempt(outcome);
         self.write(200, Some(error_type), false, Some(facts));
     }
 
     /// Books a request that ended in a refusal.
     pub(crate) fn book_refused(&mut self, status: u16, error_type: &'static str) {
+        self.look();
         self.end_attempt(Outcome::Cancelled);
         self.write(status, Some(error_type), false, None);
     }
 
     /// Books a request whose client left. `facts`: what had been consumed by then.
     pub(crate) fn book_cancelled(&mut self, facts: Option<&Facts>) {
+        self.look();
         self.end_attempt(Outcome::Cancelled);
         let status = if self.first_byte.is_some() { 200 } else { 499 };
         self.write(status, Some("cancelled"), true, facts);
@@ -252,7 +275,7 @@ impl<'a> Account<'a> {
             return;
         }
         self.booked = true;
-        let now = Instant::now();
+        let now = self.last;
         let total_us = micros(self.began, now);
         let ttft_us = self
             .first_byte

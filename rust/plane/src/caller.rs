@@ -124,6 +124,9 @@ pub(crate) trait Caller {
     /// Reads the whole body, at most `bytes_max` of it, within `time`.
     async fn body(&mut self, bytes_max: usize, time: Duration) -> Result<Vec<u8>, BodyFault>;
 
+    /// Microseconds that [`Caller::body`] has waited for the client.
+    fn body_wait_us(&self) -> u64;
+
     /// Ready when the client has left. Registers the task for it otherwise.
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 

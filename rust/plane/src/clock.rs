@@ -63,6 +63,24 @@ impl Timer {
         }
     }
 
+    /// Runs `future` for at most `time`. Neither the clock nor the timer is touched when it need not wait.
+    pub(crate) async fn within<F: Future>(
+        &mut self,
+        time: Duration,
+        future: F,
+    ) -> Result<F::Output, Elapsed> {
+        let mut future = std::pin::pin!(future);
+        let mut deadline = None;
+        poll_fn(|cx| {
+            if let Poll::Ready(value) = future.as_mut().poll(cx) {
+                return Poll::Ready(Ok(value));
+            }
+            let deadline = *deadline.get_or_insert_with(|| Instant::now() + time);
+            self.poll(deadline, cx).map(|()| Err(Elapsed))
+        })
+        .await
+    }
+
     /// Runs `future` until `deadline`. The timer is touched only when the future has to wait.
     pub(crate) async fn race<F: Future>(
         &mut self,

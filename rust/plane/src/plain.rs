@@ -76,7 +76,7 @@ pub(crate) async fn read_whole<C: Caller>(
     let mut body = Vec::new();
     let mut packed = Vec::new();
     loop {
-        let started = Instant::now();
+        let started = account.last();
         let into = if gunzip.is_some() {
             &mut packed
         } else {

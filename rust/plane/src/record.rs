@@ -31,7 +31,7 @@ pub(crate) struct Client<'a> {
     pub(crate) user_agent: &'a str,
     pub(crate) session_id: &'a str,
     pub(crate) user: &'a str,
-    pub(crate) address: std::net::IpAddr,
+    pub(crate) address: &'a str,
 }
 
 /// A record; see the twin for what each field means.
@@ -137,20 +137,9 @@ impl Client<'_> {
         ] {
             pack::str(&mut out, cut(text));
         }
-        let mut room = [0u8; 64];
-        pack::str(&mut out, display(&self.address, &mut room));
+        pack::str(&mut out, self.address);
         out
     }
-}
-
-/// Writes a short value without allocating.
-fn display<'a>(value: &std::net::IpAddr, room: &'a mut [u8; 64]) -> &'a str {
-    use std::io::Write as _;
-    let mut rest: &mut [u8] = room;
-    // An IPv6 address is at most 45 characters, so there is always room.
-    let _ = write!(rest, "{value}");
-    let used = 64 - rest.len();
-    std::str::from_utf8(&room[..used]).unwrap_or_default()
 }
 
 /// At most [`CLIENT_TEXT_BYTES_MAX`] bytes, at a character's end.
@@ -201,7 +190,7 @@ mod tests {
             user_agent: "agent/1",
             session_id: "session-1",
             user: "user-1",
-            address: std::net::IpAddr::from([192, 0, 2, 1]),
+            address: "192.0.2.1",
         };
         let record = Record {
             id: "gen-1764031697-AbCdEfGhIjKlMnOpQrSt",

@@ -21,7 +21,7 @@ use crate::account::Account;
 use crate::admit::admit;
 use crate::authenticate::authenticate;
 use crate::caller::{BodyFault, Break, Caller, Comments, Gone, ReplyHead};
-use crate::clock::{Instant, micros};
+use crate::clock::Instant;
 use crate::cold;
 use crate::cors;
 use crate::edge::head::{Known, Method};
@@ -197,7 +197,6 @@ async fn generate<C: Caller>(
         Ok(permit) => permit,
         Err(refusal) => return refuse(thread, snapshot, caller, &refusal, "").await,
     };
-    let reading = Instant::now();
     let request = match parse(snapshot, caller, api).await {
         Ok(request) => request,
         Err(BodyFault::Gone) => return Outcome::Gone,
@@ -205,7 +204,7 @@ async fn generate<C: Caller>(
             return refuse(thread, snapshot, caller, &refusal, "").await;
         }
     };
-    let waited_us = micros(reading, Instant::now());
+    let waited_us = caller.body_wait_us();
     // Routing needs the body's names and nothing else of it.
     let candidates = match route::plan(snapshot, key, &request) {
         Ok(candidates) => candidates,
@@ -300,7 +299,7 @@ async fn attempts<'a, C: Caller>(
             },
         )
     };
-    let started = Instant::now();
+    let started = account.last();
     let total_deadline = started + server.attempts_time;
     let mut comments = Comments {
         head: streamed.then_some(&reply),
@@ -483,7 +482,7 @@ impl<'a> One<'_, 'a> {
         account: &mut Account<'a>,
     ) -> Result<Outcome, Trouble> {
         let provider = self.candidate.provider;
-        let sent = Instant::now();
+        let sent = account.last();
         // Translate: the client's bytes with the few spans changed that this provider needs changed.
         let body = self.request.upstream(&Target {
             model: &self.candidate.model,
@@ -508,7 +507,7 @@ impl<'a> One<'_, 'a> {
                 .await
                 .map_err(Trouble::Broken)?;
             let failure = Failure::of_status(&head, &body);
-            self.keep(connection, &head);
+            self.keep(connection, &head, account.last());
             return Err(failure.into());
         }
         let id = account.id;
@@ -538,7 +537,7 @@ impl<'a> One<'_, 'a> {
                     .await?
                 {
                     Ended::Whole => {
-                        self.keep(connection, &head);
+                        self.keep(connection, &head, account.last());
                         Outcome::Done
                     }
                     Ended::Interrupted => Outcome::Done,
@@ -559,8 +558,7 @@ impl<'a> One<'_, 'a> {
             self.total_deadline,
         )
         .await?;
-        self.keep(connection, &head);
-        account.first_byte();
+        self.keep(connection, &head, account.last());
         // Account before the last byte leaves; see `account.rs`.
         account.book(&facts);
         Ok(done(caller.reply(self.reply).await))
@@ -568,11 +566,11 @@ impl<'a> One<'_, 'a> {
 
     /// Puts a connection back into the pool when its answer has been read to the end. One whose last few bytes are
     /// still on their way (the end of the chunked coding, after `[DONE]`) is read out by a task of its own.
-    fn keep(&self, mut connection: Connection, head: &AnswerHead) {
+    fn keep(&self, mut connection: Connection, head: &AnswerHead, now: Instant) {
         let origin = &self.candidate.provider.origin;
         if connection.is_reusable(head) {
             connection.reset();
-            self.thread.pool.borrow_mut().give(origin, connection);
+            self.thread.pool.borrow_mut().give(origin, connection, now);
         } else if head.keep_alive && !connection.is_at_end() {
             let (thread, origin, head) = (Rc::clone(self.thread), Arc::clone(origin), head.clone());
             tokio::task::spawn_local(async move {
@@ -590,7 +588,10 @@ impl<'a> One<'_, 'a> {
                     && connection.is_reusable(&head)
                 {
                     connection.reset();
-                    thread.pool.borrow_mut().give(&origin, connection);
+                    thread
+                        .pool
+                        .borrow_mut()
+                        .give(&origin, connection, Instant::now());
                 }
             });
         }

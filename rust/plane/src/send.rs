@@ -57,7 +57,7 @@ pub(crate) async fn send<C: Caller>(
 ) -> Result<(Connection, AnswerHead), Trouble> {
     let provider = candidate.provider;
     let origin = &provider.origin;
-    let mut kept = thread.pool.borrow_mut().take(origin);
+    let mut kept = thread.pool.borrow_mut().take(origin, account.last());
     loop {
         let mut connection = match kept.take() {
             Some(connection) => {
@@ -66,7 +66,7 @@ pub(crate) async fn send<C: Caller>(
                 connection
             }
             None => {
-                let started = Instant::now();
+                let started = account.last();
                 // Dialling has its own, shorter limit; this one is the deadline of all attempts together.
                 let dialled =
                     patiently(caller, comments, total_deadline, Box::pin(dial(origin))).await;
@@ -80,12 +80,12 @@ pub(crate) async fn send<C: Caller>(
                     Err(broken) => return Err(Trouble::Broken(broken)),
                 };
                 thread.metrics.count(Counter::UpstreamConnected);
-                account.connected(micros(started, Instant::now()));
+                account.connected(micros(started, account.last()));
                 connection
             }
         };
         let reused = connection.answers > 0;
-        let started = Instant::now();
+        let started = account.last();
         let deadline = (started + provider.first_byte_time).min(total_deadline);
         let mut head = AnswerHead::new();
         let outcome = {
@@ -154,7 +154,7 @@ pub(crate) async fn read_error<C: Caller>(
     connection: &mut Connection,
     head: &AnswerHead,
 ) -> Result<Vec<u8>, Break> {
-    let started = Instant::now();
+    let started = account.last();
     let deadline = started + ERROR_TIME;
     let mut body = Vec::new();
     let reading = async {

@@ -85,7 +85,7 @@ impl Relay<'_> {
         let mut started = false;
         loop {
             input.clear();
-            let waiting = Instant::now();
+            let waiting = account.last();
             let deadline = if started {
                 waiting + self.candidate.provider.idle_time
             } else {
@@ -214,15 +214,15 @@ impl Relay<'_> {
                     caller.out().splice(..0, held.drain(..));
                 }
             }
-            let sending = Instant::now();
+            let sending = account.look();
             let sent = if comments.begun {
                 caller.part().await
             } else {
                 caller.begin(self.reply).await
             };
             comments.begun = true;
-            comments.last = Instant::now();
             account.waited(sending);
+            comments.last = account.last();
             if sent == Err(Gone) {
                 return Ok(self.gone(account, &editor));
             }
@@ -247,7 +247,6 @@ impl Relay<'_> {
         account: &mut Account<'_>,
         facts: &Facts,
     ) -> Result<Ended, Trouble> {
-        account.first_byte();
         account.book(facts);
         let head = (!comments.begun).then_some(self.reply);
         comments.begun = true;

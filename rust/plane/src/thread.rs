@@ -3,9 +3,9 @@
 //! Every connection lives and dies on the thread that took it, with that thread's pools, counters and journal. Threads
 //! meet in [`Shared`] only, in atomics and in the snapshot pointer.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
@@ -187,6 +187,8 @@ pub(crate) struct Thread {
     /// Request heads and small bodies are put together here before they are sent; empty between uses.
     pub(crate) scratch: RefCell<Vec<u8>>,
     pub(crate) remembered: RefCell<Remembered>,
+    /// The last client's address as text: formatting one costs more than anything else in its record.
+    address_text: RefCell<(IpAddr, String)>,
     cache: RefCell<Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>>,
     seats: RefCell<HashMap<u64, Rc<Seat>>>,
     next_seat: Cell<u64>,
@@ -202,6 +204,10 @@ impl Thread {
             control_pool: RefCell::default(),
             scratch: RefCell::default(),
             remembered: RefCell::default(),
+            address_text: RefCell::new((
+                IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+                String::from("0.0.0.0"),
+            )),
             cache: RefCell::new(Cache::new(Arc::clone(&shared.snapshot))),
             seats: RefCell::default(),
             next_seat: Cell::new(0),
@@ -212,6 +218,14 @@ impl Thread {
     /// The running configuration, to be kept for the length of one request.
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         Arc::clone(self.cache.borrow_mut().load())
+    }
+
+    /// An address as text.
+    pub(crate) fn address_text(&self, address: IpAddr) -> Ref<'_, str> {
+        if self.address_text.borrow().0 != address {
+            *self.address_text.borrow_mut() = (address, address.to_string());
+        }
+        Ref::map(self.address_text.borrow(), |(_, text)| text.as_str())
     }
 
     pub(crate) fn is_draining(&self) -> bool {

@@ -18,10 +18,9 @@ use super::chunked::{Chunked, size_line};
 use super::head::{BodyLength, Head, Method, find_end};
 use crate::buffer::Buffer;
 use crate::caller::{BodyFault, CORS_EXPOSED, Caller, EVENT_STREAM, Gone, ReplyHead, Seat};
-use crate::clock::{Instant, Timer};
+use crate::clock::{Instant, Timer, micros};
 use crate::metrics::Counter;
 use crate::request;
-use crate::snapshot::Snapshot;
 use crate::socket::{Socket, poll_write_all};
 use crate::thread::{FRESH_TIME, Fresh, Thread};
 
@@ -50,6 +49,7 @@ pub(crate) struct H1 {
     seat: Rc<Seat>,
     peer: IpAddr,
     began: Instant,
+    body_wait_us: u64,
     write_time: Duration,
     body: Unread,
     /// Whether this answer's head allows another request on the connection.
@@ -95,6 +95,7 @@ pub(crate) async fn serve(
         seat,
         peer: peer.ip().to_canonical(),
         began: Instant::now(),
+        body_wait_us: 0,
         write_time: snapshot.server.write_time,
         body: Unread::Nothing,
         keep: true,
@@ -150,24 +151,29 @@ pub(crate) async fn serve(
 impl H1 {
     /// Waits for the next request and reads its head.
     async fn next_head(&mut self, first: bool) -> Next {
-        let snapshot = self.thread.snapshot();
-        let server = &snapshot.server;
-        self.buffer_max = server.limits.header_bytes_max;
-        self.write_time = server.write_time;
-        let mut scanned = 0;
-        let mut deadline = Instant::now()
-            + if first {
+        // The values, not the snapshot: a connection that stays idle must not keep an old configuration alive.
+        let (header_time, headers_max, mut time) = {
+            let snapshot = self.thread.snapshot();
+            let server = &snapshot.server;
+            self.buffer_max = server.limits.header_bytes_max;
+            self.write_time = server.write_time;
+            let time = if first {
                 server.header_time
             } else {
                 server.idle_time
             };
+            (server.header_time, server.limits.headers_max, time)
+        };
+        let mut scanned = 0;
+        // Set by the first poll that has to wait: a request that is here already needs no clock.
+        let mut deadline = None;
         let mut waiting = true;
         let fresh_until = self.began + FRESH_TIME;
         loop {
             if !self.buffer.is_empty() {
                 if waiting {
                     waiting = false;
-                    deadline = Instant::now() + server.header_time;
+                    (deadline, time) = (None, header_time);
                 }
                 let data = self.buffer.data();
                 if first && data.starts_with(&H2_PREFACE[..data.len().min(H2_PREFACE.len())]) {
@@ -177,7 +183,7 @@ impl H1 {
                 } else {
                     match find_end(data, &mut scanned) {
                         Err(refusal) => return Next::Refused(refusal),
-                        Ok(Some(end)) => return self.take_head(end, &snapshot),
+                        Ok(Some(end)) => return self.take_head(end, headers_max),
                         Ok(None) if self.buffer.is_full(self.buffer_max) => {
                             return Next::Refused(Refusal::new(Kind::HeaderTooLarge).with_message(format!(
                                 "The request's head is longer than {} bytes (server.limits.headers_size)",
@@ -200,7 +206,7 @@ impl H1 {
                 if let Poll::Ready(outcome) = buffer.poll_fill(socket, *buffer_max, cx) {
                     return Poll::Ready(Some(outcome));
                 }
-                let mut deadline = deadline;
+                let mut deadline = *deadline.get_or_insert_with(|| Instant::now() + time);
                 if waiting && seat.closing.get() {
                     if !first || seat.ending.get() {
                         return Poll::Ready(Some(Ok(0)));
@@ -218,19 +224,17 @@ impl H1 {
                 None => {
                     return Next::Refused(Refusal::new(Kind::RequestTimeout).with_message(format!(
                         "The request's head did not arrive within {} ms (server.timeouts.header)",
-                        server.header_time.as_millis()
+                        header_time.as_millis()
                     )));
                 }
             }
         }
     }
 
-    fn take_head(&mut self, end: usize, snapshot: &Snapshot) -> Next {
+    fn take_head(&mut self, end: usize, headers_max: usize) -> Next {
         self.began = Instant::now();
-        let outcome = self.head.read(
-            &self.buffer.data()[..end],
-            snapshot.server.limits.headers_max,
-        );
+        self.body_wait_us = 0;
+        let outcome = self.head.read(&self.buffer.data()[..end], headers_max);
         self.buffer.consume(end);
         if let Err(refusal) = outcome {
             return Next::Refused(refusal);
@@ -345,10 +349,9 @@ impl H1 {
         let mut written = 0;
         loop {
             let before = written;
-            let deadline = Instant::now() + *write_time;
             let outcome = timer
-                .race(
-                    deadline,
+                .within(
+                    *write_time,
                     poll_fn(|cx| {
                         let poll = poll_write_all(socket, &slices, &mut written, cx);
                         // Progress moves the deadline: leave the race so that it is set anew.
@@ -468,6 +471,10 @@ impl Caller for H1 {
         self.began
     }
 
+    fn body_wait_us(&self) -> u64 {
+        self.body_wait_us
+    }
+
     async fn body(&mut self, bytes_max: usize, time: Duration) -> Result<Vec<u8>, BodyFault> {
         let refused = |refusal: Refusal| BodyFault::Refused(Box::new(refusal));
         let too_large = || {
@@ -487,7 +494,7 @@ impl Caller for H1 {
                 .map_err(|Gone| BodyFault::Gone)?;
         }
         self.head.expects_continue = false;
-        let deadline = Instant::now() + time;
+        let mut deadline = None;
         let mut body = Vec::new();
         if let Unread::Length(length) = self.body {
             // Trust a claimed length only so far: the memory is paid for by bytes that arrive.
@@ -529,7 +536,11 @@ impl Caller for H1 {
                 self.body = Unread::Nothing;
                 return Ok(body);
             }
-            match self.fill(deadline).await {
+            let now = Instant::now();
+            let deadline = *deadline.get_or_insert(now + time);
+            let filled = self.fill(deadline).await;
+            self.body_wait_us += micros(now, Instant::now());
+            match filled {
                 Some(0) => return Err(BodyFault::Gone),
                 Some(_) => {}
                 None if Instant::now() >= deadline => {

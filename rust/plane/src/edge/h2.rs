@@ -19,7 +19,7 @@ use turnout_wire::refusal::{Kind, Refusal};
 use super::head::{BodyLength, Head, Method};
 use crate::buffer::Buffer;
 use crate::caller::{BodyFault, CORS_EXPOSED, Caller, EVENT_STREAM, Gone, ReplyHead, Seat};
-use crate::clock::{Instant, Timer};
+use crate::clock::{Instant, Timer, micros};
 use crate::request;
 use crate::socket::Socket;
 use crate::thread::{Fresh, Thread};
@@ -158,6 +158,10 @@ pub(crate) async fn serve(
 }
 
 /// What a connection is woken by.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "taken apart where it is made; a box would cost each stream an allocation"
+)]
 enum Woken {
     /// A stream; `None` at the end of the connection.
     Stream(Option<Result<(http::Request<h2::RecvStream>, Respond), h2::Error>>),
@@ -203,6 +207,7 @@ async fn stream(
         seat,
         peer,
         began,
+        body_wait_us: 0,
         write_time: snapshot.server.write_time,
     };
     drop(snapshot);
@@ -228,6 +233,7 @@ struct H2 {
     seat: Rc<Seat>,
     peer: IpAddr,
     began: Instant,
+    body_wait_us: u64,
     write_time: Duration,
 }
 
@@ -321,6 +327,10 @@ impl Caller for H2 {
         self.began
     }
 
+    fn body_wait_us(&self) -> u64 {
+        self.body_wait_us
+    }
+
     async fn body(&mut self, bytes_max: usize, time: Duration) -> Result<Vec<u8>, BodyFault> {
         let refused = |kind: Kind, message: String| {
             BodyFault::Refused(Box::new(Refusal::new(kind).with_message(message)))
@@ -338,11 +348,13 @@ impl Caller for H2 {
         let mut body = Vec::new();
         loop {
             let receive = &mut self.receive;
-            match self
+            let waiting = Instant::now();
+            let received = self
                 .timer
                 .race(deadline, poll_fn(|cx| receive.poll_data(cx)))
-                .await
-            {
+                .await;
+            self.body_wait_us += micros(waiting, Instant::now());
+            match received {
                 Ok(Some(Ok(data))) => {
                     body.extend_from_slice(&data);
                     let _ = self.receive.flow_control().release_capacity(data.len());

@@ -301,11 +301,14 @@ impl Head {
             (None, None) => BodyLength::Known(0),
         };
         let (mut close, mut keep) = (false, false);
-        for (name, value) in self.headers() {
-            if name.len() == 10 && name.eq_ignore_ascii_case(b"connection") {
-                for option in value.split(|b| *b == b',') {
-                    close |= option.trim_ascii().eq_ignore_ascii_case(b"close");
-                    keep |= option.trim_ascii().eq_ignore_ascii_case(b"keep-alive");
+        if self.known[Known::Connection as usize].is_some() {
+            // It may stand more than once, so every line is asked.
+            for (name, value) in self.headers() {
+                if name.eq_ignore_ascii_case(b"connection") {
+                    for option in value.split(|b| *b == b',') {
+                        close |= option.trim_ascii().eq_ignore_ascii_case(b"close");
+                        keep |= option.trim_ascii().eq_ignore_ascii_case(b"keep-alive");
+                    }
                 }
             }
         }

@@ -27,9 +27,8 @@ struct Shelf {
 
 impl Pool {
     /// A live kept connection, the most recently used.
-    pub(crate) fn take(&mut self, origin: &Origin) -> Option<Connection> {
+    pub(crate) fn take(&mut self, origin: &Origin, now: Instant) -> Option<Connection> {
         let shelf = self.shelves.get_mut(&origin.id)?;
-        let now = Instant::now();
         while let Some((connection, since)) = shelf.idle.pop() {
             if now.duration_since(since) >= origin.pool_idle_time {
                 // Those below are older still.
@@ -44,13 +43,13 @@ impl Pool {
     }
 
     /// Keeps a connection whose answer has been read to its end.
-    pub(crate) fn give(&mut self, origin: &Origin, connection: Connection) {
+    pub(crate) fn give(&mut self, origin: &Origin, connection: Connection, now: Instant) {
         let shelf = self.shelves.entry(origin.id).or_insert_with(|| Shelf {
             idle: Vec::new(),
             idle_time: origin.pool_idle_time,
         });
         if shelf.idle.len() < IDLE_MAX {
-            shelf.idle.push((connection, Instant::now()));
+            shelf.idle.push((connection, now));
         }
     }
 
