@@ -443,7 +443,7 @@ class Connection:
     def __init__(self, sock: socket.socket, headers: dict[str, str]) -> None:
         self.sock = sock
         self._headers = headers
-        self._buffer = b""
+        self._buffer = bytearray()
 
     def __enter__(self) -> Connection:
         return self
@@ -487,24 +487,25 @@ class Connection:
         """Reads up to and including ``mark``."""
         while mark not in self._buffer:
             if not self._fill():
-                raise Closed(f"closed before {mark!r}, after {self._buffer[-200:]!r}")
-        end = self._buffer.index(mark) + len(mark)
-        taken, self._buffer = self._buffer[:end], self._buffer[end:]
+                raise Closed(f"closed before {mark!r}, after {bytes(self._buffer[-200:])!r}")
+        return self._take(self._buffer.index(mark) + len(mark))
+
+    def _take(self, count: int) -> bytes:
+        taken = bytes(self._buffer[:count])
+        del self._buffer[:count]
         return taken
 
     def read_exactly(self, count: int) -> bytes:
         while len(self._buffer) < count:
             if not self._fill():
                 raise Closed(f"closed {count - len(self._buffer)} bytes early")
-        taken, self._buffer = self._buffer[:count], self._buffer[count:]
-        return taken
+        return self._take(count)
 
     def read_to_close(self) -> bytes:
         """Everything up to the end of the connection."""
         while self._fill():
             pass
-        taken, self._buffer = self._buffer, b""
-        return taken
+        return self._take(len(self._buffer))
 
     def closed_by_peer(self) -> bool:
         """Waits for the end; false when bytes come instead."""
@@ -531,7 +532,7 @@ class Connection:
             return Answer(status, headers, b"", True)
         try:
             if headers.get("transfer-encoding") == "chunked":
-                body = b""
+                body = bytearray()
                 whole = True
                 try:
                     while size := int(self.read_until(b"\r\n"), 16):
@@ -540,7 +541,7 @@ class Connection:
                     assert self.read_until(b"\r\n") == b"\r\n"
                 except Closed:
                     whole = False
-                return Answer(status, headers, body, whole)
+                return Answer(status, headers, bytes(body), whole)
             if "content-length" in headers:
                 return Answer(status, headers, self.read_exactly(int(headers["content-length"])), True)
         except Closed:
