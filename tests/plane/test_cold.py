@@ -12,7 +12,6 @@ import subprocess
 import sys
 import threading
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,6 +20,7 @@ from tests.plane.harness import PATIENCE_S, Rig, eventually, running, scripted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 
 @dataclass
@@ -142,9 +142,7 @@ def says(data: bytes, *, go_on: bool = True) -> Callable[[socket.socket, Seen], 
 
 
 @contextlib.contextmanager
-def behind(
-    play: Callable[[socket.socket, Seen], bool], tmp_path: Path, **server: Any
-) -> Iterator[tuple[Rig, Control]]:
+def behind(play: Callable[[socket.socket, Seen], bool], tmp_path: Path, **server: Any) -> Iterator[tuple[Rig, Control]]:
     """A plane in front of a control side that plays this."""
     path = tmp_path / "c.sock"
     with (
@@ -265,7 +263,9 @@ def test_nothing_in_a_body_is_ever_a_second_request(tmp_path: Path) -> None:
 
 
 def test_an_answer_is_reframed_and_the_connection_is_kept(tmp_path: Path) -> None:
-    said = answer(b"body", b"Server: granian", b"Keep-Alive: timeout=5", b"X-Own: a", b"Set-Cookie: a", b"Set-Cookie: b")
+    said = answer(
+        b"body", b"Server: granian", b"Keep-Alive: timeout=5", b"X-Own: a", b"Set-Cookie: a", b"Set-Cookie: b"
+    )
     with behind(says(said), tmp_path) as (rig, control), rig.connect() as connection:
         for _ in range(3):
             connection.write(request())
@@ -302,11 +302,11 @@ def test_head_keeps_the_length_of_the_body_that_does_not_come(tmp_path: Path) ->
 
 
 def test_head_of_an_answer_without_a_length(tmp_path: Path) -> None:
-    with behind(says(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"), tmp_path) as (rig, _):
-        with rig.connect() as connection:
-            connection.write(request(method="HEAD") * 2)
-            for _ in range(2):
-                assert "content-length" not in connection.answer(to_head=True).headers
+    said = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+    with behind(says(said), tmp_path) as (rig, _), rig.connect() as connection:
+        connection.write(request(method="HEAD") * 2)
+        for _ in range(2):
+            assert "content-length" not in connection.answer(to_head=True).headers
 
 
 def test_large_answers_come_whole_with_their_own_caching(tmp_path: Path) -> None:
@@ -423,7 +423,9 @@ def test_a_kept_connection_that_closes_on_the_request_is_tried_once_more(tmp_pat
 # Tunnels
 
 UPGRADE = ("Connection: keep-alive, Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: x")
-SWITCHED = b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: y\r\n\r\n"
+SWITCHED = (
+    b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: y\r\n\r\n"
+)
 
 
 def shouting(connection: socket.socket, seen: Seen) -> bool:
@@ -556,5 +558,3 @@ def test_granian_and_starlette_behind_the_plane(tmp_path: Path) -> None:
     finally:
         process.terminate()
         process.wait(PATIENCE_S)
-
-

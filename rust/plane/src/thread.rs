@@ -342,19 +342,18 @@ async fn accept(
 ) {
     // Told to stop before the first look, it only empties the queue.
     while accepting.get() {
-        // At the bound, connections wait in the kernel's backlog instead of being refused.
-        while thread.shared.connections_open() >= thread.snapshot().server.limits.connections_max
-            && accepting.get()
-        {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        room(&thread, &accepting).await;
         let accepted = tokio::select! {
             biased;
             accepted = listener.accept() => accepted,
             () = stop.notified() => break,
         };
         match accepted {
-            Ok((stream, peer)) => place(&thread, stream, peer, &siblings),
+            Ok((stream, peer)) => {
+                // Another thread may have taken the last place while this one waited for a connection.
+                room(&thread, &accepting).await;
+                place(&thread, stream, peer, &siblings);
+            }
             Err(error) => {
                 thread.metrics.count(Counter::ConnectionRefused);
                 // Out of file descriptors: the connection stays in the backlog, and trying again at once would spin.
@@ -375,6 +374,16 @@ async fn accept(
         serve(&thread, stream, peer, fresh);
     }
     thread.shared.accepting.fetch_sub(1, Ordering::Release);
+}
+
+/// Waits until there is room for another connection. At the bound, connections wait in the kernel's backlog (and one for
+/// each thread here) instead of being refused.
+async fn room(thread: &Rc<Thread>, accepting: &Cell<bool>) {
+    while thread.shared.connections_open() >= thread.snapshot().server.limits.connections_max
+        && accepting.get()
+    {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 /// Serves a connection here, or hands it to a thread that has clearly fewer.
