@@ -71,7 +71,7 @@ def gateway(
     snapshot.write_bytes(encoded(provider.address, folder))
     log, state = folder / "gateway.log", folder / "state"
     shutil.rmtree(state, ignore_errors=True)
-    command = [*before, programs.gateway, "--snapshot", snapshot, "--state", state]
+    command: list[str | Path] = [*before, programs.gateway, "--snapshot", snapshot, "--state", state]
     with rig.process(command, log=log, stdin=True) as running:
         yield rig.Running("gateway", rig.announced(running, log), running.pid, own_models=True, folder=state)
 
@@ -131,9 +131,7 @@ def callgrind(
         rig.load(programs, target, case, connections=1, requests=requests, core=None)
     profiles = [read_profile(file) for file in folder.glob("callgrind.out-*")]
     # Threads have no names in a profile: the data-plane thread is the one that serves connections.
-    serving = [
-        profile for profile in profiles if any("turnout_plane::edge::h1::serve" in name for name in profile.own)
-    ]
+    serving = [profile for profile in profiles if any("turnout_plane::edge::h1::serve" in name for name in profile.own)]
     if len(serving) != 1:
         raise rig.BenchError(f"expected one thread of the profile to serve requests, not {len(serving)}")
     return serving[0], sum(sum(profile.own.values()) for profile in profiles)
@@ -154,8 +152,8 @@ class Profile:
 def read_profile(file: Path) -> Profile:
     """Reads a file of callgrind's format.
 
-    A cost line is ``line cost``, where the line is a number, ``+n`` or ``-n`` from the last one, or ``*`` for the same;
-    after ``calls=`` it holds the inclusive cost of that call. ``fl=``, ``fi=`` and ``fe=`` change the file of the lines.
+    A cost line is ``line cost``, where the line is a number, ``+n`` or ``-n`` from the last one, or ``*`` for the
+    same; after ``calls=`` it holds the inclusive cost of that call. ``fl=``, ``fi=`` and ``fe=`` change the file.
     Names are given once, as ``(number) name``, and by number later.
     """
     names: dict[str, str] = {}
@@ -218,9 +216,7 @@ def allocations(
     }
 
 
-def dhat(
-    programs: rig.Binaries, provider: rig.Running, case: rig.Case, requests: int, folder: Path
-) -> dict[str, Any]:
+def dhat(programs: rig.Binaries, provider: rig.Running, case: rig.Case, requests: int, folder: Path) -> dict[str, Any]:
     """One run under dhat."""
     file = folder / "dhat.json"
     tool = ("valgrind", "--tool=dhat", f"--dhat-out-file={file}", "--num-callers=80", "--quiet")

@@ -45,7 +45,14 @@ class Guest:
 def guest(python: str, folder: Path, snapshot: Path, other: Path | None = None) -> Iterator[Guest]:
     """Runs it on both cores, as a gateway on a machine of its own would."""
     log, state = folder / "inside.log", folder / "inside-state"
-    command = [python, Path(__file__).with_name("inside.py"), "--snapshot", snapshot, "--state", state]
+    command: list[str | Path] = [
+        python,
+        Path(__file__).with_name("inside.py"),
+        "--snapshot",
+        snapshot,
+        "--state",
+        state,
+    ]
     if other is not None:
         command += ["--other", other]
     with rig.process(command, log=log, stdin=True) as process:

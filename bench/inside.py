@@ -1,4 +1,4 @@
-"""The plane in a Python process of our own, which can be disturbed on command. Started by ``tail.py`` and ``snapshot.py``.
+"""The plane in a Python process of our own, which can be disturbed. Started by ``tail.py`` and ``snapshot.py``.
 
 The product has no hook for a bench, so this process is what a worker is, without granian: the plane, and the ledger's
 writer in the same interpreter. Commands come as lines on standard input, and each is answered by ``done N`` with the

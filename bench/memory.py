@@ -4,7 +4,7 @@
 begun and then falls silent; what each adds. *Stalled readers*: 100 clients that ask for a stream of 16 MB and read
 nothing; back-pressure should stop each at one buffer, whatever the provider would send.
 
-PSS is shown where processes are summed (shared pages count once); memory that the kernel keeps for sockets is in neither.
+PSS is shown where processes are summed (shared pages count once); what the kernel keeps for sockets is in neither.
 """
 
 from __future__ import annotations

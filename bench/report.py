@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 def options(question: str) -> argparse.Namespace:
     """The options that every script has."""
     parser = argparse.ArgumentParser(description=question)
-    parser.add_argument("--smoke", action="store_true", help="shortest run that still touches everything; proves nothing")
+    parser.add_argument(
+        "--smoke", action="store_true", help="shortest run that still touches everything; proves nothing"
+    )
     parser.add_argument("--rounds", type=int, default=7, help="rounds of a comparison, default 7")
     parser.add_argument("--seconds", type=float, default=5.0, help="length of one measurement, default 5")
     return parser.parse_args()

@@ -114,9 +114,9 @@ CASES: Final = (PLAIN, STREAM, LARGE, PACED, IDLE, FLOOD)
 
 def config(mock_address: str, *, threads: int) -> str:
     """The gateway's configuration: one key, one provider, a priced model for each case."""
+    prices = "prices: {prompt: 0.15, completion: 0.6}"
     models = "\n".join(
-        f'  {case.slug}: {{provider: scripted, model: "{case.upstream_model}", prices: {{prompt: 0.15, completion: 0.6}}}}'
-        for case in CASES
+        f'  {case.slug}: {{provider: scripted, model: "{case.upstream_model}", {prices}}}' for case in CASES
     )
     digest = hashlib.sha256(KEY.encode()).hexdigest()
     return f"""\
@@ -216,7 +216,7 @@ def turnout(
     address = f"127.0.0.1:{free_port()}"
     file, state, log = folder / "turnout.yaml", folder / "state", folder / "turnout.log"
     file.write_text(config(mock_address, threads=threads))
-    command = [python, "-m", "turnout", "serve", "-c", file, "--listen", address, "--state", state]
+    command: list[str | Path] = [python, "-m", "turnout", "serve", "-c", file, "--listen", address, "--state", state]
     with process([*pinned(core), *command], log=log) as running:
         wait_until_answers(address, "/health/ready", running, log)
         yield Running("turnout", address, running.pid, own_models=True, folder=state)
@@ -256,7 +256,7 @@ http {{
   }}
 }}
 """)
-    command = [shutil.which("nginx") or "/usr/sbin/nginx", "-p", folder, "-c", file, "-e", "stderr"]
+    command: list[str | Path] = [shutil.which("nginx") or "/usr/sbin/nginx", "-p", folder, "-c", file, "-e", "stderr"]
     with process([*pinned(core), *command], log=log) as running:
         wait_until_answers(address, "/health", running, log)
         yield Running("nginx", address, running.pid, own_models=False)

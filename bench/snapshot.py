@@ -53,7 +53,9 @@ def written(mock_address: str, keys: int, models: int) -> str:
         for number in range(keys)
     )
     prices = "prices: {prompt: 0.15, completion: 0.6}"
-    slugs = "\n".join(f"  many/model-{number}: {{provider: scripted, model: fixed, {prices}}}" for number in range(models))
+    slugs = "\n".join(
+        f"  many/model-{number}: {{provider: scripted, model: fixed, {prices}}}" for number in range(models)
+    )
     return f"{head}{digests}\nproviders:\n{tail}{slugs}\n"
 
 
@@ -70,7 +72,9 @@ def measure(
         small, large = folder / "small.json", folder / "large.json"
         small.write_bytes(encoded(provider.address, folder))
         file = folder / "large.yaml"
-        file.write_text(written(provider.address, keys, models).replace("server:\n", 'server:\n  listen: ["127.0.0.1:0"]\n'))
+        file.write_text(
+            written(provider.address, keys, models).replace("server:\n", 'server:\n  listen: ["127.0.0.1:0"]\n')
+        )
         began = time.perf_counter()
         loaded = load(file, {})
         loaded_at = time.perf_counter()
