@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -83,18 +84,25 @@ def eventually(look: Callable[[], Found | None], what: str) -> Found:
         time.sleep(0.01)  # Between two looks at a condition, not instead of one.
 
 
+def free_port() -> int:
+    """A port for a program that cannot take a free one by itself. Another could be faster; then that program ends."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
 @contextlib.contextmanager
-def serve(directory: Path, config: str, **environment: str) -> Iterator[Serving]:
+def serve(directory: Path, config: str, *options: str, **environment: str) -> Iterator[Serving]:
     """Serves this configuration from a state directory below ``directory`` until the block ends.
 
-    The process has the variables of ``environment`` and nearly none of ours: a provider's key in the environment of
-    whoever runs the tests must not be used.
+    ``options`` are added to the command. The process has the variables of ``environment`` and nearly none of ours: a
+    provider's key in the environment of whoever runs the tests must not be used.
     """
     file = directory / "turnout.yaml"
     file.write_text(HEAD + config)
     with (directory / "serve.log").open("w+") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "turnout", "serve", "-c", str(file), "--state", str(directory / "state")],
+            [sys.executable, "-m", "turnout", "serve", "-c", str(file), "--state", str(directory / "state"), *options],
             env={"PATH": os.environ["PATH"], "HOME": str(directory), **environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
