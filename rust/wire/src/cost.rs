@@ -80,19 +80,40 @@ fn per_million(amount: u128) -> u64 {
 }
 
 /// Appends nano-dollars as decimal dollars: `140000` is `0.00014`. Exact, without an exponent or trailing zeros.
+#[inline]
 pub fn write_dollars(nano: u64, out: &mut Vec<u8>) {
     const NANO_PER_DOLLAR: u64 = 1_000_000_000;
-    crate::json::write_number(nano / NANO_PER_DOLLAR, out);
-    let fraction = nano % NANO_PER_DOLLAR;
+    if nano == 0 {
+        out.push(b'0');
+        return;
+    }
+    let dollars = nano / NANO_PER_DOLLAR;
+    match dollars {
+        0 => out.push(b'0'),
+        _ => crate::json::write_number(dollars, out),
+    }
+    // Below a billion, so that the digits are divided off in 32 bits.
+    let mut fraction = (nano % NANO_PER_DOLLAR) as u32;
     if fraction == 0 {
         return;
     }
-    // A one before the nine digits keeps their leading zeros, and is where the point goes.
-    let mut buffer = itoa::Buffer::new();
-    let digits = buffer.format(NANO_PER_DOLLAR + fraction);
-    let digits = digits.trim_end_matches('0').get(1..).unwrap_or_default();
-    out.push(b'.');
-    out.extend_from_slice(digits.as_bytes());
+    // The point, nine digits, and nothing of interest: an array is copied whole without a call, and then cut.
+    let mut text = *b".000000000______";
+    let mut len = 10;
+    while fraction.is_multiple_of(10) {
+        fraction /= 10;
+        len -= 1;
+    }
+    for digit in text.get_mut(1..len).unwrap_or_default().iter_mut().rev() {
+        if fraction == 0 {
+            break;
+        }
+        *digit = b'0' + (fraction % 10) as u8;
+        fraction /= 10;
+    }
+    let end = out.len() + len;
+    out.extend_from_slice(&text);
+    out.truncate(end);
 }
 
 /// [`write_dollars`] as a `String`.

@@ -10,6 +10,7 @@
 use std::borrow::Cow;
 
 use crate::answer::Serving;
+use crate::api::Api;
 use crate::finish::{self, Finish};
 use crate::json::{self, Kind, Malformed, Span, Value, Walker, write_number, write_string};
 use crate::usage;
@@ -126,53 +127,19 @@ pub(crate) fn document(
         last_end = walker.offset() - 1;
     }
     while more {
-        let key = walker.key()?;
-        if key.escaped && !canonical {
-            return Err(Stop::Irregular);
-        }
+        let (key_start, member) = member(&mut walker, serving.api, canonical)?;
         if let Some(start) = drop_to_next_key.take() {
             cut.replace(Span {
                 start,
-                end: key.start,
+                end: key_start,
             });
         }
         let mut keep = true;
-        let bit = match key.name {
-            "id" => {
-                let value = walker.value()?;
-                found.id = Some(value);
-                write_string(serving.id, cut.replace(value.span));
-                ID
-            }
-            "model" => {
-                let value = walker.value()?;
-                write_string(serving.model, cut.replace(value.span));
-                MODEL
-            }
-            "provider" => {
-                let value = walker.value()?;
-                write_string(serving.provider, cut.replace(value.span));
-                PROVIDER
-            }
-            "created" => {
-                let value = walker.value()?;
-                if shape == Shape::Chunk || value.kind != Kind::Number {
-                    write_number(serving.created, cut.replace(value.span));
-                }
-                CREATED
-            }
-            "object" => {
-                walker.value()?;
-                OBJECT
-            }
-            "error" => {
-                found.error = walker.value()?.kind != Kind::Null;
-                ERROR
-            }
-            "usage" => {
+        match member {
+            USAGE => {
                 walker.peek();
                 let start = walker.offset();
-                let read = usage::read(text, &mut walker, canonical)?;
+                let read = usage::read(&mut walker, canonical)?;
                 let span = Span {
                     start,
                     end: walker.offset(),
@@ -186,7 +153,7 @@ pub(crate) fn document(
                                 end: span.end,
                             });
                         } else {
-                            drop_to_next_key = Some(key.start);
+                            drop_to_next_key = Some(key_start);
                         }
                     }
                     Shape::Plain => match &read {
@@ -206,34 +173,41 @@ pub(crate) fn document(
                 if let Some(read) = read {
                     found.usage = Some((span, read));
                 }
-                USAGE
             }
-            name if name == serving.api.result_key() => {
-                if walker.peek() != Some(Kind::Array) {
-                    let value = walker.value()?;
-                    if shape == Shape::Chunk {
-                        cut.replace(value.span).extend_from_slice(b"[]");
-                    }
+            RESULT if walker.peek() == Some(Kind::Array) => {
+                let start = walker.offset();
+                found.results = if serving.api.streams() {
+                    choices(text, &mut walker, &mut cut, shape, canonical, &mut found)?
                 } else {
-                    let start = walker.offset();
-                    found.results = if serving.api.streams() {
-                        choices(text, &mut walker, &mut cut, shape, canonical, &mut found)?
-                    } else {
-                        let value = walker.value()?;
-                        usize::from(!json::inside(value.raw(text)).trim_ascii().is_empty())
-                    };
-                    found.result = Some(Span {
-                        start,
-                        end: walker.offset(),
-                    });
-                }
-                RESULT
+                    let value = walker.value()?;
+                    usize::from(!json::inside(value.raw(text)).trim_ascii().is_empty())
+                };
+                found.result = Some(Span {
+                    start,
+                    end: walker.offset(),
+                });
             }
             _ => {
-                walker.value()?;
-                0
+                let value = walker.value()?;
+                match member {
+                    ID => {
+                        found.id = Some(value);
+                        write_string(serving.id, cut.replace(value.span));
+                    }
+                    MODEL => write_string(serving.model, cut.replace(value.span)),
+                    PROVIDER => write_string(serving.provider, cut.replace(value.span)),
+                    CREATED if shape == Shape::Chunk || value.kind != Kind::Number => {
+                        write_number(serving.created, cut.replace(value.span));
+                    }
+                    RESULT if shape == Shape::Chunk => {
+                        cut.replace(value.span).extend_from_slice(b"[]");
+                    }
+                    ERROR => found.error = value.kind != Kind::Null,
+                    _ => {}
+                }
             }
-        };
+        }
+        let bit = member;
         if seen & bit != 0 && !canonical {
             return Err(Stop::Irregular);
         }
@@ -257,6 +231,43 @@ pub(crate) fn document(
         end: text.len(),
     });
     Ok(found)
+}
+
+/// Reads the key of a member of the document; where it starts, and which member it is, 0 for one that is left alone.
+///
+/// The usual keys are recognised by their first letter and then compared as a whole; the others are read as what they are.
+#[inline(always)]
+fn member(walker: &mut Walker<'_>, api: Api, canonical: bool) -> Result<(usize, u32), Stop> {
+    let start = walker.offset();
+    let usual = match walker.letter() {
+        b'i' if walker.takes(b"\"id\":") => ID,
+        b'o' if walker.takes(b"\"object\":") => OBJECT,
+        b'c' if walker.takes(b"\"created\":") => CREATED,
+        b'c' if api.streams() && walker.takes(b"\"choices\":") => RESULT,
+        b'm' if walker.takes(b"\"model\":") => MODEL,
+        b'u' if walker.takes(b"\"usage\":") => USAGE,
+        b's' if walker.takes(b"\"service_tier\":") => 0,
+        b's' if walker.takes(b"\"system_fingerprint\":") => 0,
+        _ => {
+            let key = walker.key()?;
+            if key.escaped && !canonical {
+                return Err(Stop::Irregular);
+            }
+            let member = match key.name {
+                "id" => ID,
+                "object" => OBJECT,
+                "created" => CREATED,
+                "model" => MODEL,
+                "provider" => PROVIDER,
+                "usage" => USAGE,
+                "error" => ERROR,
+                name if name == api.result_key() => RESULT,
+                _ => 0,
+            };
+            return Ok((key.start, member));
+        }
+    };
+    Ok((start, usual))
 }
 
 /// Appends the members of the envelope that the provider left out.
@@ -336,60 +347,51 @@ fn choice(
     let any = more;
     let mut last_end = walker.offset().saturating_sub(usize::from(!more));
     while more {
-        let key = walker.key()?;
-        if key.escaped && !canonical {
-            return Err(Stop::Irregular);
-        }
-        let bit = match key.name {
-            "finish_reason" => {
-                let value = walker.value()?;
-                finish = given(value, text);
-                match finish {
-                    None if value.kind != Kind::Null => {
-                        cut.replace(value.span).extend_from_slice(b"null")
-                    }
-                    None => {}
-                    Some(value) => {
-                        let normal = normalised(value, text);
-                        if json::inside(value.raw(text)) != normal.name() {
-                            write_string(normal.name(), cut.replace(value.span));
-                        }
-                        found.finish = Some(normal);
-                    }
-                }
-                FINISH
-            }
-            "native_finish_reason" => {
-                native = given(walker.value()?, text);
-                NATIVE
-            }
-            "delta" | "message" | "text" => {
-                if shape == Shape::Chunk {
-                    content(text, walker, found)?;
-                } else {
-                    walker.value()?;
-                }
-                CONTENT
-            }
+        let bit = choice_member(walker, canonical)?;
+        match bit {
+            CONTENT if shape == Shape::Chunk => content(text, walker, found)?,
             // Moonshot puts the usage of a stream into its last choice (its API reference, 2026-11).
-            "usage" if shape == Shape::Chunk => {
+            CHOICE_USAGE if shape == Shape::Chunk => {
                 walker.peek();
                 let start = walker.offset();
-                if let Some(read) = usage::read(text, walker, canonical)? {
+                if let Some(read) = usage::read(walker, canonical)? {
                     let span = Span {
                         start,
                         end: walker.offset(),
                     };
                     found.usage = found.usage.or(Some((span, read)));
                 }
-                CHOICE_USAGE
             }
             _ => {
-                walker.value()?;
-                0
+                let value = walker.value()?;
+                match bit {
+                    FINISH => {
+                        finish = given(value, text);
+                        match finish {
+                            None if value.kind != Kind::Null => {
+                                cut.replace(value.span).extend_from_slice(b"null")
+                            }
+                            None => {}
+                            Some(value) => {
+                                let normal = normalised(value, text);
+                                if json::inside(value.raw(text)) != normal.name() {
+                                    write_string(normal.name(), cut.replace(value.span));
+                                }
+                                found.finish = Some(normal);
+                            }
+                        }
+                    }
+                    NATIVE => native = given(value, text),
+                    _ => {}
+                }
             }
+        }
+        // The usage of a choice means nothing in a plain answer, so it may stand there twice.
+        let once = match shape {
+            Shape::Plain => FINISH | NATIVE,
+            Shape::Chunk => FINISH | NATIVE | CHOICE_USAGE,
         };
-        if seen & bit & (FINISH | NATIVE | CHOICE_USAGE) != 0 && !canonical {
+        if seen & bit & once != 0 && !canonical {
             return Err(Stop::Irregular);
         }
         seen |= bit;
@@ -420,6 +422,31 @@ fn choice(
         }
     }
     Ok(())
+}
+
+/// Reads the key of a member of a choice, as [`member`] does for the document.
+#[inline(always)]
+fn choice_member(walker: &mut Walker<'_>, canonical: bool) -> Result<u32, Stop> {
+    Ok(match walker.letter() {
+        b'i' if walker.takes(b"\"index\":") => 0,
+        b'm' if walker.takes(b"\"message\":") => CONTENT,
+        b'd' if walker.takes(b"\"delta\":") => CONTENT,
+        b'l' if walker.takes(b"\"logprobs\":") => 0,
+        b'f' if walker.takes(b"\"finish_reason\":") => FINISH,
+        _ => {
+            let key = walker.key()?;
+            if key.escaped && !canonical {
+                return Err(Stop::Irregular);
+            }
+            match key.name {
+                "finish_reason" => FINISH,
+                "native_finish_reason" => NATIVE,
+                "delta" | "message" | "text" => CONTENT,
+                "usage" => CHOICE_USAGE,
+                _ => 0,
+            }
+        }
+    })
 }
 
 /// A reason that says something: not null, and not the empty string that some servers put into every chunk.

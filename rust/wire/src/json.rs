@@ -189,6 +189,7 @@ impl<'a> Walker<'a> {
     }
 
     /// The kind of the value that comes next, by its first byte; `None` when no value can start there.
+    #[inline]
     pub fn peek(&mut self) -> Option<Kind> {
         self.space();
         Some(match self.bytes.get(self.at)? {
@@ -213,6 +214,61 @@ impl<'a> Walker<'a> {
         self.enter(b'[', b']', "expected an array, which starts with `[`")
     }
 
+    /// Reads a key and its colon if they are exactly `literal`, a key in quotes with its colon. False: nothing was read, and
+    /// [`Walker::key`] has to look.
+    ///
+    /// Whoever knows which keys are likely asks for them first: comparing with a constant takes a few instructions, and finding the
+    /// end of a key that could be any takes dozens.
+    #[inline(always)]
+    pub(crate) fn takes<const N: usize>(&mut self, literal: &[u8; N]) -> bool {
+        let ahead = self
+            .bytes
+            .get(self.at..)
+            .and_then(|rest| rest.first_chunk());
+        let same = ahead == Some(literal);
+        if same {
+            self.at += N;
+        }
+        same
+    }
+
+    /// The byte after the next one: the first letter of a key whose quote comes next.
+    #[inline(always)]
+    pub(crate) fn letter(&self) -> u8 {
+        self.bytes.get(self.at + 1).copied().unwrap_or(0)
+    }
+
+    /// Reads any value as [`Walker::value`] does; the whole number that it holds, see [`Value::whole`].
+    #[inline(always)]
+    pub(crate) fn whole(&mut self) -> Result<Option<u64>, Malformed> {
+        // Counts are written as plain digits and followed by a comma or a brace: they are computed while they are read.
+        let mut at = self.at;
+        let mut number = 0u64;
+        while let Some(digit @ b'0'..=b'9') = self.bytes.get(at) {
+            number = number
+                .wrapping_mul(10)
+                .wrapping_add(u64::from(digit - b'0'));
+            at += 1;
+        }
+        let len = at - self.at;
+        // 18 digits cannot overflow, and a number that starts with 0 must end there.
+        let plain = len == 1 || (len <= 18 && self.bytes.get(self.at) != Some(&b'0'));
+        if plain
+            && len > 0
+            && let Some(b',' | b'}') = self.bytes.get(at)
+        {
+            self.at = at;
+            return Ok(Some(number));
+        }
+        self.whole_of_any()
+    }
+
+    #[inline(never)]
+    fn whole_of_any(&mut self) -> Result<Option<u64>, Malformed> {
+        let value = self.value()?;
+        Ok(value.whole(self.text))
+    }
+
     /// Reads a key and its colon.
     #[inline(always)]
     pub fn key(&mut self) -> Result<Key<'a>, Malformed> {
@@ -234,9 +290,11 @@ impl<'a> Walker<'a> {
         }
         let escaped = self.string()?;
         let end = self.at;
-        self.space();
         if self.bytes.get(self.at) != Some(&b':') {
-            return Err(self.wrong("expected `:` after a key"));
+            self.more_space();
+            if self.bytes.get(self.at) != Some(&b':') {
+                return Err(self.wrong("expected `:` after a key"));
+            }
         }
         self.at += 1;
         Ok((start, end, escaped))
@@ -266,10 +324,15 @@ impl<'a> Walker<'a> {
                 self.container()?;
                 Kind::Object
             }
+            Some(b'[') if self.bytes.get(start + 1) == Some(&b']') => {
+                self.empty_array()?;
+                Kind::Array
+            }
             Some(b'[') => {
                 self.container()?;
                 Kind::Array
             }
+            Some(b'n') if self.takes(b"null") => Kind::Null,
             _ => self.scalar()?,
         };
         Ok(Value {
@@ -338,8 +401,13 @@ impl<'a> Walker<'a> {
         Ok(true)
     }
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self, close: u8, why: &'static str) -> Result<bool, Malformed> {
+        // Compact documents are the rule, so white space is thought of last.
+        if self.bytes.get(self.at) == Some(&b',') {
+            self.at += 1;
+            return Ok(true);
+        }
         self.space();
         match self.bytes.get(self.at) {
             Some(b',') => {
@@ -353,6 +421,16 @@ impl<'a> Walker<'a> {
             }
             _ => Err(self.wrong(why)),
         }
+    }
+
+    /// Reads `[]`.
+    #[inline]
+    fn empty_array(&mut self) -> Result<(), Malformed> {
+        if self.depth >= DEPTH_MAX {
+            return Err(self.wrong(TOO_DEEP));
+        }
+        self.at += 2;
+        Ok(())
     }
 
     /// Skips an array or object without recursion: one bit per open container says which it is.
@@ -396,8 +474,8 @@ impl<'a> Walker<'a> {
                 if open == 0 {
                     return Ok(());
                 }
-                self.space();
                 let in_object = objects & 1 == 1;
+                self.space();
                 match self.bytes.get(self.at) {
                     Some(b',') => {
                         self.at += 1;
@@ -428,7 +506,7 @@ impl<'a> Walker<'a> {
         Ok(())
     }
 
-    #[inline]
+    #[inline(never)]
     fn scalar(&mut self) -> Result<Kind, Malformed> {
         match self.bytes.get(self.at) {
             Some(b'"') => Ok(if self.string()? {
@@ -552,6 +630,12 @@ impl<'a> Walker<'a> {
             Some(b'1'..=b'9') => self.digits(),
             _ => return Err(self.wrong("expected a digit")),
         }
+        // An integer, and not a long one: nothing below can concern it.
+        if let Some(b',' | b'}' | b']') = self.bytes.get(self.at)
+            && self.at - start < 200
+        {
+            return Ok(());
+        }
         if self.bytes.get(self.at) == Some(&b'.') {
             self.at += 1;
             self.some_digits()?;
@@ -605,40 +689,59 @@ const TOO_DEEP: &str = "nested too deeply: at most 127 levels";
 /// Offset of the first byte at or after `at` that ends an ordinary run inside a string: a quote, a backslash or a control
 /// character; the length when there is none.
 ///
-/// Most strings are short (keys, roles, identifiers), so a few words are looked at one by one first. Long ones, the texts of
-/// messages, go in blocks of 64 bytes, a loop that the compiler turns into vector comparisons.
-#[inline]
-fn special(bytes: &[u8], mut at: usize) -> usize {
-    for _ in 0..3 {
-        match special_in_word(bytes, at) {
-            Some(0) => at += 8,
-            Some(mask) => return at + (mask.trailing_zeros() / 8) as usize,
-            None => return special_in_tail(bytes, at),
-        }
+/// Most strings are short (keys, roles, identifiers), so two words are looked at one by one first, in the caller's own code.
+#[inline(always)]
+fn special(bytes: &[u8], at: usize) -> usize {
+    match special_in_word(bytes, at) {
+        Some(0) => {}
+        Some(mask) => return at + (mask.trailing_zeros() / 8) as usize,
+        None => return special_in_tail(bytes, at),
     }
-    special_in_long(bytes, at)
+    match special_in_word(bytes, at + 8) {
+        Some(0) => special_in_long(bytes, at),
+        Some(mask) => at + 8 + (mask.trailing_zeros() / 8) as usize,
+        None => special_in_tail(bytes, at + 8),
+    }
 }
 
+/// [`special`] for long strings, the texts of messages: `memchr` finds the quote or backslash with the widest vectors that the
+/// machine has, and a second pass over the same bytes, cheap because it only keeps a minimum, finds control characters.
+/// The first 16 bytes are known to be ordinary.
 #[inline(never)]
-fn special_in_long(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk::<64>()) {
-        let mut found = 0u8;
-        for byte in block {
-            // As in `special_in_word`: one comparison for control characters and the quote.
-            found |= u8::from((*byte ^ 0x02) < 0x21) | u8::from(*byte == b'\\');
-        }
-        if found != 0 {
-            break;
-        }
-        at += 64;
+fn special_in_long(bytes: &[u8], at: usize) -> usize {
+    let searched = bytes.get(at + 16..).unwrap_or_default();
+    let len = 16 + memchr::memchr2(b'"', b'\\', searched).unwrap_or(searched.len());
+    let ordinary = bytes.get(at..at + len).unwrap_or_default();
+    if !has_control(ordinary) {
+        return at + len;
     }
-    loop {
-        match special_in_word(bytes, at) {
-            Some(0) => at += 8,
-            Some(mask) => return at + (mask.trailing_zeros() / 8) as usize,
-            None => return special_in_tail(bytes, at),
+    at + ordinary.iter().position(|byte| *byte < 0x20).unwrap_or(len)
+}
+
+/// Whether any byte is a control character. For 16 bytes and more: fewer are not looked at.
+#[inline]
+fn has_control(bytes: &[u8]) -> bool {
+    let mut lowest = [u8::MAX; 16];
+    let mut keep_lowest = |block: &[u8; 16]| {
+        // One vector instruction.
+        for (low, byte) in lowest.iter_mut().zip(block) {
+            *low = (*low).min(*byte);
+        }
+    };
+    let (blocks, rest) = bytes.as_chunks::<64>();
+    for block in blocks {
+        for part in block.as_chunks::<16>().0 {
+            keep_lowest(part);
         }
     }
+    for part in rest.as_chunks::<16>().0 {
+        keep_lowest(part);
+    }
+    // What is left over is looked at together with bytes before it, a second time.
+    if let Some(last) = bytes.last_chunk::<16>() {
+        keep_lowest(last);
+    }
+    lowest.iter().fold(false, |any, low| any | (*low < 0x20))
 }
 
 /// The high bit of each byte among the next eight that is special; bits above the first one may be wrong, because the
@@ -656,7 +759,7 @@ fn special_in_word(bytes: &[u8], at: usize) -> Option<u64> {
     Some((below | backslash) & HIGH)
 }
 
-#[inline]
+#[inline(never)]
 fn special_in_tail(bytes: &[u8], mut at: usize) -> usize {
     while let Some(byte) = bytes.get(at) {
         if *byte < 0x20 || *byte == b'"' || *byte == b'\\' {
@@ -719,8 +822,9 @@ pub fn whole(raw: &str) -> Option<u64> {
 }
 
 /// Appends `text` as a JSON string, with quotes.
-#[inline]
+#[inline(never)]
 pub fn write_string(text: &str, out: &mut Vec<u8>) {
+    out.reserve(text.len() + 2);
     out.push(b'"');
     write_string_inside(text, out);
     out.push(b'"');
@@ -730,11 +834,32 @@ pub fn write_string(text: &str, out: &mut Vec<u8>) {
 #[inline]
 pub fn write_string_inside(text: &str, out: &mut Vec<u8>) {
     let bytes = text.as_bytes();
-    if special(bytes, 0) == bytes.len() {
+    if is_plain(bytes) {
         out.extend_from_slice(bytes);
         return;
     }
     write_escaped(bytes, out);
+}
+
+/// Whether the text can stand inside a JSON string as it is. Made for names: the last block is looked at together with bytes
+/// before it, a second time, so that no byte is looked at alone unless there are fewer than eight.
+#[inline]
+pub(crate) fn is_plain(bytes: &[u8]) -> bool {
+    let Some(last) = bytes.last_chunk::<16>() else {
+        return match bytes.last_chunk::<8>() {
+            Some(_) => [0, bytes.len() - 8]
+                .iter()
+                .all(|at| special_in_word(bytes, *at) == Some(0)),
+            None => special_in_tail(bytes, 0) == bytes.len(),
+        };
+    };
+    let is_special = |block: &[u8; 16]| {
+        block.iter().fold(false, |any, byte| {
+            any | ((*byte ^ 0x02) < 0x21) | (*byte == b'\\')
+        })
+    };
+    let (blocks, _) = bytes.as_chunks::<16>();
+    !is_special(last) && !blocks.iter().any(is_special)
 }
 
 fn write_escaped(bytes: &[u8], out: &mut Vec<u8>) {

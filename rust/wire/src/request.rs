@@ -336,7 +336,7 @@ impl Request {
 
     fn put_model<'a>(&self, model: &'a str, removed: usize, edits: &mut Vec<Edit<'a>>) {
         let mut name = Vec::new();
-        let new = if plain(model) {
+        let new = if json::is_plain(model.as_bytes()) {
             Cow::Borrowed(model.as_bytes())
         } else {
             json::write_string_inside(model, &mut name);
@@ -610,11 +610,6 @@ fn malformed(body: &[u8], wrong: Malformed) -> Refusal {
     }
     Refusal::new(RefusalKind::MalformedJson)
         .with_message(format!("the body is {}", wrong.describe(body)))
-}
-
-fn plain(text: &str) -> bool {
-    text.bytes()
-        .all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\')
 }
 
 fn text_of(value: &Value, text: &str) -> Option<Text> {

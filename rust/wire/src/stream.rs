@@ -663,7 +663,7 @@ impl StreamEditor {
                 walker.peek();
                 let start = walker.offset();
                 if key.name == "usage" {
-                    self.usage = usage::read(text, &mut walker, true)?;
+                    self.usage = usage::read(&mut walker, true)?;
                     self.usage_raw.clear();
                     let raw = text.get(start..walker.offset()).unwrap_or_default();
                     self.usage_raw.extend_from_slice(raw.as_bytes());

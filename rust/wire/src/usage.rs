@@ -59,11 +59,11 @@ impl UsageSource {
 impl Usage {
     /// Reads a raw `usage` value; `None` when it is not an object or names no token count at all.
     pub fn parse(raw: &str) -> Option<Usage> {
-        match read(raw, &mut Walker::new(raw), false) {
+        match read(&mut Walker::new(raw), false) {
             Ok(read) => read.map(|read| read.usage),
             Err(Stop::Irregular) => {
                 let canonical = json::canonical(raw, json::Reach::Everywhere).ok()?;
-                let read = read(&canonical, &mut Walker::new(&canonical), true).ok()?;
+                let read = read(&mut Walker::new(&canonical), true).ok()?;
                 read.map(|read| read.usage)
             }
             Err(_) => None,
@@ -105,11 +105,7 @@ pub(crate) struct Read {
 }
 
 /// Reads the value that `walker` stands at. `None`: it is not an object, or says nothing about tokens.
-pub(crate) fn read(
-    text: &str,
-    walker: &mut Walker<'_>,
-    canonical: bool,
-) -> Result<Option<Read>, Stop> {
+pub(crate) fn read(walker: &mut Walker<'_>, canonical: bool) -> Result<Option<Read>, Stop> {
     if walker.peek() != Some(Kind::Object) {
         walker.value()?;
         return Ok(None);
@@ -122,70 +118,55 @@ pub(crate) fn read(
     let mut seen = 0u32;
     let mut more = walker.enter_object()?;
     while more {
-        let key = walker.key()?;
-        if key.escaped && !canonical {
-            return Err(Stop::Irregular);
-        }
+        let member = member(walker, canonical)?;
+        // All but these hold one count; reading it at one place keeps that code in line.
         let mut bit = 0u32;
-        match key.name {
-            "prompt_tokens" => {
-                bit = 1;
-                prompt = walker.value()?.whole(text);
-                clean &= prompt.is_some();
-            }
-            "completion_tokens" => {
-                bit = 1 << 1;
-                completion = walker.value()?.whole(text);
-                clean &= completion.is_some();
-            }
-            "total_tokens" => {
-                bit = 1 << 2;
-                total = walker.value()?.whole(text);
-                clean &= total.is_some();
-            }
-            "prompt_tokens_details" | "input_tokens_details" => {
+        match member {
+            Member::PromptDetails => {
                 bit = 1 << 3;
-                details(walker, |name, walker| {
-                    let into = match name {
-                        "cached_tokens" => &mut usage.cached,
-                        "cache_write_tokens" | "cache_creation_tokens" => &mut usage.cache_write,
-                        "audio_tokens" => &mut usage.prompt_audio,
-                        _ => return walker.value().map(|_| ()),
-                    };
-                    *into = walker.value()?.whole(text).unwrap_or(0);
-                    Ok(())
+                details(walker, |detail, count| match detail {
+                    Detail::Cached => usage.cached = count,
+                    Detail::CacheWrite => usage.cache_write = count,
+                    Detail::Audio => usage.prompt_audio = count,
+                    Detail::Reasoning | Detail::Other => {}
                 })?;
             }
-            "completion_tokens_details" | "output_tokens_details" => {
+            Member::CompletionDetails => {
                 bit = 1 << 4;
-                details(walker, |name, walker| {
-                    let into = match name {
-                        "reasoning_tokens" => &mut usage.reasoning,
-                        "audio_tokens" => &mut usage.completion_audio,
-                        _ => return walker.value().map(|_| ()),
-                    };
-                    *into = walker.value()?.whole(text).unwrap_or(0);
-                    Ok(())
+                details(walker, |detail, count| match detail {
+                    Detail::Reasoning => usage.reasoning = count,
+                    Detail::Audio => usage.completion_audio = count,
+                    Detail::Cached | Detail::CacheWrite | Detail::Other => {}
                 })?;
-            }
-            "cost" | "cost_details" | "is_byok" => {
-                walker.value()?;
-                clean = false;
-            }
-            "input_tokens" => prompt_other = walker.value()?.whole(text),
-            "output_tokens" => completion_other = walker.value()?.whole(text),
-            // DeepSeek and Moonshot report cached tokens at the top level (their API references, 2026-11); the last two are
-            // what servers with an Anthropic past use.
-            "prompt_cache_hit_tokens" | "cached_tokens" | "cache_read_input_tokens" => {
-                cached_other = walker.value()?.whole(text).or(cached_other);
-            }
-            "cache_creation_input_tokens" => write_other = walker.value()?.whole(text),
-            "reasoning_tokens" => {
-                let reasoning = walker.value()?.whole(text).unwrap_or(0);
-                usage.reasoning = usage.reasoning.max(reasoning);
             }
             _ => {
-                walker.value()?;
+                let count = walker.whole()?;
+                match member {
+                    Member::Prompt => {
+                        bit = 1;
+                        prompt = count;
+                        clean &= count.is_some();
+                    }
+                    Member::Completion => {
+                        bit = 1 << 1;
+                        completion = count;
+                        clean &= count.is_some();
+                    }
+                    Member::Total => {
+                        bit = 1 << 2;
+                        total = count;
+                        clean &= count.is_some();
+                    }
+                    Member::Input => prompt_other = count,
+                    Member::Output => completion_other = count,
+                    Member::Cached => cached_other = count.or(cached_other),
+                    Member::CacheWrite => write_other = count,
+                    Member::Reasoning => {
+                        usage.reasoning = usage.reasoning.max(count.unwrap_or(0));
+                    }
+                    Member::Cost => clean = false,
+                    Member::PromptDetails | Member::CompletionDetails | Member::Other => {}
+                }
             }
         }
         if seen & bit != 0 && !canonical {
@@ -230,11 +211,76 @@ pub(crate) fn read(
     }))
 }
 
+/// A member of the object.
+#[derive(Debug, Clone, Copy)]
+enum Member {
+    Prompt,
+    Completion,
+    Total,
+    PromptDetails,
+    CompletionDetails,
+    /// What the provider says about money.
+    Cost,
+    Input,
+    Output,
+    Cached,
+    CacheWrite,
+    Reasoning,
+    Other,
+}
+
+/// Reads a key; which member it begins. The five that nearly every provider writes are compared first, as whole keys.
+#[inline(always)]
+fn member(walker: &mut Walker<'_>, canonical: bool) -> Result<Member, Stop> {
+    Ok(match walker.letter() {
+        b'p' if walker.takes(b"\"prompt_tokens\":") => Member::Prompt,
+        b'p' if walker.takes(b"\"prompt_tokens_details\":") => Member::PromptDetails,
+        b'c' if walker.takes(b"\"completion_tokens\":") => Member::Completion,
+        b'c' if walker.takes(b"\"completion_tokens_details\":") => Member::CompletionDetails,
+        b't' if walker.takes(b"\"total_tokens\":") => Member::Total,
+        _ => {
+            let key = walker.key()?;
+            if key.escaped && !canonical {
+                return Err(Stop::Irregular);
+            }
+            match key.name {
+                "prompt_tokens" => Member::Prompt,
+                "completion_tokens" => Member::Completion,
+                "total_tokens" => Member::Total,
+                "prompt_tokens_details" | "input_tokens_details" => Member::PromptDetails,
+                "completion_tokens_details" | "output_tokens_details" => Member::CompletionDetails,
+                "cost" | "cost_details" | "is_byok" => Member::Cost,
+                "input_tokens" => Member::Input,
+                "output_tokens" => Member::Output,
+                // DeepSeek and Moonshot report cached tokens at the top level (their API references, 2026-11); the last two are
+                // what servers with an Anthropic past use.
+                "prompt_cache_hit_tokens" | "cached_tokens" | "cache_read_input_tokens" => {
+                    Member::Cached
+                }
+                "cache_creation_input_tokens" => Member::CacheWrite,
+                "reasoning_tokens" => Member::Reasoning,
+                _ => Member::Other,
+            }
+        }
+    })
+}
+
+/// A member of a details object.
+#[derive(Debug, Clone, Copy)]
+enum Detail {
+    Cached,
+    CacheWrite,
+    Audio,
+    Reasoning,
+    Other,
+}
+
 /// Walks a details object, or skips a value that is none. Keys written with escapes are not looked into: no provider writes
-/// them, and here they could only change a count.
+/// them, and here they could only change a count. What is no count is 0.
+#[inline(always)]
 fn details(
     walker: &mut Walker<'_>,
-    mut member: impl FnMut(&str, &mut Walker<'_>) -> Result<(), json::Malformed>,
+    mut count: impl FnMut(Detail, u64),
 ) -> Result<(), json::Malformed> {
     if walker.peek() != Some(Kind::Object) {
         walker.value()?;
@@ -242,8 +288,21 @@ fn details(
     }
     let mut more = walker.enter_object()?;
     while more {
-        let key = walker.key()?;
-        member(key.name, walker)?;
+        let detail = match walker.letter() {
+            b'a' if walker.takes(b"\"audio_tokens\":") => Detail::Audio,
+            b'a' if walker.takes(b"\"accepted_prediction_tokens\":") => Detail::Other,
+            b'c' if walker.takes(b"\"cached_tokens\":") => Detail::Cached,
+            b'r' if walker.takes(b"\"reasoning_tokens\":") => Detail::Reasoning,
+            b'r' if walker.takes(b"\"rejected_prediction_tokens\":") => Detail::Other,
+            _ => match walker.key()?.name {
+                "cached_tokens" => Detail::Cached,
+                "cache_write_tokens" | "cache_creation_tokens" => Detail::CacheWrite,
+                "audio_tokens" => Detail::Audio,
+                "reasoning_tokens" => Detail::Reasoning,
+                _ => Detail::Other,
+            },
+        };
+        count(detail, walker.whole()?.unwrap_or(0));
         more = walker.next_member()?;
     }
     Ok(())
@@ -336,6 +395,13 @@ fn write_without_ours(raw: &str, out: &mut Vec<u8>) -> bool {
 
 /// Appends the cost members and the closing brace. The members before are never empty: a count stands there.
 fn write_cost(cost: &Cost, out: &mut Vec<u8>) {
+    if *cost == Cost::default() {
+        // Free models and those without a price: the same bytes as below, in one piece.
+        out.extend_from_slice(
+            b",\"cost\":0,\"is_byok\":false,\"cost_details\":{\"upstream_inference_cost\":null,\"upstream_inference_prompt_cost\":0,\"upstream_inference_completions_cost\":0}}",
+        );
+        return;
+    }
     out.extend_from_slice(b",\"cost\":");
     write_dollars(cost.total_nano, out);
     out.extend_from_slice(
@@ -443,10 +509,7 @@ mod tests {
     }
 
     fn written(raw: &str, api: Api) -> String {
-        let read = read(raw, &mut Walker::new(raw), false)
-            .ok()
-            .flatten()
-            .unwrap();
+        let read = read(&mut Walker::new(raw), false).ok().flatten().unwrap();
         let cost = Cost {
             total_nano: 140_000,
             prompt_nano: 100_000,
