@@ -53,7 +53,7 @@ def main() -> int:
     except rig.BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
-    whole = {"setting": setting(), "took_s": round(time.monotonic() - began), "benches": found}
+    whole: dict[str, Any] = {"setting": setting(), "took_s": round(time.monotonic() - began), "benches": found}
     for tool in sorted({tool for bench in found.values() for tool in bench.get("skipped", [])}):
         print(f"skipped what needs {tool}, which is not installed")
     if options.smoke:
@@ -106,14 +106,8 @@ def setting() -> dict[str, str]:
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
         return (done.stdout or done.stderr).strip().splitlines()[0] if (done.stdout or done.stderr).strip() else ""
 
-    processor = next(
-        (
-            line.partition(":")[2].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if "model name" in line
-        ),
-        platform.processor(),
-    )
+    about = Path("/proc/cpuinfo").read_text().splitlines()
+    processor = next((line.partition(":")[2].strip() for line in about if "model name" in line), platform.processor())
     memory_kb = int(Path("/proc/meminfo").read_text().split()[1])
     changed = said("git", "status", "--porcelain", "--untracked-files=no") != ""
     os.environ["PATH"] += os.pathsep + "/usr/sbin"

@@ -12,6 +12,9 @@
 //! It is an example and not a second program of the crate because it needs `rustix` (epoll and a timer of nanoseconds,
 //! where tokio's wheel has milliseconds), and the extension that links this crate should not.
 
+// A test that cannot go on should stop where it stands.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 use std::io::{self, Read as _, Write as _};
