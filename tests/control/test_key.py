@@ -37,6 +37,12 @@ REQUIRED = {
     "is_management_key",
     "is_provisioning_key",
     "creator_user_id",
+    "organization_id",
+    "workspace_id",
+    "allowed_data_regions",
+    "budgets",
+    "effective_budget",
+    "free_model_daily_requests",
     "rate_limit",
 }
 

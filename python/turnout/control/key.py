@@ -59,6 +59,13 @@ def shape(key: Key | None, usage: Usage) -> dict[str, Any]:
         "is_management_key": False,
         "is_provisioning_key": False,
         "creator_user_id": None,
+        "organization_id": None,
+        "workspace_id": None,
+        "allowed_data_regions": ["global"],
+        "budgets": [],
+        "effective_budget": None,
+        # Numbers to their clients, so the sign of "no limit" is the one that rate_limit has below.
+        "free_model_daily_requests": {"used": 0, "limit": -1, "remaining": -1},
         "expires_at": datetime.fromtimestamp(expires, UTC).isoformat().replace("+00:00", "Z") if expires else None,
         "rate_limit": {"requests": -1, "interval": "10s", "note": "This field is deprecated and safe to ignore."},
     }

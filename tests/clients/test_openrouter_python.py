@@ -1,0 +1,85 @@
+"""OpenRouter's own Python library, which refuses an answer that lacks anything its specification calls required."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.clients.serving import KEY, eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.clients.serving import Serving
+    from turnout._native import Mock
+
+openrouter = pytest.importorskip("openrouter", reason="needs openrouter: pip install openrouter")
+errors = pytest.importorskip("openrouter.errors")
+
+HELLO = [{"role": "user", "content": "Hello there"}]
+TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
+
+
+@pytest.fixture
+def client(gateway: Serving, mock: Mock) -> Iterator[Any]:
+    with openrouter.OpenRouter(api_key=KEY, server_url=f"{gateway.origin}/api/v1", retry_config=None) as made:
+        yield made
+
+
+def test_a_chat_plain_and_streamed(client: Any) -> None:
+    plain = client.chat.send(model="demo/echo", messages=HELLO)
+    assert plain.choices[0].message.content == "Hello there"
+    assert plain.usage.cost > 0
+    with client.chat.send(model="demo/echo", messages=HELLO, stream=True) as stream:
+        chunks = list(stream)
+    assert "".join(choice.delta.content or "" for chunk in chunks for choice in chunk.choices) == "Hello there"
+    assert [chunk.usage is not None for chunk in chunks] == [False] * (len(chunks) - 1) + [True]
+
+
+def test_a_tool_call(client: Any) -> None:
+    answer = client.chat.send(model="mock/tool", messages=HELLO, tools=[TOOL])
+    assert answer.choices[0].finish_reason == "tool_calls"
+    assert answer.choices[0].message.tool_calls[0].function.name == "weather"
+
+
+def test_embeddings(client: Any) -> None:
+    answer = client.embeddings.generate(model="mock/embedding;dim=4", input="Hello")
+    assert len(answer.data[0].embedding) == 4
+
+
+def test_the_list_of_models(client: Any) -> None:
+    models = {model.id: model for model in client.models.list().result.data}
+    assert models["demo/echo"].context_length == 8192
+    assert float(models["demo/echo"].pricing.completion) == pytest.approx(2e-6)
+
+
+# The library warns of fields that OpenRouter is about to drop, just because the answer has them.
+@pytest.mark.filterwarnings(r"ignore:warning. \*\* DEPRECATED:DeprecationWarning")
+def test_the_key_and_the_generation(client: Any) -> None:
+    assert client.api_keys.get_current_key_metadata().data.label == "tests"
+    answer = client.chat.send(model="demo/echo", messages=HELLO)
+
+    def look() -> Any:
+        try:
+            return client.generations.get_generation(id=answer.id).data
+        except errors.NotFoundResponseError:
+            return None
+
+    generation = eventually(look, f"generation {answer.id}")
+    assert generation.total_cost == pytest.approx(answer.usage.cost)
+    assert generation.provider_name == "Mock"
+
+
+@pytest.mark.parametrize(
+    ("model", "error"),
+    [
+        ("demo/ecko", "BadRequestResponseError"),
+        ("mock/other;status=429", "TooManyRequestsResponseError"),
+        ("mock/other;status=500", "BadGatewayResponseError"),
+        ("mock/other;status=503", "ServiceUnavailableResponseError"),
+    ],
+)
+def test_errors_are_the_ones_of_the_specification(client: Any, model: str, error: str) -> None:
+    with pytest.raises(getattr(errors, error)):
+        client.chat.send(model=model, messages=HELLO)
