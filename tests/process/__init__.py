@@ -1,0 +1,1 @@
+"""``turnout serve`` as processes: killed, reloaded and replaced while clients keep asking."""
