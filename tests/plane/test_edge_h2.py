@@ -140,7 +140,9 @@ class Client:
                 continue
             for event in self.h2.receive_data(frame):
                 self._take(event)
-        self.flush()
+        # A peer that has closed already is seen at the next read.
+        with contextlib.suppress(ConnectionError):
+            self.flush()
 
     def _take(self, event: Event) -> None:
         match event:
@@ -409,16 +411,15 @@ def test_what_http2_forbids_is_refused(rig: Rig, lines: list[tuple[str, str]]) -
     before = rig.counters()["requests"]
     with Client(rig) as client:
         stream = client.ask("/health/live", *lines)
-        client.until(
-            lambda: (
-                client.goodbye is not None or client.streams[stream].reset is not None or client.streams[stream].status
-            )
-        )
-        assert (
-            client.goodbye is not None
-            or client.streams[stream].reset is not None
-            or client.streams[stream].status in (400, 431)
-        )
+        got = client.streams[stream]
+
+        def judged() -> bool:
+            # A connection that is ended with bytes unread may lose its GOAWAY to the reset.
+            return client.closed or client.goodbye is not None or got.reset is not None or got.ended
+
+        while not judged():
+            client.step()
+        assert got.status in (0, 400)
     assert rig.counters()["requests"] == before
 
 
