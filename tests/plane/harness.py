@@ -346,9 +346,9 @@ def running(
 
 
 @contextlib.contextmanager
-def serving(*scripts: str, **changes: Any) -> Iterator[Rig]:
+def serving(*scripts: str, state_dir: Path | None = None, **changes: Any) -> Iterator[Rig]:
     """:func:`running` with :func:`scripted`: ``test/model`` behaves as the scripts say, one endpoint each."""
-    with running(lambda address: scripted(*scripts, address=address, **changes)) as rig:
+    with running(lambda address: scripted(*scripts, address=address, **changes), state_dir=state_dir) as rig:
         yield rig
 
 
