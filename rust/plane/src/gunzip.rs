@@ -51,7 +51,7 @@ impl Gunzip {
     }
 
     /// Whether the trailer has been read and was right.
-    pub(crate) fn is_done(mut self) -> bool {
+    pub(crate) fn into_complete(mut self) -> bool {
         self.decoder.try_finish().is_ok()
     }
 }
@@ -81,7 +81,7 @@ mod tests {
                 .push(&packed[cut..], &mut out, usize::MAX)
                 .expect("gzip");
             assert_eq!(out, data);
-            assert!(gunzip.is_done());
+            assert!(gunzip.into_complete());
         }
     }
 
@@ -100,7 +100,7 @@ mod tests {
         gunzip
             .push(&packed[..packed.len() - 4], &mut out, 100)
             .expect("so far");
-        assert!(!gunzip.is_done());
+        assert!(!gunzip.into_complete());
         assert_eq!(
             Gunzip::new().push(b"not gzip at all", &mut out, 100),
             Err(NotGzip)

@@ -17,6 +17,10 @@ use crate::send::Trouble;
 use crate::upstream::answer::{AnswerHead, Coding};
 use crate::upstream::connection::Connection;
 
+#[expect(
+    clippy::too_many_arguments,
+    reason = "an attempt's company, each thing used alone"
+)]
 /// Reads the answer into `caller.out()`, edited. The connection is at its end then.
 pub(crate) async fn receive<C: Caller>(
     caller: &mut C,
@@ -51,6 +55,10 @@ pub(crate) async fn receive<C: Caller>(
     edit(caller, head, &body, serving, input_bytes)
 }
 
+#[expect(
+    clippy::too_many_arguments,
+    reason = "an attempt's company, each thing used alone"
+)]
 /// Reads a body to its end, decompressed, at most `answer_bytes_max` of it.
 pub(crate) async fn read_whole<C: Caller>(
     caller: &mut C,
@@ -124,7 +132,7 @@ pub(crate) async fn read_whole<C: Caller>(
             break;
         }
     }
-    if gunzip.is_some_and(|gunzip| !gunzip.is_done()) && !body.is_empty() {
+    if gunzip.is_some_and(|gunzip| !gunzip.into_complete()) && !body.is_empty() {
         return Err(Failure::malformed(head.status, "its gzip answer is cut short").into());
     }
     Ok(body)

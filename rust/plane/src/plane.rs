@@ -29,8 +29,9 @@ const TEND_EVERY: Duration = Duration::from_millis(50);
 /// How often names of providers are looked up again. Providers' records live a minute or less; an old address is used
 /// for at most this long.
 const LOOK_UP_EVERY: Duration = Duration::from_secs(30);
-/// How often the certificate's files are looked at.
-const CERTIFICATE_EVERY: Duration = Duration::from_secs(5);
+/// How often the certificate's files are looked at: two system calls each time. A renewal replaces two files, and what
+/// does not fit together in between is shown in health for no longer than this.
+const CERTIFICATE_EVERY: Duration = Duration::from_secs(1);
 /// How long the last bytes have to leave: ends of streams and of connections.
 const FLUSH_TIME: Duration = Duration::from_millis(100);
 /// How long streams that were told to end have for saying so.
@@ -212,17 +213,28 @@ impl Plane {
 
     fn watch_certificate(&self) -> io::Result<JoinHandle<()>> {
         let shared = Arc::clone(&self.shared);
+        let looked_at = |files: &written::Tls| {
+            (
+                tls::modified(files),
+                files.certificate_path.clone(),
+                files.private_key_path.clone(),
+            )
+        };
+        // Before the first connection, so that no later change is missed.
+        let mut seen = self
+            .shared
+            .snapshot
+            .load()
+            .server
+            .tls
+            .as_ref()
+            .map(looked_at);
         std::thread::Builder::new()
             .name("dp-tls".to_owned())
             .spawn(move || {
-                let mut seen = None;
                 while !shared.background_stop.load(Ordering::Relaxed) {
                     if let Some(files) = &shared.snapshot.load().server.tls {
-                        let now = (
-                            tls::modified(files),
-                            files.certificate_path.clone(),
-                            files.private_key_path.clone(),
-                        );
+                        let now = looked_at(files);
                         if seen.as_ref().is_some_and(|before| *before != now) {
                             reload_certificate(&shared, files);
                         }

@@ -43,6 +43,10 @@ impl From<Failure> for Trouble {
     }
 }
 
+#[expect(
+    clippy::too_many_arguments,
+    reason = "an attempt's company, each thing used alone"
+)]
 /// Sends, and reads the head of a good answer.
 pub(crate) async fn send<C: Caller>(
     thread: &Thread,

@@ -64,7 +64,9 @@ impl Relay<'_> {
         connection: &mut Connection,
     ) -> Result<Ended, Trouble> {
         if !self.head.event_stream && self.head.json {
-            return self.from_plain(caller, comments, account, connection).await;
+            return self
+                .relay_plain(caller, comments, account, connection)
+                .await;
         }
         let mut gunzip = match self.head.coding {
             Coding::Identity => None,
@@ -257,7 +259,7 @@ impl Relay<'_> {
     }
 
     /// A server that ignores `stream` and answers plainly.
-    async fn from_plain<C: Caller>(
+    async fn relay_plain<C: Caller>(
         &self,
         caller: &mut C,
         comments: &mut Comments<'_>,

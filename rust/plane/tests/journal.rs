@@ -568,7 +568,11 @@ fn follow_the_model(seed: u64) {
     let mut random = fastrand::Rng::with_seed(seed);
     let state = State::new();
     // Sometimes so little disk that memory is used; never so little of both that records are dropped.
-    let disk_bytes_max = if seed % 3 == 0 { 40 << 10 } else { 1 << 30 };
+    let disk_bytes_max = if seed.is_multiple_of(3) {
+        40 << 10
+    } else {
+        1 << 30
+    };
     let options = Options {
         disk_bytes_max,
         memory_bytes_max: 64 << 20,

@@ -420,14 +420,13 @@ impl Journal {
             }
             segment.populate(POPULATE_AHEAD_BYTES);
             let left = segment.capacity().saturating_sub(segment.committed());
-            if left < POPULATE_AHEAD_BYTES {
-                if let Some(ready) = self
+            if left < POPULATE_AHEAD_BYTES
+                && let Some(ready) = self
                     .threads
                     .get(segment.thread())
                     .and_then(|thread| thread.ready.load_full())
-                {
-                    ready.populate(POPULATE_AHEAD_BYTES - left);
-                }
+            {
+                ready.populate(POPULATE_AHEAD_BYTES - left);
             }
         }
     }

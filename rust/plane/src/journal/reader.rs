@@ -186,10 +186,10 @@ impl Reader {
             self.limits = Some(marks.clone());
         }
         self.outstanding.push_back((token, marks));
-        if self.outstanding.len() > OUTSTANDING_MAX {
-            if let Some((forgotten, _)) = self.outstanding.pop_front() {
-                self.token_forgotten = forgotten;
-            }
+        if self.outstanding.len() > OUTSTANDING_MAX
+            && let Some((forgotten, _)) = self.outstanding.pop_front()
+        {
+            self.token_forgotten = forgotten;
         }
         (out, token, records)
     }

@@ -372,7 +372,7 @@ impl Segment {
 
     /// A word of the header.
     fn word(&self, at: usize) -> &AtomicU64 {
-        debug_assert!(at % 8 == 0 && at + 8 <= HEADER_BYTES);
+        debug_assert!(at.is_multiple_of(8) && at + 8 <= HEADER_BYTES);
         // SAFETY: every mapping has at least `HEADER_BYTES` bytes and begins at a page, so a multiple of eight is
         // aligned. The words of the header are only ever accessed as atomics.
         unsafe { &*self.map.as_mut_ptr().add(at).cast::<AtomicU64>() }
