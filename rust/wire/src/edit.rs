@@ -60,6 +60,8 @@ pub(crate) struct Found {
     pub(crate) finish: Option<Finish>,
     /// The provider's word for it.
     pub(crate) native: Option<Cow<'static, str>>,
+    /// The last string that was counted as text, and where in the output it goes; chunks only.
+    pub(crate) text: Option<(Value, usize)>,
     /// Bytes of text that deltas hold; chunks only.
     pub(crate) text_bytes: u64,
     /// A delta calls a tool; chunks only.
@@ -349,7 +351,12 @@ fn choice(
     while more {
         let bit = choice_member(walker, canonical)?;
         match bit {
-            CONTENT if shape == Shape::Chunk => content(text, walker, found)?,
+            CONTENT if shape == Shape::Chunk => {
+                if let Some(value) = content(text, walker, found)? {
+                    // Nothing in a delta is replaced, so all up to here will be copied as it stands.
+                    found.text = Some((value, cut.out.len() + value.span.start - cut.copied));
+                }
+            }
             // Moonshot puts the usage of a stream into its last choice (its API reference, 2026-11).
             CHOICE_USAGE if shape == Shape::Chunk => {
                 walker.peek();
@@ -463,13 +470,18 @@ fn normalised(value: Value, text: &str) -> Finish {
     }
 }
 
-/// Counts the text in a delta, a message, or a bare `text`, which `walker` stands at.
-fn content(text: &str, walker: &mut Walker<'_>, found: &mut Found) -> Result<(), Malformed> {
+/// Counts the text in a delta, a message, or a bare `text`, which `walker` stands at. Returns the last string that it counted.
+fn content(
+    text: &str,
+    walker: &mut Walker<'_>,
+    found: &mut Found,
+) -> Result<Option<Value>, Malformed> {
     if walker.peek() != Some(Kind::Object) {
         let value = walker.value()?;
         found.text_bytes += string_len(&value, text);
-        return Ok(());
+        return Ok(value.kind.is_string().then_some(value));
     }
+    let mut last = None;
     let mut more = walker.enter_object()?;
     while more {
         let key = walker.key()?;
@@ -480,6 +492,9 @@ fn content(text: &str, walker: &mut Walker<'_>, found: &mut Found) -> Result<(),
                     Kind::Array => parts_len(value.raw(text)),
                     _ => string_len(&value, text),
                 };
+                if value.kind.is_string() {
+                    last = Some(value);
+                }
             }
             "tool_calls" | "function_call" => {
                 let len = parts_len(value.raw(text));
@@ -491,11 +506,12 @@ fn content(text: &str, walker: &mut Walker<'_>, found: &mut Found) -> Result<(),
         }
         more = walker.next_member()?;
     }
-    Ok(())
+    Ok(last)
 }
 
+/// Bytes of text that a string stands for; 0 for another value.
 #[inline]
-fn string_len(value: &Value, text: &str) -> u64 {
+pub(crate) fn string_len(value: &Value, text: &str) -> u64 {
     match value.kind {
         Kind::Plain => (value.span.end - value.span.start - 2) as u64,
         Kind::Escaped => json::unescaped_len(value.raw(text)) as u64,
@@ -552,7 +568,9 @@ pub(crate) fn text_bytes(choices: &str) -> u64 {
             while member {
                 let key = walker.key()?;
                 match key.name {
-                    "message" | "delta" | "text" => content(text, &mut walker, &mut found)?,
+                    "message" | "delta" | "text" => {
+                        content(text, &mut walker, &mut found)?;
+                    }
                     _ => {
                         walker.value()?;
                     }

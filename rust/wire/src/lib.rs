@@ -40,6 +40,7 @@ mod edit;
 pub mod finish;
 pub mod json;
 pub mod refusal;
+mod repeat;
 pub mod request;
 pub mod stream;
 pub mod upstream_error;

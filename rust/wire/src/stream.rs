@@ -9,7 +9,8 @@
 //! on all chunks; reasons for the end are normalised; `usage` is taken out and remembered, since providers send it once, or in
 //! every chunk, or never. At the end one chunk with the usage is written, whatever the provider did, and then `[DONE]`.
 //!
-//! The usual chunk, whole in one read, is edited from the read buffer straight into the output: no copy and no allocation.
+//! The usual chunk, whole in one read, is edited from the read buffer straight into the output: no copy and no allocation. If it
+//! differs from an earlier one in its text only, it is not even walked (see the module `repeat`).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -21,6 +22,7 @@ use crate::edit::{self, Shape, Stop};
 use crate::finish::Finish;
 use crate::json::{self, Malformed, Reach, Walker, write_number, write_string};
 use crate::refusal::Refusal;
+use crate::repeat::Repeat;
 use crate::upstream_error::{self, UpstreamError};
 use crate::usage::{self, Usage, UsageSource};
 
@@ -52,6 +54,7 @@ pub struct StreamEditor {
     usage: Option<usage::Read>,
     text_bytes: u64,
     tool_calls: bool,
+    repeat: Repeat,
 }
 
 /// What one push did.
@@ -163,6 +166,7 @@ impl StreamEditor {
             usage: None,
             text_bytes: 0,
             tool_calls: false,
+            repeat: Repeat::default(),
         }
     }
 
@@ -290,7 +294,10 @@ impl StreamEditor {
 
     /// Bytes that are held between two reads, for accounting of memory.
     pub fn held_bytes(&self) -> usize {
-        self.partial.capacity() + self.data.capacity() + self.usage_raw.capacity()
+        self.partial.capacity()
+            + self.data.capacity()
+            + self.usage_raw.capacity()
+            + self.repeat.held_bytes()
     }
 
     fn verdict(&self) -> EofVerdict {
@@ -446,6 +453,12 @@ impl StreamEditor {
         serving: &Serving<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), StreamFault> {
+        if let Some(text_bytes) = self.repeat.write(data, serving, out) {
+            self.repeat.recognised();
+            self.text_bytes += text_bytes;
+            self.events += 1;
+            return Ok(());
+        }
         let data_trimmed = data.trim_ascii();
         if data_trimmed == DONE {
             self.done = true;
@@ -462,20 +475,25 @@ impl StreamEditor {
         let mark = out.len();
         out.reserve(data.len() + GROWTH_BYTES);
         out.extend_from_slice(DATA_LINE);
+        let mut regular = None;
         let edited = match edit::document(text, Shape::Chunk, false, serving, out) {
             Err(Stop::Irregular) => {
                 out.truncate(mark + DATA_LINE.len());
                 match json::canonical(text, Reach::Everywhere) {
                     Ok(canonical) => {
                         match edit::document(&canonical, Shape::Chunk, true, serving, out) {
-                            Ok(found) => Ok(self.remember(&canonical, found)),
+                            Ok(mut found) => Ok(self.remember(&canonical, &mut found)),
                             Err(stop) => Err(stop),
                         }
                     }
                     Err(wrong) => Err(Stop::Malformed(wrong)),
                 }
             }
-            Ok(found) => Ok(self.remember(text, found)),
+            Ok(mut found) => {
+                let verdict = self.remember(text, &mut found);
+                regular = Some(found);
+                Ok(verdict)
+            }
             Err(stop) => Err(stop),
         };
         let verdict = match edited {
@@ -511,6 +529,10 @@ impl StreamEditor {
             }
         }
         out.extend_from_slice(EVENT_END);
+        if let Some(found) = regular {
+            let event = out.get(mark..).unwrap_or_default();
+            self.repeat.learn(text, &found, event, mark, serving);
+        }
         Ok(())
     }
 
@@ -519,16 +541,16 @@ impl StreamEditor {
         memchr::memchr(b'\n', data).is_some()
     }
 
-    fn remember(&mut self, text: &str, found: edit::Found) -> Verdict {
+    fn remember(&mut self, text: &str, found: &mut edit::Found) -> Verdict {
         if found.error {
             return Verdict::Error;
         }
         let usage_given = found.usage.is_some();
-        if let Some((span, read)) = found.usage {
+        if let Some((span, read)) = &found.usage {
             // Counts grow; an object of zeros after one that said something is a placeholder.
             let placeholder = read.usage.total == 0 && self.usage.is_some();
             if !placeholder {
-                self.usage = Some(read);
+                self.usage = Some(*read);
                 self.usage_raw.clear();
                 self.usage_raw.extend_from_slice(span.of(text).as_bytes());
             }
@@ -540,7 +562,7 @@ impl StreamEditor {
         }
         if found.finish.is_some() {
             self.finish = found.finish;
-            self.native = found.native;
+            self.native = found.native.take();
         }
         self.text_bytes += found.text_bytes;
         self.tool_calls |= found.tool_calls;
