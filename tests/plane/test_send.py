@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from turnout.config.snapshot import Snapshot
 
 
-def of(address: str, **changes: object) -> Callable[[str], Snapshot]:
-    return lambda _: snapshot([provider(address, **changes)], [model(endpoint())])
+def of(address: str) -> Callable[[str], Snapshot]:
+    return lambda _: snapshot([provider(address)], [model(endpoint())])
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])

@@ -241,9 +241,14 @@ class Load:
 
 def booked_once(gateway: Gateway, load: Load) -> None:
     """Each answer that a client received whole has exactly one row, and nothing has two."""
-    eventually(
-        lambda: load.whole <= set(gateway.rows()), "every answer that was received whole is in the ledger", SLOW_S
-    )
+    try:
+        eventually(lambda: load.whole <= set(gateway.rows()), "all answers are in the ledger", SLOW_S)
+    except AssertionError:
+        missing = sorted(load.whole - set(gateway.rows()))
+        raise AssertionError(
+            f"{len(missing)} of {len(load.whole)} answers that were received whole are not in the ledger, such as "
+            f"{missing[:3]}; health: {gateway.health()}"
+        ) from None
     rows = gateway.rows()
     assert max(rows.values()) == 1
     assert {rows[identifier] for identifier in load.whole} == {1}
