@@ -187,19 +187,20 @@ def test_swaps_lose_no_request_and_no_memory() -> None:
         thread = threading.Thread(target=ask)
         thread.start()
         try:
-            for turn in range(200):
-                rig.plane.swap(snapshots[turn % 2])
-            before = resident()
-            for turn in range(1000):
-                rig.plane.swap(snapshots[turn % 2])
+            sizes = []
+            for _ in range(4):
+                for turn in range(500):
+                    rig.plane.swap(snapshots[turn % 2])
+                sizes.append(resident())
         finally:
             over.set()
             thread.join()
         assert statuses
         assert set(statuses) == {200}
-        assert rig.health()["config"]["generation"] == 1201
-        # 1000 snapshots of 500 keys would be some 100 MB.
-        eventually(lambda: resident() - before < 32 << 20, "old snapshots are given back")
+        assert rig.health()["config"]["generation"] == 2001
+        # On a busy machine old snapshots pile up for a moment, and the allocator keeps what that took. A leak would go on:
+        # by some 200 MB from the first 500 swaps to the last.
+        assert sizes[-1] - sizes[0] < 100 << 20, sizes
 
 
 # Drain
