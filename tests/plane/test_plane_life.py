@@ -198,8 +198,8 @@ def test_swaps_lose_no_request_and_no_memory() -> None:
         assert statuses
         assert set(statuses) == {200}
         assert rig.health()["config"]["generation"] == 2001
-        # On a busy machine old snapshots pile up for a moment, and the allocator keeps what that took. A leak would go on:
-        # by some 200 MB from the first 500 swaps to the last.
+        # On a busy machine old snapshots pile up for a moment, and the allocator keeps what that took. A leak would go
+        # on: by some 200 MB from the first 500 swaps to the last.
         assert sizes[-1] - sizes[0] < 100 << 20, sizes
 
 
