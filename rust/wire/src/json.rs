@@ -434,32 +434,42 @@ impl<'a> Walker<'a> {
     }
 
     /// Skips an array or object without recursion: one bit per open container says which it is.
+    #[inline(never)]
     fn container(&mut self) -> Result<(), Malformed> {
         let mut objects: u128 = 0;
         let mut open = 0usize;
+        let mut key_next = false;
         loop {
+            if key_next {
+                self.skip_key()?;
+            }
             self.space();
             let closed_at_once = match self.bytes.get(self.at) {
+                Some(b'"') => {
+                    self.string()?;
+                    false
+                }
                 Some(b'{') => {
                     self.deeper(&mut open)?;
                     objects = objects << 1 | 1;
                     self.space();
-                    if self.bytes.get(self.at) == Some(&b'}') {
-                        true
-                    } else {
-                        self.key_span()?;
+                    key_next = self.bytes.get(self.at) != Some(&b'}');
+                    if key_next {
                         continue;
                     }
+                    true
                 }
                 Some(b'[') => {
                     self.deeper(&mut open)?;
                     objects <<= 1;
                     self.space();
+                    key_next = false;
                     if self.bytes.get(self.at) != Some(&b']') {
                         continue;
                     }
                     true
                 }
+                Some(b'n') if self.takes(b"null") => false,
                 _ => {
                     self.scalar()?;
                     false
@@ -479,9 +489,7 @@ impl<'a> Walker<'a> {
                 match self.bytes.get(self.at) {
                     Some(b',') => {
                         self.at += 1;
-                        if in_object {
-                            self.key_span()?;
-                        }
+                        key_next = in_object;
                         break;
                     }
                     Some(b'}') if in_object => {}
@@ -493,6 +501,20 @@ impl<'a> Walker<'a> {
                 objects >>= 1;
                 open -= 1;
             }
+        }
+    }
+
+    /// Reads a key and its colon inside a value that is skipped. Messages are what is skipped most, so their keys come first.
+    #[inline(always)]
+    fn skip_key(&mut self) -> Result<(), Malformed> {
+        match self.letter() {
+            b'r' if self.takes(b"\"role\":") => Ok(()),
+            b'c' if self.takes(b"\"content\":") => Ok(()),
+            b't' if self.takes(b"\"type\":") => Ok(()),
+            b't' if self.takes(b"\"text\":") => Ok(()),
+            b'r' if self.takes(b"\"refusal\":") => Ok(()),
+            b'a' if self.takes(b"\"annotations\":") => Ok(()),
+            _ => self.key_span().map(|_| ()),
         }
     }
 

@@ -130,13 +130,15 @@ impl Request {
             Err(wrong) => return Err(malformed(&body, wrong)),
         };
         match scan(text, false) {
-            Ok(scan) => Request::interpret(scan, None, api, body),
+            Ok(scan) => Request::interpret(&scan, true, api, text)
+                .map(|request| request.with_body(scan.routing, body)),
             Err(Stop::Malformed(wrong)) => Err(malformed(&body, wrong)),
             Err(Stop::Irregular) => {
                 let canonical =
                     json::canonical(text, Reach::Top).map_err(|wrong| malformed(&body, wrong))?;
                 match scan(&canonical, true) {
-                    Ok(scan) => Request::interpret(scan, Some(&body), api, canonical.into_bytes()),
+                    Ok(scan) => Request::interpret(&scan, false, api, &canonical)
+                        .map(|request| request.with_body(scan.routing, canonical.into_bytes())),
                     Err(Stop::Malformed(wrong)) => Err(malformed(canonical.as_bytes(), wrong)),
                     Err(Stop::Irregular) => Err(Refusal::new(RefusalKind::Server)),
                 }
@@ -144,22 +146,25 @@ impl Request {
         }
     }
 
-    /// `original`: the client's bytes where `body` is their canonical form; offsets in messages are left out then.
-    fn interpret(
-        scan: Scan,
-        original: Option<&[u8]>,
-        api: Api,
-        body: Vec<u8>,
-    ) -> Result<Request, Refusal> {
-        let text = json::text(&body).unwrap_or_default();
+    fn with_body(self, routing: Vec<Member>, body: Vec<u8>) -> Request {
+        Request {
+            routing,
+            body,
+            ..self
+        }
+    }
+
+    /// All but the body and its routing members. `original`: whether `text` is what the client sent; in its canonical form
+    /// offsets mean nothing to the client and are left out of messages.
+    fn interpret(scan: &Scan, original: bool, api: Api, text: &str) -> Result<Request, Refusal> {
         let wrong = |name: &str, expected: &str, value: &Value| {
             let mut message = format!("`{name}` must be {expected}; seen: {}", value.kind.name());
-            if original.is_none() {
+            if original {
                 let place = Malformed {
                     offset: value.span.start,
                     why: "",
                 };
-                let (line, column) = place.place(&body);
+                let (line, column) = place.place(text.as_bytes());
                 message.push_str(&format!(
                     " at line {line}, column {column} (byte {})",
                     value.span.start
@@ -230,8 +235,8 @@ impl Request {
             preferences,
             session_id,
             user,
-            routing: scan.routing,
-            body,
+            routing: Vec::new(),
+            body: Vec::new(),
         })
     }
 
@@ -559,21 +564,13 @@ fn scan(text: &str, canonical: bool) -> Result<Scan, Stop> {
     // The last member is a routing one whose `next` is not known yet.
     let mut open = false;
     while more {
-        let key: Key<'_> = walker.key()?;
+        let (start, field) = member(&mut walker, canonical)?;
         if open {
             if let Some(last) = scan.routing.last_mut() {
-                last.next = key.start;
+                last.next = start;
             }
             open = false;
         }
-        if key.escaped && !canonical {
-            return Err(Stop::Irregular);
-        }
-        let field = if key.escaped {
-            None
-        } else {
-            Field::named(key.name)
-        };
         let value = walker.value()?;
         if let Some(field) = field {
             let place = &mut scan.values[field as usize];
@@ -583,9 +580,9 @@ fn scan(text: &str, canonical: bool) -> Result<Scan, Stop> {
             *place = Some(value);
             if field.is_routing() {
                 scan.routing.push(Member {
-                    before: before.unwrap_or(key.start),
+                    before: before.unwrap_or(start),
                     span: Span {
-                        start: key.start,
+                        start,
                         end: value.span.end,
                     },
                     next: value.span.end,
@@ -600,6 +597,32 @@ fn scan(text: &str, canonical: bool) -> Result<Scan, Stop> {
     }
     walker.finish()?;
     Ok(scan)
+}
+
+/// Reads a key; where it starts, and whether it is one of interest. The keys of nearly every body come first, told by their
+/// first letter and compared as one constant.
+#[inline(always)]
+fn member(walker: &mut Walker<'_>, canonical: bool) -> Result<(usize, Option<Field>), Stop> {
+    let start = walker.offset();
+    let usual = match walker.letter() {
+        b'm' if walker.takes(b"\"model\":") => Some(Field::Model),
+        b'm' if walker.takes(b"\"messages\":") => None,
+        b'm' if walker.takes(b"\"max_tokens\":") => Some(Field::MaxTokens),
+        b's' if walker.takes(b"\"stream\":") => Some(Field::Stream),
+        b't' if walker.takes(b"\"temperature\":") => None,
+        _ => {
+            let key: Key<'_> = walker.key()?;
+            if key.escaped && !canonical {
+                return Err(Stop::Irregular);
+            }
+            let field = match key.escaped {
+                true => None,
+                false => Field::named(key.name),
+            };
+            return Ok((key.start, field));
+        }
+    };
+    Ok((start, usual))
 }
 
 const NOT_AN_OBJECT: &str = "the body must be a JSON object, which starts with `{`";
