@@ -4,13 +4,13 @@ Two frozen classes and plain values. Every method that may wait releases the int
 Python, and no Python runs while it serves a request.
 """
 
-from typing import final
+from typing import Self, final
 
 __version__: str
 
 @final
 class Plane:
-    """The listener, router and forwarder; one per process.
+    """The listener, router and forwarder.
 
     ``snapshot``: bytes of :func:`turnout.config.snapshot.encode`.
     ``listeners``: file descriptors of listening TCP sockets to take (each is duplicated); empty: bind
@@ -19,26 +19,30 @@ class Plane:
     requests get 503.
     ``state_dir``: directory for the journal; made when absent.
 
-    Raises ``ValueError`` for a snapshot that is not well formed, ``OSError`` when an address or the directory cannot
-    be used, ``RuntimeError`` when a plane already runs in this process.
+    Raises ``ValueError`` for a snapshot that is not well formed, ``OSError`` when an address, the directory or a
+    certificate cannot be used. A process may hold several, as tests do; the gateway makes one.
     """
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         snapshot: bytes,
         *,
         listeners: list[int],
         control_socket: str | None,
         state_dir: str,
-    ) -> None: ...
+    ) -> Self: ...
     def start(self) -> list[str]:
-        """Starts the threads; returns the bound addresses, ``host:port``. Raises ``OSError``, ``RuntimeError`` when already started."""
+        """Starts the threads; returns the bound addresses, ``host:port``.
+
+        Raises ``OSError``, and ``RuntimeError`` when already started.
+        """
 
     def swap(self, snapshot: bytes) -> int:
         """Puts another snapshot in place; returns its generation number (1, 2, …).
 
         Requests in flight keep theirs. ``listen``, ``threads`` and ``control_socket`` stay as they were at start.
-        Raises ``ValueError`` and keeps the running one when the bytes are wrong. Detaches.
+        Raises ``ValueError`` when the bytes are wrong and ``OSError`` when the certificate that they name is, and keeps
+        the running one. Detaches.
         """
 
     def reload_failed(self, message: str) -> None:
@@ -62,7 +66,10 @@ class Plane:
         """Ready turns 503 and answers carry ``Connection: close``. Does not wait. May be called again."""
 
     def stop(self) -> bool:
-        """Drains by ``server.drain`` and joins the threads; true when everything in flight could finish. Detaches. May be called again."""
+        """Drains by ``server.drain`` and joins the threads; true when everything in flight could finish.
+
+        Detaches. May be called again.
+        """
 
     def health(self) -> str:
         """JSON text of what ``/health/ready`` would say, without the HTTP status."""
@@ -77,13 +84,16 @@ class Mock:
     ``listen``: ``host:port``, port 0 picks one. ``threads``: at least 1. Starts at once. Raises ``OSError``.
     """
 
-    def __init__(self, listen: str, *, threads: int = 1, record: bool = False) -> None: ...
+    def __new__(cls, listen: str, *, threads: int = 1, record: bool = False) -> Self: ...
     @property
     def address(self) -> str:
         """``host:port`` it listens on."""
 
     def received(self) -> str:
-        """JSON text: the recorded requests, oldest first (empty unless ``record``), and counters. Same as ``GET /__mock/received``."""
+        """JSON text: the recorded requests, oldest first (empty unless ``record``), and counters.
+
+        The same as ``GET /__mock/received``.
+        """
 
     def reset(self) -> None:
         """Forgets what was recorded and counted."""

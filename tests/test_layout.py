@@ -1,0 +1,34 @@
+"""The tree is the architecture: every module of the package has its test where a reader looks for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "python" / "turnout"
+
+TESTED_ELSEWHERE = {
+    "gateway.py": "holds values only; tests/test_lifespan.py makes one and uses it",
+    "local/model.py": "tests/local/test_local.py runs it with stand-ins for the optional packages",
+}
+"""Modules without a test file of their own name, and where they are tested instead."""
+
+
+def modules() -> list[Path]:
+    found = (path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
+    return sorted(path for path in found if not path.name.startswith("__") and "migrations" not in path.parts)
+
+
+def test_every_module_has_its_test() -> None:
+    lacking = [
+        path.as_posix()
+        for path in modules()
+        if path.as_posix() not in TESTED_ELSEWHERE
+        and not (ROOT / "tests" / path.parent / f"test_{path.name}").exists()
+        and not (ROOT / "tests" / path.parent / f"test_{path.parent.name}_{path.name}").exists()
+    ]
+    assert not lacking, "write tests/<folder>/test_<file>.py, or say in TESTED_ELSEWHERE where they are tested"
+
+
+def test_the_exceptions_are_needed() -> None:
+    assert {path for path in TESTED_ELSEWHERE if not (PACKAGE / path).exists()} == set()
