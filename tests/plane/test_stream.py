@@ -195,15 +195,38 @@ def test_chunks_without_a_choice_do_not_commit_to_a_provider() -> None:
             assert [a.outcome for a in booked.attempts] == ["malformed", "ok"]
 
 
-def test_chunks_without_a_choice_come_through_with_the_first_that_has_one() -> None:
+@pytest.mark.parametrize(
+    "rest",
+    [
+        (delta("a"), delta("", "stop"), b"data: [DONE]\n\n"),
+        (delta("a") + delta("", "stop") + b"data: [DONE]\n\n",),
+    ],
+    ids=["part by part", "all of the rest at once"],
+)
+def test_chunks_without_a_choice_come_through_with_the_first_that_has_one(rest: tuple[bytes, ...]) -> None:
     filters = event(choices=[], prompt_filter_results=[{"prompt_index": 0}])
+    waited = threading.Event()
+
+    def play(connection: socket.socket) -> None:
+        assert read_request(connection) is not None
+        connection.sendall(HEAD + chunked(filters))
+        # The first chunk has been read by itself once a comment has followed it.
+        assert waited.wait(PATIENCE_S)
+        connection.sendall(b"".join(chunked(part) for part in rest) + b"0\r\n\r\n")
+
     with (
-        Upstream(playing(filters, delta("a"), delta("", "stop"), b"data: [DONE]\n\n")) as upstream,
-        running(of(upstream)) as rig,
+        Upstream(play) as upstream,
+        running(of(upstream, server={"timeouts": {"keepalive_comment_ms": 50}})) as rig,
+        rig.connect() as connection,
     ):
-        answer = rig.stream()
-        assert answer.chunks[0]["prompt_filter_results"] == [{"prompt_index": 0}]
-        assert answer.done
+        connection.send(chat(stream=True))
+        connection.head()
+        connection.read_until(b"PROCESSING\n\n")
+        connection.read_until(b"PROCESSING\n\n")
+        waited.set()
+        text = connection.read_until(b"[DONE]\n\n")
+        assert text.count(b"prompt_filter_results") == 1
+        assert text.index(b"prompt_filter_results") < text.index(b'"content": "a"')
 
 
 def test_an_endless_beginning_is_given_up() -> None:

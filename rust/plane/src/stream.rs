@@ -184,6 +184,9 @@ impl Relay<'_> {
                     .interrupt(caller, account, &mut editor, &refusal, failure.outcome)
                     .await;
             }
+            if editor.events() > 0 && !held.is_empty() {
+                caller.out().splice(..0, held.drain(..));
+            }
             if done {
                 if editor.events() == 0 {
                     caller.out().clear();
@@ -212,9 +215,6 @@ impl Relay<'_> {
             if !started {
                 started = true;
                 account.first_byte();
-                if !held.is_empty() {
-                    caller.out().splice(..0, held.drain(..));
-                }
             }
             let sending = account.look();
             let sent = if comments.begun {
