@@ -68,7 +68,6 @@ def contender(programs: rig.Binaries, target: rig.Running, streams: int, stalled
         "per_stream_kb": round((busy["pss_kb"] - idle["pss_kb"]) / streams, 2),
         "after_streams": after,
         "with_stalled": blocked,
-        "per_stalled_kb": round((blocked["pss_kb"] - after["pss_kb"]) / stalled, 2),
         "after_stalled": last,
     }
 

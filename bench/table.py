@@ -190,7 +190,6 @@ def memory(found: dict[str, Any]) -> list[str]:
         "KB for each",
         "after them",
         f"with {stalled} stalled readers",
-        "KB for each",
     )
     for name in ("turnout", "nginx"):
         if one := found.get(name):
@@ -199,7 +198,7 @@ def memory(found: dict[str, Any]) -> list[str]:
                 for key, kind in (("idle", "rss_kb"), ("idle", "pss_kb"), ("with_streams", "pss_kb"))
             ]
             after, blocked = (f"{one[key]['pss_kb'] / 1024:,.1f}" for key in ("after_streams", "with_stalled"))
-            lines.append(row(name, *mb, one["per_stream_kb"], after, blocked, one["per_stalled_kb"]))
+            lines.append(row(name, *mb, one["per_stream_kb"], after, blocked))
     return lines
 
 
