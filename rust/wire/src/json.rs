@@ -129,7 +129,13 @@ impl Value {
     /// The string it holds, `None` for another kind.
     pub fn string<'a>(&self, text: &'a str) -> Option<Cow<'a, str>> {
         match self.kind {
-            Kind::Plain => Some(Cow::Borrowed(inside(self.raw(text)))),
+            Kind::Plain => {
+                let inside = Span {
+                    start: self.span.start + 1,
+                    end: self.span.end.saturating_sub(1),
+                };
+                Some(Cow::Borrowed(inside.of(text)))
+            }
             Kind::Escaped => Some(unescape(self.raw(text))),
             _ => None,
         }
@@ -221,11 +227,7 @@ impl<'a> Walker<'a> {
     /// end of a key that could be any takes dozens.
     #[inline(always)]
     pub(crate) fn takes<const N: usize>(&mut self, literal: &[u8; N]) -> bool {
-        let ahead = self
-            .bytes
-            .get(self.at..)
-            .and_then(|rest| rest.first_chunk());
-        let same = ahead == Some(literal);
+        let same = self.bytes.get(self.at..self.at + N) == Some(literal.as_slice());
         if same {
             self.at += N;
         }
@@ -772,7 +774,7 @@ fn has_control(bytes: &[u8]) -> bool {
 fn special_in_word(bytes: &[u8], at: usize) -> Option<u64> {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
-    let word = u64::from_le_bytes(*bytes.get(at..)?.first_chunk::<8>()?);
+    let word = u64::from_le_bytes(*bytes.get(at..at + 8)?.first_chunk::<8>()?);
     // Flipping bit 1 maps the control characters onto themselves and the quote, 0x22, onto 0x20: one comparison finds both.
     let flipped = word ^ (ONES * 0x02);
     let below = flipped.wrapping_sub(ONES * 0x21) & !flipped;
