@@ -59,27 +59,32 @@ enum Place {
     Cold,
 }
 
-fn place(path: &str) -> Place {
+/// Compared as bytes: a path that is not text is nobody's.
+fn place(path: &[u8]) -> Place {
     match path {
-        "/health/live" => return Place::Live,
-        "/health/ready" => return Place::Ready,
-        "/metrics" => return Place::Metrics,
+        b"/health/live" => return Place::Live,
+        b"/health/ready" => return Place::Ready,
+        b"/metrics" => return Place::Metrics,
         _ => {}
     }
     let Some(rest) = path
-        .strip_prefix("/v1/")
-        .or_else(|| path.strip_prefix("/api/v1/"))
+        .strip_prefix(b"/v1/")
+        .or_else(|| path.strip_prefix(b"/api/v1/"))
     else {
         return Place::Cold;
     };
     match rest {
-        "chat/completions" => Place::Generate(Api::Chat),
-        "completions" => Place::Generate(Api::Completions),
-        "embeddings" => Place::Generate(Api::Embeddings),
-        "models" => Place::Models,
-        _ => match rest.strip_prefix("models/") {
+        b"chat/completions" => Place::Generate(Api::Chat),
+        b"completions" => Place::Generate(Api::Completions),
+        b"embeddings" => Place::Generate(Api::Embeddings),
+        b"models" => Place::Models,
+        _ => match rest.strip_prefix(b"models/") {
             // Deeper paths (`…/endpoints`) belong to the catalogue, which is the control side's.
-            Some(name) if !name.is_empty() && name.matches('/').count() <= 1 => Place::Model,
+            Some(name)
+                if !name.is_empty() && name.iter().filter(|byte| **byte == b'/').count() <= 1 =>
+            {
+                Place::Model
+            }
             _ => Place::Cold,
         },
     }
@@ -100,7 +105,7 @@ pub(crate) async fn serve<C: Caller>(thread: &Rc<Thread>, caller: &mut C) -> Out
         matches!(caller.head().method, Method::Get | Method::Head),
         caller.head().method == Method::Post,
     );
-    let refusal = match place(caller.head().path()) {
+    let refusal = match place(caller.head().path_bytes()) {
         Place::Generate(api) if post => {
             return Box::pin(generate(thread, &snapshot, caller, api)).await;
         }
@@ -211,7 +216,7 @@ async fn generate<C: Caller>(
         Err(refusal) => return refuse(thread, snapshot, caller, &refusal, "").await,
     };
     // From here on it is a generation: it has an id, and it is booked however it ends.
-    let account = Account::open(
+    let mut account = Account::open(
         thread,
         snapshot,
         key,
@@ -221,7 +226,15 @@ async fn generate<C: Caller>(
         caller.began(),
         waited_us,
     );
-    attempts(thread, snapshot, caller, &request, &candidates, account).await
+    attempts(
+        thread,
+        snapshot,
+        caller,
+        &request,
+        &candidates,
+        &mut account,
+    )
+    .await
 }
 
 /// Reads the body and what routing needs of it.
@@ -282,7 +295,7 @@ async fn attempts<'a, C: Caller>(
     caller: &mut C,
     request: &'a Request,
     candidates: &'a [Candidate<'a>],
-    mut account: Account<'a>,
+    account: &mut Account<'a>,
 ) -> Outcome {
     let server = &snapshot.server;
     let streamed = request.stream() && request.api().streams();
@@ -324,7 +337,7 @@ async fn attempts<'a, C: Caller>(
                 reply: &reply,
                 total_deadline,
             };
-            match attempt.run(caller, &mut comments, &mut account).await {
+            match attempt.run(caller, &mut comments, account).await {
                 Verdict::Over(outcome) => return outcome,
                 Verdict::Failed(failure) => {
                     let other_key = failure.may_try_other_key();
@@ -348,7 +361,7 @@ async fn attempts<'a, C: Caller>(
                         snapshot,
                         caller,
                         &mut comments,
-                        &mut account,
+                        account,
                         candidate,
                         &refusal,
                     )
@@ -374,7 +387,7 @@ async fn attempts<'a, C: Caller>(
         snapshot,
         caller,
         &mut comments,
-        &mut account,
+        account,
         candidate,
         &refusal,
     )

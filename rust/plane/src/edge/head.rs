@@ -435,6 +435,10 @@ impl Head {
         std::str::from_utf8(self.slice(self.target)).unwrap_or("/")
     }
 
+    pub(crate) fn path_bytes(&self) -> &[u8] {
+        self.slice(self.path)
+    }
+
     pub(crate) fn path(&self) -> &str {
         std::str::from_utf8(self.slice(self.path)).unwrap_or("/")
     }
