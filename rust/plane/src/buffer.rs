@@ -15,10 +15,14 @@ pub(crate) struct Buffer {
     bytes: Vec<u8>,
     start: usize,
     end: usize,
+    /// The last read took all the room there was, so more is waiting: the next one may have twice as much.
+    overflowed: bool,
 }
 
 /// First size of a buffer. Holds the head of nearly every request and a whole short answer.
 const FIRST_BYTES: usize = 4096;
+/// Size of a buffer that only watches whether the other side goes away.
+const WATCH_BYTES: usize = 128;
 
 impl Buffer {
     /// What has been read and not consumed.
@@ -50,8 +54,26 @@ impl Buffer {
         }
     }
 
+    /// Gives all memory back while nothing is held: what waits for long (a stream's client) needs no buffer.
+    pub(crate) fn release(&mut self) {
+        if self.is_empty() {
+            self.bytes = Vec::new();
+        }
+    }
+
     /// Room for at least one byte without passing `max` held bytes; false when `max` bytes are held already.
-    fn make_room(&mut self, max: usize) -> bool {
+    fn make_room(&mut self, max: usize, first: usize) -> bool {
+        if self.is_empty()
+            && self.bytes.len() < max
+            && (self.overflowed || self.bytes.len() < first)
+        {
+            // Nothing is held, so nothing has to be moved.
+            self.overflowed = false;
+            let size = (self.bytes.len() * 2).max(first).min(max);
+            self.bytes = vec![0; size];
+            (self.start, self.end) = (0, 0);
+            return true;
+        }
         if self.end < self.bytes.len() {
             return self.len() < max;
         }
@@ -66,7 +88,7 @@ impl Buffer {
         if self.len() >= max {
             return false;
         }
-        let size = (self.bytes.len() * 2).clamp(FIRST_BYTES, max.max(FIRST_BYTES));
+        let size = (self.bytes.len() * 2).clamp(first, max.max(first));
         if size > self.bytes.len() {
             self.bytes.resize(size, 0);
         }
@@ -80,12 +102,33 @@ impl Buffer {
         max: usize,
         cx: &mut Context<'_>,
     ) -> Poll<std::io::Result<usize>> {
-        if !self.make_room(max) {
+        self.poll_read(stream, max, FIRST_BYTES, cx)
+    }
+
+    /// The same for a side that is not expected to speak: holds hardly any memory until it does.
+    pub(crate) fn poll_watch<S: AsyncRead + Unpin>(
+        &mut self,
+        stream: &mut S,
+        max: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<std::io::Result<usize>> {
+        self.poll_read(stream, max, WATCH_BYTES, cx)
+    }
+
+    fn poll_read<S: AsyncRead + Unpin>(
+        &mut self,
+        stream: &mut S,
+        max: usize,
+        first: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<std::io::Result<usize>> {
+        if !self.make_room(max, first) {
             return Poll::Pending;
         }
         let mut target = ReadBuf::new(&mut self.bytes[self.end..]);
         ready!(Pin::new(stream).poll_read(cx, &mut target))?;
         let count = target.filled().len();
+        self.overflowed = target.remaining() == 0;
         self.end += count;
         Poll::Ready(Ok(count))
     }
@@ -122,6 +165,28 @@ mod tests {
             buffer.consume(part);
         }
         assert_eq!(taken, source);
+    }
+
+    #[test]
+    fn reads_more_at_once_when_more_is_waiting_and_little_while_watching() {
+        let mut buffer = Buffer::default();
+        let source = vec![7; 1 << 20];
+        let mut sizes = Vec::new();
+        for _ in 0..6 {
+            if let Poll::Ready(count) = fill(&mut buffer, &source, 1 << 16) {
+                sizes.push(count);
+            }
+            buffer.consume(usize::MAX / 2);
+        }
+        assert_eq!(sizes, [4096, 8192, 16384, 32768, 65536, 65536]);
+        buffer.release();
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(
+            buffer
+                .poll_watch(&mut &source[..], 1 << 16, &mut cx)
+                .is_ready()
+        );
+        assert_eq!(buffer.len(), WATCH_BYTES);
     }
 
     #[test]

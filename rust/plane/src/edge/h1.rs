@@ -581,7 +581,10 @@ impl Caller for H1 {
             return Poll::Pending;
         }
         while !self.buffer.is_full(self.buffer_max) {
-            match self.buffer.poll_fill(&mut self.socket, self.buffer_max, cx) {
+            match self
+                .buffer
+                .poll_watch(&mut self.socket, self.buffer_max, cx)
+            {
                 Poll::Ready(Ok(count)) if count > 0 => {}
                 Poll::Ready(_) => return Poll::Ready(()),
                 Poll::Pending => return Poll::Pending,
@@ -616,6 +619,7 @@ impl Caller for H1 {
 
     async fn begin(&mut self, head: &ReplyHead) -> Result<(), Gone> {
         self.chunked = !self.head.http10;
+        self.buffer.release();
         self.write_head(
             head,
             if self.chunked {

@@ -56,7 +56,7 @@ const POLL_MAX: Duration = Duration::from_millis(20);
 /// Bounds and periods.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Bytes of a segment, header included; 4 KiB to 1 GiB, default 4 MiB: some six thousand records, so a switch is
+    /// Bytes of a segment, header included; 4 KiB to 1 GiB, default 8 MiB: some twelve thousand records, so a switch is
     /// rare, and an idle thread's two segments hold little disk. A record that does not fit into a whole segment is
     /// dropped and counted.
     pub segment_bytes: usize,
@@ -75,7 +75,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Options {
         Options {
-            segment_bytes: 4 << 20,
+            segment_bytes: 8 << 20,
             disk_bytes_max: 1 << 30,
             memory_bytes_max: 64 << 20,
             adopt_every: Duration::from_secs(2),
