@@ -24,6 +24,8 @@ needs:
 $(STAMPS)/venv: requirements.lock | needs
 	@mkdir -p $(STAMPS)
 	$(PYTHON) -m venv $(VENV)
+	@# maturin asks pip for dependency groups, which the pip of older Pythons does not know.
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1,<27'
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-virtualenv -r requirements.lock
 	@touch $@
 

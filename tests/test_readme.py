@@ -1,0 +1,60 @@
+"""The README's blocks are true: its configuration compiles, its program parses, its commands and files exist."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from turnout.cli import app
+from turnout.config import load
+from turnout.config.compile import compile as compile_config
+from turnout.providers.rows import ROWS
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def test_the_configuration_compiles(tmp_path: Path) -> None:
+    (block,) = blocks("yaml")
+    (tmp_path / "groq.key").write_text("gsk-test\n")
+    path = tmp_path / "turnout.yaml"
+    path.write_text(block)
+    environment = {"LAPTOP_KEY": "sk-to-v1-" + "ab" * 32, "OPENAI_API_KEY": "sk-test"}
+    compiled = compile_config(load.load(path, environment), auth=True, environment=environment)
+    assert [model.slug for model in compiled.snapshot.models] == [
+        "openai/gpt-4o-mini",
+        "meta-llama/llama-3.3-70b-instruct",
+    ]
+
+
+def test_the_program_parses() -> None:
+    for block in blocks("python"):
+        ast.parse(block)
+
+
+@pytest.mark.parametrize("name", re.findall(r"^\| `turnout (\w+)", README, re.MULTILINE))
+def test_each_command_exists(name: str) -> None:
+    assert CliRunner().invoke(app, [name, "--help"]).exit_code == 0
+
+
+def test_each_make_target_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"\bmake ([a-z]+)\b", "\n".join(blocks("sh"))):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_each_linked_file_exists() -> None:
+    for link in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / link).exists(), link
+
+
+def test_each_named_provider_is_in_the_readme() -> None:
+    assert [row.name for row in ROWS if row.name.split(" (")[0].lower() not in README.lower()] == []
