@@ -28,7 +28,7 @@ import rig
 import table
 from build import ROOT, build
 
-SCRIPTS: Final = ("cost", "rounds", "tail", "streams", "memory", "snapshot")
+SCRIPTS: Final = ("cost", "rounds", "listener", "tail", "streams", "memory", "snapshot")
 RESULTS: Final = ROOT / "bench" / "results"
 
 

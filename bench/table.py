@@ -150,6 +150,16 @@ def rounds(found: dict[str, Any]) -> list[str]:
     return lines
 
 
+def listener(found: dict[str, Any]) -> list[str]:
+    """Processor time per request, and what granian's listener alone costs beside it."""
+    lines = head("64 connections", "µs CPU a request")
+    lines.append(row("Turnout's plane threads: everything hot", value(found["turnout_plane_us"])))
+    lines.append(row("Turnout, whole tree, with the ledger", value(found["turnout_cpu_us"])))
+    lines.append(row("granian, ASGI: read the body, answer", value(found["granian_cpu_us"])))
+    lines.append(row("granian ÷ plane threads", value(found["granian_to_plane"], "×", digits=2)))
+    return lines
+
+
 def tail(found: dict[str, Any]) -> list[str]:
     """Each disturbance beside calm."""
     lines = head(f"open loop, {found['rate']:,}/s", "p50 µs", "p90 µs", "p99 µs", "max µs", "p99 to calm")
@@ -225,6 +235,7 @@ def snapshot(found: dict[str, Any]) -> list[str]:
 SECTIONS: Final = {
     "cost": cost,
     "rounds": rounds,
+    "listener": listener,
     "tail": tail,
     "streams": streams,
     "memory": memory,
