@@ -297,3 +297,12 @@ def test_a_timeout_is_not_tried_with_another_key_of_the_same_provider() -> None:
         assert rig.chat().json()["provider"] == "Second"
         (booked,) = rig.booked(1)
         assert [(a.provider, a.outcome) for a in booked.attempts] == [("first", "timeout"), ("second", "ok")]
+
+
+def test_a_name_of_a_megabyte_is_refused_without_being_repeated() -> None:
+    with serving() as rig:
+        answer = rig.chat(model="x" * 1_000_000)
+        assert answer.status_code == 400
+        assert "1000000 bytes" in answer.json()["error"]["message"]
+        assert len(answer.content) < 1000
+        rig.booked(0)

@@ -474,7 +474,7 @@ impl Snapshot {
     pub(crate) fn near(&self, name: &str) -> Vec<String> {
         let mut scored: Vec<(usize, String)> = Vec::new();
         let last = name.rsplit('/').next().unwrap_or(name);
-        for known in self.models.keys() {
+        for known in self.models.keys().take(NEAR_LOOKED_AT_MAX) {
             let known_last = known.rsplit('/').next().unwrap_or(known);
             let score = if known_last.eq_ignore_ascii_case(last) {
                 0
@@ -504,6 +504,10 @@ impl Snapshot {
         key.allows(slug)
     }
 }
+
+/// Names that are compared with one that was not found. With more models than this the hint may miss one, which costs a
+/// client a look at the list; comparing them all would cost every other client of the thread milliseconds.
+const NEAR_LOOKED_AT_MAX: usize = 1000;
 
 /// Edit distance, for at most 64 bytes of each.
 fn distance(a: &str, b: &str) -> usize {

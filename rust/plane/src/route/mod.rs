@@ -11,6 +11,9 @@ use turnout_wire::request::{Preferences, Request};
 
 use crate::snapshot::{Credential, Endpoint, Found, Key, Provider, Snapshot};
 
+/// A longer name is nobody's, and is not repeated in an error or a record.
+const NAME_BYTES_MAX: usize = 256;
+
 /// An endpoint that may serve.
 pub(crate) struct Candidate<'a> {
     /// The slug that the client is told.
@@ -40,6 +43,12 @@ pub(crate) fn plan<'a>(
     let mut first = None;
     for name in names {
         first.get_or_insert(name);
+        if name.len() > NAME_BYTES_MAX {
+            return Err(Refusal::new(Kind::InvalidRequest).with_message(format!(
+                "A model's name has {} bytes; at most {NAME_BYTES_MAX} are looked up",
+                name.len()
+            )));
+        }
         let Some(found) = snapshot.find(name) else {
             return Err(Refusal::model_not_found(name, snapshot.near(name)));
         };
