@@ -53,6 +53,26 @@ def test_a_batch_that_fails_leaves_nothing_behind(ledger: store.Ledger) -> None:
     assert count(ledger) == 0
 
 
+def test_the_rows_of_packed_generations_are_those_of_generations(ledger: store.Ledger) -> None:
+    batch = [generation(1), generation(2, error_type="timeout", attempts=[]), generation(3, streamed=False)]
+    store.insert_rows(ledger, store.rows(msgspec.msgpack.encode(batch)))
+    assert [query.generation(ledger, one.id, key_sha256=KEY) for one in batch] == batch
+    assert store.rows(msgspec.msgpack.encode(batch)) == [store._row(one) for one in batch]
+
+
+def test_fields_and_attempts_of_a_later_release_are_left_out() -> None:
+    plain = msgspec.msgpack.decode(msgspec.msgpack.encode([generation(1)]))
+    plain[0].append("new")
+    plain[0][Generation.__struct_fields__.index("attempts")][0].append("new")
+    assert store.rows(msgspec.msgpack.encode(plain)) == [store._row(generation(1))]
+
+
+@pytest.mark.parametrize("wrong", [b"\xc0", b"\x91", msgspec.msgpack.encode([["id"]])])
+def test_bytes_that_are_no_batch_have_no_rows(wrong: bytes) -> None:
+    with pytest.raises(msgspec.DecodeError):
+        store.rows(wrong)
+
+
 def test_an_empty_batch_is_no_transaction(ledger: store.Ledger) -> None:
     store.insert(ledger, [])
     assert count(ledger) == 0

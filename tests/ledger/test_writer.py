@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import pytest
 from sqlalchemy import create_engine, event, text
 
 from tests.fake.booked import generation
 from turnout.ledger import store
-from turnout.ledger.writer import Writer, describe
+from turnout.ledger.writer import NICE, Writer, describe
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
     from turnout.ledger.record import Generation
 
@@ -32,11 +33,14 @@ class Journal:
         self.behind = threading.Event()
         self.recovered = threading.Event()
         self.empty = threading.Event()
+        self.committed = threading.Event()
         self.commits_to_forget = 0
+        self.drained: list[int] = []
 
     def drain_journal(self, records_max: int, wait_ms: int) -> tuple[bytes, int]:
         with self.lock:
             batch = self.booked[:records_max]
+        self.drained.append(len(batch))
         if not batch:
             self.empty.set()
             threading.Event().wait(min(wait_ms, 5) / 1000)
@@ -49,6 +53,7 @@ class Journal:
                 self.commits_to_forget -= 1
                 return
             del self.booked[:token]
+        self.committed.set()
 
     def ledger_behind(self, message: str | None) -> None:
         self.messages.append(message)
@@ -97,6 +102,45 @@ def test_what_is_booked_later_is_carried_too(address: str, tmp_path: Path) -> No
     with journal.lock:
         journal.booked.append(generation(1))
     assert finished(writer, ledger) == 1
+
+
+def test_full_batches_follow_each_other_at_once(address: str, tmp_path: Path) -> None:
+    journal = Journal([generation(number) for number in range(500)])
+    writer, ledger = start(journal, address, tmp_path, batch_records=100, wait_ms=3_600_000)
+    # Only the sixth, which finds nothing, is followed by the hour.
+    assert journal.empty.wait(10)
+    assert finished(writer, ledger) == 500
+    assert journal.drained[:6] == [100, 100, 100, 100, 100, 0]
+
+
+def test_rows_gather_after_a_batch_that_was_not_full_until_the_end(address: str, tmp_path: Path) -> None:
+    journal = Journal([generation(1)])
+    writer, ledger = start(journal, address, tmp_path, batch_records=100, wait_ms=3_600_000)
+    assert journal.committed.wait(10)
+    with journal.lock:
+        journal.booked += [generation(number) for number in range(2, 52)]
+    assert finished(writer, ledger) == 51
+    assert journal.drained == [1, 50, 0]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="niceness belongs to a thread only on Linux")
+def test_booking_yields_the_processor_to_requests_and_nobody_else_does(address: str, tmp_path: Path) -> None:
+    before = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    journal = Journal([])
+    nice: list[int] = []
+
+    def note(records_max: int, wait_ms: int) -> tuple[bytes, int]:
+        nice.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        journal.empty.set()
+        return b"\x90", 0
+
+    journal.drain_journal = note  # type: ignore[method-assign]
+    writer, ledger = start(journal, address, tmp_path)
+    assert journal.empty.wait(10)
+    assert writer.finish(timeout_s=20)
+    store.close_ledger(ledger)
+    assert nice[0] == min(before + NICE, 19)
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == before
 
 
 def test_a_locked_database_is_waited_for_and_shown(address: str, tmp_path: Path) -> None:
@@ -193,14 +237,14 @@ def test_a_batch_of_another_shape_is_kept_and_does_not_block(address: str, tmp_p
 
 def test_a_bug_does_not_end_the_thread(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = iter([RuntimeError("a bug")])
-    whole = store.insert
+    whole = store.insert_rows
 
     def broken(ledger: store.Ledger, batch: Any) -> None:
         for error in calls:
             raise error
         whole(ledger, batch)
 
-    monkeypatch.setattr(store, "insert", broken)
+    monkeypatch.setattr(store, "insert_rows", broken)
     monkeypatch.setattr("turnout.ledger.writer.PAUSE_MAX_S", 0.01)
     journal = Journal([generation(1)])
     writer, ledger = start(journal, address, tmp_path)
@@ -213,6 +257,18 @@ def test_old_rows_go_while_there_is_nothing_to_write(address: str, tmp_path: Pat
     journal = Journal([generation(1, created_ms=1)])
     writer, ledger = start(journal, address, tmp_path, retention_days=1)
     assert journal.empty.wait(10)
+    assert finished(writer, ledger) == 0
+
+
+def test_old_rows_go_before_the_journal_is_seen_empty(address: str, tmp_path: Path) -> None:
+    deleted = threading.Event()
+    ledger = store.open_ledger(address)
+    event.listen(ledger.engine, "after_cursor_execute", lambda *of: deleted.set() if "DELETE" in of[2] else None)
+    journal = Journal([generation(1, created_ms=1)])
+    writer = Writer(journal, ledger, rejected=tmp_path / "rejected.jsonl", retention_days=1, wait_ms=3_600_000)
+    writer.start()
+    assert deleted.wait(10)
+    assert journal.drained == [1]
     assert finished(writer, ledger) == 0
 
 

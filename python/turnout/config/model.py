@@ -574,7 +574,7 @@ class Ledger(Section):
         "postgresql+psycopg://user:password@host/name. A secret.",
     )
     batch_records: int = Field(
-        default=500,
+        default=2_000,
         ge=1,
         le=10_000,
         description="Most generations of one transaction. Larger ones are hardly faster and hold the database longer.",
