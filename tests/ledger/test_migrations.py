@@ -70,3 +70,20 @@ def test_a_folder_with_a_percent_sign_is_no_interpolation(tmp_path: Path) -> Non
     store.migrate(ledger)
     store.close_ledger(ledger)
     assert (tmp_path / "100%" / "ledger.db").exists()
+
+
+def test_a_step_that_is_cut_short_leaves_nothing(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As by ``kill -9`` between the table and the note that it is there: the next start must be able to migrate."""
+    ledger = store.open_ledger(address)
+
+    def killed(*_arguments: object, **_options: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("alembic.op.create_index", killed)
+        store.migrate(ledger)
+    store.migrate(ledger)
+    with ledger.engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM generations")).scalar() == 0
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["0001"]
+    ledger.engine.dispose()

@@ -263,7 +263,8 @@ def test_a_killed_worker_is_replaced_while_clients_wait(mock: Mock, tmp_path: Pa
                 assert (answer.status, answer.done) == (200, True)
                 before.append(answer.headers["x-generation-id"])
         assert gateway.worker() != killed
-        assert gateway.get("/api/v1/key").status_code == 200
+        # The plane serves a moment before the control side's socket is there.
+        eventually(lambda: gateway.get("/api/v1/key").status_code == 200, "the control side answers")
         eventually(lambda: set(before) <= set(gateway.booked()), "every whole answer is booked once")
         gateway.process.terminate()
         assert gateway.process.wait(PATIENCE_S) == 0

@@ -52,6 +52,7 @@ from turnout.ledger.record import Attempt, Generation
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from sqlalchemy import Connection
     from sqlalchemy.engine import URL
 
 SQLITE_BUSY_MS = 250
@@ -274,7 +275,7 @@ def migrate(ledger: Ledger) -> None:
     head = scripts.get_current_head()
     if _revision(ledger) == head:
         return
-    with _one_migration(ledger), ledger.engine.connect() as connection:
+    with _one_migration(ledger), ledger.engine.connect() as connection, _all_or_nothing(connection):
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _MIGRATION_LOCK})
         # Another worker may have done it while this one waited for the lock.
@@ -288,6 +289,31 @@ def migrate(ledger: Ledger) -> None:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
         connection.commit()
+
+
+@contextmanager
+def _all_or_nothing(connection: Connection) -> Iterator[None]:
+    """One transaction around all steps, also in SQLite.
+
+    Python's driver begins a transaction before it changes rows, but not before DDL: a process that was killed between a
+    table and the note that it is there would leave a ledger that no later start could migrate.
+    """
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    driver = connection.connection.driver_connection
+    assert driver is not None, "a connection that was just made is connected"
+    before = driver.isolation_level
+    # The driver then begins nothing by itself; commit and rollback work as ever.
+    driver.isolation_level = None
+    try:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        yield
+    except BaseException:
+        connection.rollback()
+        raise
+    finally:
+        driver.isolation_level = before
 
 
 def _revision(ledger: Ledger) -> str | None:
