@@ -19,6 +19,7 @@ import pytest
 
 import turnout
 from tests.fake.gateways import CLIENT, CONFIG, bearer
+from tests.plane.harness import eventually
 from turnout import keys, launch
 from turnout.cli import serve
 from turnout.reload import Origin
@@ -190,7 +191,8 @@ def test_it_serves_ends_by_sigterm_and_leaves_the_directory_to_the_next(tmp_path
         with started(tmp_path) as running:
             assert running.get("/health/ready")[0] == 200
             key = shlex.split(running.shown.splitlines()[-1])[2].removeprefix("Authorization: Bearer ")
-            assert running.get("/v1/key", key=key)[0] == 200
+            # The control side opens a moment after the plane is ready.
+            eventually(lambda key=key: running.get("/v1/key", key=key)[0] == 200, "the control side answers")
             assert running.get("/v1/key")[0] == 401
             parent, worker = running.process.pid, running.worker()
             assert worker != parent
