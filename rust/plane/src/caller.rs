@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use turnout_wire::refusal::Refusal;
+use turnout_wire::refusal::{Kind, Refusal};
 
 use crate::clock::{Instant, Timer};
 use crate::edge::head::Head;
@@ -26,6 +26,32 @@ pub(crate) struct Gone;
 pub(crate) enum BodyFault {
     Refused(Box<Refusal>),
     Gone,
+}
+
+impl BodyFault {
+    /// The body is larger than the gateway takes.
+    pub(crate) fn too_large(bytes_max: usize) -> BodyFault {
+        BodyFault::refused(
+            Kind::PayloadTooLarge,
+            format!("The request's body is larger than {bytes_max} bytes (server.limits.body)"),
+        )
+    }
+
+    /// The body did not arrive in time.
+    pub(crate) fn too_slow(time: Duration) -> BodyFault {
+        BodyFault::refused(
+            Kind::RequestTimeout,
+            format!(
+                "The request's body did not arrive within {} ms (server.timeouts.body)",
+                time.as_millis()
+            ),
+        )
+    }
+
+    /// Any other refusal.
+    pub(crate) fn refused(kind: Kind, message: impl Into<Cow<'static, str>>) -> BodyFault {
+        BodyFault::Refused(Box::new(Refusal::new(kind).with_message(message)))
+    }
 }
 
 /// What stands before an answer's body.

@@ -243,18 +243,13 @@ async fn parse<C: Caller>(
     caller: &mut C,
     api: Api,
 ) -> Result<Request, BodyFault> {
-    let refused = |kind: Kind, message: &'static str| {
-        Err(BodyFault::Refused(Box::new(
-            Refusal::new(kind).with_message(message),
-        )))
-    };
     if let Some(coding) = caller.head().get(Known::ContentEncoding)
         && !coding.eq_ignore_ascii_case(b"identity")
     {
-        return refused(
+        return Err(BodyFault::refused(
             Kind::UnsupportedMediaType,
             "The body is compressed (Content-Encoding); send it as plain JSON",
-        );
+        ));
     }
     let server = &snapshot.server;
     let body = caller

@@ -495,14 +495,8 @@ impl Caller for H1 {
     }
 
     async fn body(&mut self, bytes_max: usize, time: Duration) -> Result<Vec<u8>, BodyFault> {
-        let refused = |refusal: Refusal| BodyFault::Refused(Box::new(refusal));
-        let too_large = || {
-            refused(Refusal::new(Kind::PayloadTooLarge).with_message(format!(
-                "The request's body is larger than {bytes_max} bytes (server.limits.body)"
-            )))
-        };
         if matches!(self.body, Unread::Length(length) if length > bytes_max as u64) {
-            return Err(too_large());
+            return Err(BodyFault::too_large(bytes_max));
         }
         if self.head.expects_continue
             && self.buffer.is_empty()
@@ -535,9 +529,9 @@ impl Caller for H1 {
                         .map_err(|bad| {
                             self.keep = false;
                             self.thread.metrics.count(Counter::RequestMalformed);
-                            refused(
-                                Refusal::new(Kind::HeaderMalformed)
-                                    .with_message(format!("Malformed HTTP request: {}", bad.0)),
+                            BodyFault::refused(
+                                Kind::HeaderMalformed,
+                                format!("Malformed HTTP request: {}", bad.0),
                             )
                         })?,
                 };
@@ -549,7 +543,7 @@ impl Caller for H1 {
                 Unread::Chunked(decoder) => decoder.is_done(),
             };
             if body.len() > bytes_max {
-                return Err(too_large());
+                return Err(BodyFault::too_large(bytes_max));
             }
             if done {
                 self.body = Unread::Nothing;
@@ -564,12 +558,7 @@ impl Caller for H1 {
                 Some(_) => {}
                 None if Instant::now() >= deadline => {
                     self.keep = false;
-                    return Err(refused(Refusal::new(Kind::RequestTimeout).with_message(
-                        format!(
-                            "The request's body did not arrive within {} ms (server.timeouts.body)",
-                            time.as_millis()
-                        ),
-                    )));
+                    return Err(BodyFault::too_slow(time));
                 }
                 None => return Err(BodyFault::Gone),
             }

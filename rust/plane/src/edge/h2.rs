@@ -14,7 +14,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use turnout_wire::refusal::{Kind, Refusal};
 
 use super::head::{BodyLength, Head, Method};
 use crate::buffer::Buffer;
@@ -332,17 +331,8 @@ impl Caller for H2 {
     }
 
     async fn body(&mut self, bytes_max: usize, time: Duration) -> Result<Vec<u8>, BodyFault> {
-        let refused = |kind: Kind, message: String| {
-            BodyFault::Refused(Box::new(Refusal::new(kind).with_message(message)))
-        };
-        let too_large = || {
-            refused(
-                Kind::PayloadTooLarge,
-                format!("The request's body is larger than {bytes_max} bytes (server.limits.body)"),
-            )
-        };
         if matches!(self.head.body, BodyLength::Known(length) if length > bytes_max as u64) {
-            return Err(too_large());
+            return Err(BodyFault::too_large(bytes_max));
         }
         let deadline = Instant::now() + time;
         let mut body = Vec::new();
@@ -359,20 +349,12 @@ impl Caller for H2 {
                     body.extend_from_slice(&data);
                     let _ = self.receive.flow_control().release_capacity(data.len());
                     if body.len() > bytes_max {
-                        return Err(too_large());
+                        return Err(BodyFault::too_large(bytes_max));
                     }
                 }
                 Ok(None) => return Ok(body),
                 Ok(Some(Err(_))) => return Err(BodyFault::Gone),
-                Err(_) => {
-                    return Err(refused(
-                        Kind::RequestTimeout,
-                        format!(
-                            "The request's body did not arrive within {} ms (server.timeouts.body)",
-                            time.as_millis()
-                        ),
-                    ));
-                }
+                Err(_) => return Err(BodyFault::too_slow(time)),
             }
         }
     }
