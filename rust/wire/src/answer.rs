@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::api::Api;
-use crate::cost::{Cost, Prices};
+use crate::cost::{Cost, Prices, ServiceTier};
 use crate::edit::{self, Found, Shape, Stop};
 use crate::finish::Finish;
 use crate::json::{self, Malformed};
@@ -169,7 +169,8 @@ fn edit_text(
             )
         }
     };
-    let cost = Cost::of(&usage, serving.prices);
+    let service_tier = found.service_tier.map(ServiceTier::name);
+    let cost = Cost::of(&usage, serving.prices, service_tier);
     if usage_source == UsageSource::Estimated {
         write_missing_usage(&found, &usage, &cost, serving.api, out);
     }
@@ -309,6 +310,46 @@ mod tests {
         };
         assert_eq!((status, message.as_str()), (Some(429), "busy"));
         assert!(raw.contains("busy"));
+    }
+
+    #[test]
+    fn the_tier_that_served_sets_the_price_wherever_it_is_named() {
+        let text = r#"{"version":"v","prompt":1000000000,"completion":0,"cache_read":0,"cache_write":0,"request":0,
+            "service":[{"tier":"flex","prompt":500000000,"completion":null,"cache_read":null,"cache_write":null}]}"#;
+        let prices: Prices = serde_json::from_str(text).unwrap();
+        let serving = Serving {
+            prices: Some(&prices),
+            ..serving(Api::Chat)
+        };
+        let choices = r#""choices":[{"message":{"content":"a"}}]"#;
+        let usage = r#""usage":{"prompt_tokens":1000,"completion_tokens":1,"cost":7},"x":{"y":[]}"#;
+        for (body, cost) in [
+            (
+                format!(r#"{{"service_tier":"flex",{choices},{usage}}}"#),
+                500_000,
+            ),
+            (
+                format!(r#"{{{choices},{usage},"service_tier":"flex"}}"#),
+                500_000,
+            ),
+            (
+                format!(r#"{{{choices},{usage},"service_tier":"default"}}"#),
+                1_000_000,
+            ),
+            (format!(r#"{{{choices},{usage}}}"#), 1_000_000),
+            // Estimated, one token for the answer's text and ten for the request.
+            (format!(r#"{{{choices},"service_tier":"flex"}}"#), 5_000),
+        ] {
+            let mut out = Vec::new();
+            let facts = edit(body.as_bytes(), &serving, 40, &mut out).unwrap();
+            assert_eq!(facts.cost.total_nano, cost, "{body}");
+            let answer: Value = serde_json::from_slice(&out).unwrap();
+            assert_eq!(
+                answer["usage"]["cost"].to_string().parse::<f64>().unwrap(),
+                cost as f64 / 1e9,
+                "{body}"
+            );
+        }
     }
 
     #[test]

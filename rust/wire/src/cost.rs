@@ -2,16 +2,27 @@
 //!
 //! A price is nano-dollars per million tokens, so 1 USD per million tokens is 1,000,000,000. The parts are multiplied and
 //! added in 128 bits, divided by a million at the very end, and rounded half up there, once; no float ever touches money.
+//!
+//! Most prices are the five of [`Prices`] that every model has. What makes a price depend on the request, and in which order:
+//!
+//! 1. **Length.** A [`Tier`] that the prompt exceeds replaces the prices that it names, for the whole request and not only for the
+//!    tokens above: so bill the providers that have such tiers (OpenAI, Google, Anthropic; price pages, 2026-11). A price of its own for
+//!    reasoning follows the completion price in proportion; those of audio and images stay, because tiers are about text.
+//! 2. **Service tier.** The tier that *served*, as the provider's answer names it, sets the prices of its [`Service`]. Above a
+//!    length it is a discount or surcharge in the same proportion as on the base price, and so it is for every kind that a
+//!    service names no price for.
+//! 3. **Kind.** Tokens of a prompt are counted as read from a cache first, then as written to one, then as audio, as images, as text;
+//!    of a completion as audio, images, reasoning, text. Each token has one kind, also when a provider's counts overlap.
 
 use serde::Deserialize;
 
 use crate::usage::Usage;
 
-/// Tokens that a price is for.
+/// Tokens that a price is for, and millionths of a nano-dollar in one.
 const TOKENS_PER_PRICE: u128 = 1_000_000;
 
 /// The price of one endpoint. Twin of `Prices` in the snapshot.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Prices {
     /// Short hash of the row; booked with each generation, so that a cost can be explained later.
@@ -24,29 +35,142 @@ pub struct Prices {
     pub cache_read: u64,
     /// Nano-dollars per million prompt tokens written to a cache.
     pub cache_write: u64,
+    /// Nano-dollars per million prompt tokens written to a cache that keeps them for an hour.
+    #[serde(default)]
+    pub cache_write_1h: u64,
+    /// Nano-dollars per million tokens of thought; `None`: as `completion`.
+    #[serde(default)]
+    pub reasoning: Option<u64>,
+    /// Nano-dollars per million prompt tokens that are audio; `None`: as `prompt`.
+    #[serde(default)]
+    pub audio_prompt: Option<u64>,
+    /// Nano-dollars per million completion tokens that are audio; `None`: as `completion`.
+    #[serde(default)]
+    pub audio_completion: Option<u64>,
+    /// Nano-dollars per million prompt tokens that are images; `None`: as `prompt`.
+    #[serde(default)]
+    pub image_prompt: Option<u64>,
+    /// Nano-dollars per million completion tokens that are images; `None`: as `completion`.
+    #[serde(default)]
+    pub image_completion: Option<u64>,
+    /// Nano-dollars per image where images are charged by the piece.
+    #[serde(default)]
+    pub image: u64,
     /// Nano-dollars per request.
     pub request: u64,
+    /// Nano-dollars per web search that the provider ran.
+    #[serde(default)]
+    pub web_search: u64,
+    /// Nano-dollars per search unit of a rerank.
+    #[serde(default)]
+    pub search_unit: u64,
+    /// Nano-dollars per second of audio.
+    #[serde(default)]
+    pub second: u64,
+    /// Nano-dollars per million characters of speech.
+    #[serde(default)]
+    pub character: u64,
+    /// Prices of long prompts, ascending by length. Nearly always empty.
+    #[serde(default)]
+    pub tiers: Vec<Tier>,
+    /// Prices of other service tiers than the ordinary one. Nearly always empty.
+    #[serde(default)]
+    pub service: Vec<Service>,
+}
+
+/// Prices of a request whose prompt is longer than a number of tokens. A price that is `None` is the base price.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tier {
+    /// A prompt of exactly so many tokens, cached ones included, is not yet in the tier.
+    pub above_tokens: u64,
+    /// In place of [`Prices::prompt`].
+    pub prompt: Option<u64>,
+    /// In place of [`Prices::completion`].
+    pub completion: Option<u64>,
+    /// In place of [`Prices::cache_read`].
+    pub cache_read: Option<u64>,
+    /// In place of [`Prices::cache_write`].
+    pub cache_write: Option<u64>,
+    /// In place of [`Prices::cache_write_1h`].
+    pub cache_write_1h: Option<u64>,
+}
+
+/// Prices of a service tier. A price that is `None` is that of the ordinary tier.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Service {
+    /// Which one.
+    pub tier: ServiceTier,
+    /// In place of [`Prices::prompt`].
+    pub prompt: Option<u64>,
+    /// In place of [`Prices::completion`].
+    pub completion: Option<u64>,
+    /// In place of [`Prices::cache_read`].
+    pub cache_read: Option<u64>,
+    /// In place of [`Prices::cache_write`]; what is kept for an hour follows it in proportion.
+    pub cache_write: Option<u64>,
+}
+
+/// A service tier that may have prices of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ServiceTier {
+    /// Cheaper and slower.
+    Flex,
+    /// Faster and dearer.
+    Priority,
+    /// Answered within a day.
+    Batch,
+}
+
+impl ServiceTier {
+    /// The name in requests and answers.
+    pub const fn name(self) -> &'static str {
+        match self {
+            ServiceTier::Flex => "flex",
+            ServiceTier::Priority => "priority",
+            ServiceTier::Batch => "batch",
+        }
+    }
+
+    /// The tier that a provider's word means; `None` for the ordinary one, under any of its names (`default`, `standard`, `auto`).
+    pub fn named(word: &str) -> Option<ServiceTier> {
+        match word {
+            "flex" => Some(ServiceTier::Flex),
+            // What Anthropic's API calls speed, and OpenRouter's takes as another word for it.
+            "priority" | "fast" => Some(ServiceTier::Priority),
+            "batch" => Some(ServiceTier::Batch),
+            _ => None,
+        }
+    }
 }
 
 /// A cost in nano-dollars.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Cost {
-    /// All of it: the parts below and the price of the request itself.
+    /// All of it: the parts below, and what belongs to neither: the price of the request itself, of images by the piece, web
+    /// searches, search units, seconds of audio and characters of speech.
     pub total_nano: u64,
-    /// For what was read, from caches or not.
+    /// For the tokens that were read, from caches or not, of any kind.
     pub prompt_nano: u64,
-    /// For what was generated. The rounding of the total falls on this part, so that the parts add up.
+    /// For the tokens that were generated, of any kind. The rounding of the two together falls on this part, so that they add up.
     pub completion_nano: u64,
 }
 
 impl Cost {
     /// The cost of `usage` at `prices`; zero without prices. A sum beyond `u64` (18 billion dollars) stays there.
     ///
-    /// In this dialect cached tokens are part of the prompt tokens, so they are taken out of the part that costs the full price.
-    pub fn of(usage: &Usage, prices: Option<&Prices>) -> Cost {
+    /// `service_tier` is the provider's word for the tier that served, when it gave one. In [`Usage`] cached tokens are part of the
+    /// prompt tokens, so they are taken out of the part that costs the full price.
+    pub fn of(usage: &Usage, prices: Option<&Prices>, service_tier: Option<&str>) -> Cost {
         let Some(prices) = prices else {
             return Cost::default();
         };
+        if !usage.is_plain() || !prices.are_plain() {
+            return of_any(usage, prices, service_tier.and_then(ServiceTier::named));
+        }
+        // Text alone at the five prices: nearly every generation.
         let cached = usage.cached.min(usage.prompt);
         let written = usage.cache_write.min(usage.prompt - cached);
         let fresh = usage.prompt - cached - written;
@@ -62,6 +186,170 @@ impl Cost {
             completion_nano: tokens_nano - prompt_nano,
         }
     }
+}
+
+impl Prices {
+    /// Whether text alone costs the five prices that every model has, whatever the length and the service tier.
+    fn are_plain(&self) -> bool {
+        self.tiers.is_empty() && self.service.is_empty() && self.reasoning.is_none()
+    }
+
+    /// Whether the cost depends on the service tier that served, so that the answer has to be searched for its name.
+    pub fn depend_on_service(&self) -> bool {
+        !self.service.is_empty()
+    }
+}
+
+/// What a token of each kind costs in one request.
+struct Rates {
+    prompt: u64,
+    cache_read: u64,
+    cache_write: u64,
+    cache_write_1h: u64,
+    audio_prompt: u64,
+    image_prompt: u64,
+    completion: u64,
+    reasoning: u64,
+    audio_completion: u64,
+    image_completion: u64,
+}
+
+/// [`Cost::of`] with everything that a price can depend on.
+#[inline(never)]
+fn of_any(usage: &Usage, prices: &Prices, service_tier: Option<ServiceTier>) -> Cost {
+    let rates = Rates::of(prices, usage.prompt, service_tier);
+
+    let mut left = usage.prompt;
+    let cached = take(&mut left, usage.cached);
+    let mut written = take(&mut left, usage.cache_write);
+    let written_1h = take(&mut written, usage.cache_write_1h);
+    let audio = take(&mut left, usage.prompt_audio);
+    let image = take(&mut left, usage.prompt_image);
+    let prompt = sum([
+        times(cached, rates.cache_read),
+        times(written, rates.cache_write),
+        times(written_1h, rates.cache_write_1h),
+        times(audio, rates.audio_prompt),
+        times(image, rates.image_prompt),
+        times(left, rates.prompt),
+    ]);
+
+    let mut left = usage.billed_completion();
+    let audio = take(&mut left, usage.completion_audio);
+    let image = take(&mut left, usage.completion_image);
+    let reasoning = take(&mut left, usage.reasoning);
+    let completion = sum([
+        times(audio, rates.audio_completion),
+        times(image, rates.image_completion),
+        times(reasoning, rates.reasoning),
+        times(left, rates.completion),
+    ]);
+
+    let whole = |nano: u128| nano.saturating_mul(TOKENS_PER_PRICE);
+    let other = sum([
+        whole(u128::from(prices.request)),
+        whole(times(usage.images, prices.image)),
+        whole(times(usage.web_searches, prices.web_search)),
+        whole(times(usage.search_units, prices.search_unit)),
+        // Thousandths of a second, so a thousand of the millionths that all of this is counted in.
+        times(usage.seconds_milli, prices.second).saturating_mul(1_000),
+        times(usage.characters, prices.character),
+    ]);
+
+    let prompt_nano = per_million(prompt);
+    let tokens = prompt.saturating_add(completion);
+    Cost {
+        total_nano: per_million(tokens.saturating_add(other)),
+        prompt_nano,
+        completion_nano: per_million(tokens) - prompt_nano,
+    }
+}
+
+impl Rates {
+    fn of(prices: &Prices, prompt_tokens: u64, service_tier: Option<ServiceTier>) -> Rates {
+        let base = Tier::default();
+        let tier = prices
+            .tiers
+            .iter()
+            .rfind(|tier| prompt_tokens > tier.above_tokens)
+            .unwrap_or(&base);
+        let prompt = tier.prompt.unwrap_or(prices.prompt);
+        let completion = tier.completion.unwrap_or(prices.completion);
+        let rates = Rates {
+            prompt,
+            cache_read: tier.cache_read.unwrap_or(prices.cache_read),
+            cache_write: tier.cache_write.unwrap_or(prices.cache_write),
+            cache_write_1h: tier.cache_write_1h.unwrap_or(prices.cache_write_1h),
+            audio_prompt: prices.audio_prompt.unwrap_or(prompt),
+            image_prompt: prices.image_prompt.unwrap_or(prompt),
+            completion,
+            reasoning: prices.reasoning.map_or(completion, |reasoning| {
+                in_proportion(reasoning, completion, prices.completion)
+            }),
+            audio_completion: prices.audio_completion.unwrap_or(completion),
+            image_completion: prices.image_completion.unwrap_or(completion),
+        };
+        let service = service_tier
+            .and_then(|tier| prices.service.iter().find(|service| service.tier == tier));
+        match service {
+            Some(service) => rates.served(service, prices),
+            None => rates,
+        }
+    }
+
+    /// The rates where `service` served.
+    fn served(self, service: &Service, prices: &Prices) -> Rates {
+        // Each price moves as the price that it stands under: (its rate, the service's price, the base price).
+        let of_prompt = |rate| moved(rate, service.prompt, prices.prompt);
+        let of_completion = |rate| moved(rate, service.completion, prices.completion);
+        let of_write = |rate| moved(rate, service.cache_write, prices.cache_write);
+        Rates {
+            prompt: of_prompt(self.prompt),
+            cache_read: moved(self.cache_read, service.cache_read, prices.cache_read),
+            cache_write: of_write(self.cache_write),
+            cache_write_1h: of_write(self.cache_write_1h),
+            audio_prompt: of_prompt(self.audio_prompt),
+            image_prompt: of_prompt(self.image_prompt),
+            completion: of_completion(self.completion),
+            reasoning: of_completion(self.reasoning),
+            audio_completion: of_completion(self.audio_completion),
+            image_completion: of_completion(self.image_completion),
+        }
+    }
+}
+
+/// `rate` in the proportion in which a service's price stands to the base price. What is free in the ordinary tier has no
+/// proportion; there the service's price is the price.
+fn moved(rate: u64, service: Option<u64>, base: u64) -> u64 {
+    match service {
+        Some(price) if base == 0 && rate == 0 => price,
+        Some(price) => in_proportion(rate, price, base),
+        None => rate,
+    }
+}
+
+/// `rate × now / base`, rounded half up; `rate` where the base is free.
+fn in_proportion(rate: u64, now: u64, base: u64) -> u64 {
+    if base == 0 || now == base {
+        return rate;
+    }
+    if rate == base {
+        return now;
+    }
+    let base = u128::from(base);
+    let exact = times(rate, now).saturating_add(base / 2) / base;
+    u64::try_from(exact).unwrap_or(u64::MAX)
+}
+
+/// Takes up to `wanted` tokens out of those that are `left`; how many there were.
+fn take(left: &mut u64, wanted: u64) -> u64 {
+    let taken = wanted.min(*left);
+    *left -= taken;
+    taken
+}
+
+fn sum<const N: usize>(parts: [u128; N]) -> u128 {
+    parts.into_iter().fold(0, u128::saturating_add)
 }
 
 fn times(tokens: u64, price: u64) -> u128 {
@@ -134,7 +422,7 @@ mod tests {
             completion: 10_000_000_000,
             cache_read: 1_000_000_000,
             cache_write: 12_500_000_000,
-            request: 0,
+            ..Prices::default()
         }
     }
 
@@ -163,7 +451,7 @@ mod tests {
             cache_write: 20,
             ..Usage::default()
         };
-        let cost = Cost::of(&usage, Some(&prices()));
+        let cost = Cost::of(&usage, Some(&prices()), None);
         assert_eq!(cost.prompt_nano, 20 * 10_000 + 60 * 1_000 + 20 * 12_500);
         assert_eq!(cost.completion_nano, 100_000);
         assert_eq!(cost.total_nano, cost.prompt_nano + cost.completion_nano);
@@ -177,7 +465,7 @@ mod tests {
             cache_write: 50,
             ..Usage::default()
         };
-        assert_eq!(Cost::of(&usage, Some(&prices())).total_nano, 5_000);
+        assert_eq!(Cost::of(&usage, Some(&prices()), None).total_nano, 5_000);
     }
 
     #[test]
@@ -195,13 +483,13 @@ mod tests {
             ..Usage::default()
         };
         // 0.5 + 0.4 nano-dollars are 0.9, which is 1; the parts alone would be 1 and 0.
-        let cost = Cost::of(&usage, Some(&third));
+        let cost = Cost::of(&usage, Some(&third), None);
         assert_eq!(
             (cost.total_nano, cost.prompt_nano, cost.completion_nano),
             (8, 1, 0)
         );
         let only_completion = Usage { prompt: 0, ..usage };
-        assert_eq!(Cost::of(&only_completion, Some(&third)).total_nano, 7);
+        assert_eq!(Cost::of(&only_completion, Some(&third), None).total_nano, 7);
     }
 
     #[test]
@@ -217,7 +505,7 @@ mod tests {
             request: u64::MAX,
             ..prices()
         };
-        assert_eq!(Cost::of(&usage, Some(&all)).total_nano, u64::MAX);
+        assert_eq!(Cost::of(&usage, Some(&all), None).total_nano, u64::MAX);
     }
 
     #[test]
@@ -226,12 +514,244 @@ mod tests {
             prompt: 5,
             ..Usage::default()
         };
-        assert_eq!(Cost::of(&usage, None), Cost::default());
+        assert_eq!(Cost::of(&usage, None, None), Cost::default());
+    }
+
+    /// 1 dollar per million prompt tokens and 10 for completions, so that costs can be read: a token costs 1,000 and 10,000.
+    fn round_prices() -> Prices {
+        Prices {
+            prompt: 1_000_000_000,
+            completion: 10_000_000_000,
+            cache_read: 100_000_000,
+            cache_write: 1_250_000_000,
+            cache_write_1h: 2_000_000_000,
+            ..Prices::default()
+        }
+    }
+
+    fn total(usage: Usage, prices: &Prices, service_tier: Option<&str>) -> u64 {
+        Cost::of(&usage, Some(prices), service_tier).total_nano
+    }
+
+    #[test]
+    fn what_a_cache_keeps_for_an_hour_has_its_own_price() {
+        let usage = Usage {
+            prompt: 100,
+            cache_write: 30,
+            cache_write_1h: 10,
+            ..Usage::default()
+        };
+        let expected = 70 * 1_000 + 20 * 1_250 + 10 * 2_000;
+        assert_eq!(total(usage, &round_prices(), None), expected);
+    }
+
+    #[test]
+    fn each_kind_of_token_has_its_price_or_that_of_text() {
+        let usage = Usage {
+            prompt: 100,
+            completion: 50,
+            total: 150,
+            prompt_audio: 10,
+            prompt_image: 20,
+            completion_audio: 5,
+            completion_image: 6,
+            reasoning: 7,
+            ..Usage::default()
+        };
+        assert_eq!(
+            total(usage, &round_prices(), None),
+            100 * 1_000 + 50 * 10_000
+        );
+        let prices = Prices {
+            audio_prompt: Some(3_000_000_000),
+            image_prompt: Some(2_000_000_000),
+            audio_completion: Some(20_000_000_000),
+            image_completion: Some(30_000_000_000),
+            reasoning: Some(4_000_000_000),
+            ..round_prices()
+        };
+        let cost = Cost::of(&usage, Some(&prices), None);
+        assert_eq!(cost.prompt_nano, 70 * 1_000 + 10 * 3_000 + 20 * 2_000);
+        assert_eq!(
+            cost.completion_nano,
+            32 * 10_000 + 5 * 20_000 + 6 * 30_000 + 7 * 4_000
+        );
+        assert_eq!(cost.total_nano, cost.prompt_nano + cost.completion_nano);
+    }
+
+    #[test]
+    fn what_is_charged_by_the_piece_belongs_to_the_total_alone() {
+        let usage = Usage {
+            prompt: 1,
+            images: 2,
+            web_searches: 3,
+            search_units: 4,
+            seconds_milli: 1_500,
+            characters: 2_000_000,
+            ..Usage::default()
+        };
+        let prices = Prices {
+            image: 10,
+            request: 1,
+            web_search: 100,
+            search_unit: 1_000,
+            second: 10_000,
+            character: 50_000,
+            ..round_prices()
+        };
+        let cost = Cost::of(&usage, Some(&prices), None);
+        assert_eq!(
+            cost,
+            Cost {
+                prompt_nano: 1_000,
+                completion_nano: 0,
+                total_nano: 1_000 + 20 + 1 + 300 + 4_000 + 15_000 + 100_000,
+            }
+        );
+    }
+
+    #[test]
+    fn a_long_prompt_costs_the_tier_s_price_from_its_first_token() {
+        let tier = |above_tokens, prompt, completion| Tier {
+            above_tokens,
+            prompt,
+            completion,
+            ..Tier::default()
+        };
+        let prices = Prices {
+            reasoning: Some(20_000_000_000),
+            tiers: vec![
+                tier(100, Some(2_000_000_000), Some(15_000_000_000)),
+                tier(1_000, Some(4_000_000_000), None),
+            ],
+            ..round_prices()
+        };
+        let usage = |prompt| Usage {
+            prompt,
+            completion: 2,
+            total: prompt + 2,
+            cached: 50,
+            ..Usage::default()
+        };
+        for (prompt, expected) in [
+            (100, 50 * 1_000 + 50 * 100 + 2 * 10_000),
+            (101, 51 * 2_000 + 50 * 100 + 2 * 15_000),
+            (1_000, 950 * 2_000 + 50 * 100 + 2 * 15_000),
+            (1_001, 951 * 4_000 + 50 * 100 + 2 * 10_000),
+        ] {
+            assert_eq!(total(usage(prompt), &prices, None), expected, "{prompt}");
+        }
+        let thinking = Usage {
+            reasoning: 1,
+            ..usage(101)
+        };
+        let expected = 51 * 2_000 + 50 * 100 + 15_000 + 30_000;
+        assert_eq!(total(thinking, &prices, None), expected);
+    }
+
+    #[test]
+    fn the_tier_that_served_sets_the_price() {
+        let prices = Prices {
+            audio_prompt: Some(3_000_000_000),
+            service: vec![
+                Service {
+                    tier: ServiceTier::Flex,
+                    prompt: Some(500_000_000),
+                    completion: Some(5_000_000_000),
+                    cache_read: None,
+                    cache_write: Some(625_000_000),
+                },
+                Service {
+                    tier: ServiceTier::Priority,
+                    prompt: Some(2_000_000_000),
+                    completion: None,
+                    cache_read: Some(200_000_000),
+                    cache_write: None,
+                },
+            ],
+            tiers: vec![Tier {
+                above_tokens: 1_000,
+                prompt: Some(2_000_000_000),
+                completion: Some(15_000_000_000),
+                ..Tier::default()
+            }],
+            ..round_prices()
+        };
+        let usage = Usage {
+            prompt: 100,
+            completion: 10,
+            total: 110,
+            cached: 10,
+            cache_write: 20,
+            cache_write_1h: 20,
+            prompt_audio: 10,
+            ..Usage::default()
+        };
+        let ordinary = 60 * 1_000 + 10 * 100 + 20 * 2_000 + 10 * 3_000 + 10 * 10_000;
+        for (tier, expected) in [
+            (None, ordinary),
+            (Some("default"), ordinary),
+            (Some("batch"), ordinary),
+            // Half of everything, save what is read from the cache.
+            (
+                Some("flex"),
+                60 * 500 + 10 * 100 + 20 * 1_000 + 10 * 1_500 + 10 * 5_000,
+            ),
+            (
+                Some("priority"),
+                60 * 2_000 + 10 * 200 + 20 * 2_000 + 10 * 6_000 + 10 * 10_000,
+            ),
+        ] {
+            assert_eq!(total(usage, &prices, tier), expected, "{tier:?}");
+        }
+        let long = Usage {
+            prompt: 2_000,
+            completion: 1,
+            total: 2_001,
+            ..Usage::default()
+        };
+        // Half of the tier's price, because flex is half of the base price.
+        assert_eq!(
+            total(long, &prices, Some("flex")),
+            2_000 * 1_000 + 15_000 / 2
+        );
+    }
+
+    #[test]
+    fn a_price_of_a_tier_whose_base_is_free_is_the_price() {
+        let prices = Prices {
+            service: vec![Service {
+                tier: ServiceTier::Priority,
+                prompt: Some(1_000_000_000),
+                completion: Some(0),
+                cache_read: None,
+                cache_write: None,
+            }],
+            ..Prices::default()
+        };
+        let usage = Usage {
+            prompt: 5,
+            completion: 5,
+            total: 10,
+            ..Usage::default()
+        };
+        assert_eq!(total(usage, &prices, Some("priority")), 5_000);
+        assert_eq!(total(usage, &prices, None), 0);
+    }
+
+    #[test]
+    fn the_names_of_tiers_are_those_of_requests_and_of_the_snapshot() {
+        for tier in [ServiceTier::Flex, ServiceTier::Priority, ServiceTier::Batch] {
+            assert_eq!(ServiceTier::named(tier.name()), Some(tier));
+            let text = format!("\"{}\"", tier.name());
+            assert_eq!(serde_json::from_str::<ServiceTier>(&text).unwrap(), tier);
+        }
+        assert_eq!(ServiceTier::named("standard"), None);
     }
 
     #[test]
     fn prices_refuse_a_field_they_do_not_know() {
-        let text = r#"{"version":"v","prompt":1,"completion":1,"cache_read":1,"cache_write":1,"request":1,"image":1}"#;
+        let text = r#"{"version":"v","prompt":1,"completion":1,"cache_read":1,"cache_write":1,"request":1,"images":1}"#;
         assert!(serde_json::from_str::<Prices>(text).is_err());
     }
 }

@@ -11,6 +11,7 @@ use std::borrow::Cow;
 
 use crate::answer::Serving;
 use crate::api::Api;
+use crate::cost::{Cost, ServiceTier};
 use crate::finish::{self, Finish};
 use crate::json::{self, Kind, Malformed, Span, Value, Walker, write_number, write_string};
 use crate::usage;
@@ -60,6 +61,8 @@ pub(crate) struct Found {
     pub(crate) finish: Option<Finish>,
     /// The provider's word for it.
     pub(crate) native: Option<Cow<'static, str>>,
+    /// The tier that served, when it is not the ordinary one. Only looked for where a price depends on it.
+    pub(crate) service_tier: Option<ServiceTier>,
     /// The last string that was counted as text, and where in the output it goes; chunks only.
     pub(crate) text: Option<(Value, usize)>,
     /// Bytes of text that deltas hold; chunks only.
@@ -102,6 +105,7 @@ const PROVIDER: u32 = 1 << 4;
 const RESULT: u32 = 1 << 5;
 const USAGE: u32 = 1 << 6;
 const ERROR: u32 = 1 << 7;
+const SERVICE_TIER: u32 = 1 << 8;
 
 /// Walks `text` and appends the edited document to `out`. On an error `out` holds a part of it, which the caller drops.
 pub(crate) fn document(
@@ -118,6 +122,9 @@ pub(crate) fn document(
         out,
         copied: 0,
     };
+    let wants_tier = serving
+        .prices
+        .is_some_and(|prices| prices.depend_on_service());
     let mut seen = 0u32;
     // End of the last value, kept or not; where the members end.
     let mut last_end = 0;
@@ -160,7 +167,11 @@ pub(crate) fn document(
                     }
                     Shape::Plain => match &read {
                         Some(read) => {
-                            let cost = crate::cost::Cost::of(&read.usage, serving.prices);
+                            if wants_tier && found.service_tier.is_none() {
+                                found.service_tier = tier_ahead(walker.clone());
+                            }
+                            let service_tier = found.service_tier.map(ServiceTier::name);
+                            let cost = Cost::of(&read.usage, serving.prices, service_tier);
                             usage::write(
                                 span.of(text),
                                 read,
@@ -205,6 +216,7 @@ pub(crate) fn document(
                         cut.replace(value.span).extend_from_slice(b"[]");
                     }
                     ERROR => found.error = value.kind != Kind::Null,
+                    SERVICE_TIER if wants_tier => found.service_tier = tier(text, &value),
                     _ => {}
                 }
             }
@@ -248,7 +260,7 @@ fn member(walker: &mut Walker<'_>, api: Api, canonical: bool) -> Result<(usize, 
         b'c' if api.streams() && walker.takes(b"\"choices\":") => RESULT,
         b'm' if walker.takes(b"\"model\":") => MODEL,
         b'u' if walker.takes(b"\"usage\":") => USAGE,
-        b's' if walker.takes(b"\"service_tier\":") => 0,
+        b's' if walker.takes(b"\"service_tier\":") => SERVICE_TIER,
         b's' if walker.takes(b"\"system_fingerprint\":") => 0,
         _ => {
             let key = walker.key()?;
@@ -263,6 +275,7 @@ fn member(walker: &mut Walker<'_>, api: Api, canonical: bool) -> Result<(usize, 
                 "provider" => PROVIDER,
                 "usage" => USAGE,
                 "error" => ERROR,
+                "service_tier" => SERVICE_TIER,
                 name if name == api.result_key() => RESULT,
                 _ => 0,
             };
@@ -270,6 +283,24 @@ fn member(walker: &mut Walker<'_>, api: Api, canonical: bool) -> Result<(usize, 
         }
     };
     Ok((start, usual))
+}
+
+/// The tier that a value names, when it has prices of its own.
+fn tier(text: &str, value: &Value) -> Option<ServiceTier> {
+    ServiceTier::named(&value.string(text)?)
+}
+
+/// The tier that served, from the members after the one that `walker` has just read: most providers name it after the usage,
+/// which holds the cost. What cannot be read ends the search; the document's own walk will say so.
+fn tier_ahead(mut walker: Walker<'_>) -> Option<ServiceTier> {
+    while walker.next_member().ok()? {
+        let name = walker.key().ok()?.name;
+        let value = walker.value().ok()?;
+        if name == "service_tier" {
+            return tier(walker.text(), &value);
+        }
+    }
+    None
 }
 
 /// Appends the members of the envelope that the provider left out.

@@ -189,6 +189,11 @@ impl<'a> Walker<'a> {
         }
     }
 
+    /// The whole text, for the spans of what was read.
+    pub(crate) fn text(&self) -> &'a str {
+        self.text
+    }
+
     /// The offset of the next byte to read.
     pub fn offset(&self) -> usize {
         self.at

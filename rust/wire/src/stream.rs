@@ -17,7 +17,7 @@ use std::fmt;
 
 use crate::answer::{Facts, Serving, Unusable};
 use crate::api::Api;
-use crate::cost::Cost;
+use crate::cost::{Cost, ServiceTier};
 use crate::edit::{self, Shape, Stop};
 use crate::finish::Finish;
 use crate::json::{self, Malformed, Reach, Walker, write_number, write_string};
@@ -52,6 +52,8 @@ pub struct StreamEditor {
     /// The provider's last usage: its raw text, and what it says.
     usage_raw: Vec<u8>,
     usage: Option<usage::Read>,
+    /// The tier that served, once a chunk has named it and a price depends on it.
+    service_tier: Option<ServiceTier>,
     text_bytes: u64,
     tool_calls: bool,
     repeat: Repeat,
@@ -164,6 +166,7 @@ impl StreamEditor {
             native: None,
             usage_raw: Vec::new(),
             usage: None,
+            service_tier: None,
             text_bytes: 0,
             tool_calls: false,
             repeat: Repeat::default(),
@@ -274,7 +277,11 @@ impl StreamEditor {
             usage_source,
             cost: match usage_source {
                 UsageSource::None => Cost::default(),
-                _ => Cost::of(&usage, serving.prices),
+                _ => Cost::of(
+                    &usage,
+                    serving.prices,
+                    self.service_tier.map(ServiceTier::name),
+                ),
             },
             finish: self.finish,
             native_finish: self.native.clone(),
@@ -560,6 +567,7 @@ impl StreamEditor {
             let id = found.id.and_then(|id| id.string(text));
             self.upstream_id = id.filter(|id| !id.is_empty()).map(Cow::into_owned);
         }
+        self.service_tier = found.service_tier.or(self.service_tier);
         if found.finish.is_some() {
             self.finish = found.finish;
             self.native = found.native.take();
@@ -881,6 +889,30 @@ mod tests {
         editor.eof(&serving(CHAT), &mut out).unwrap();
         let facts = editor.end(&serving(CHAT), 8, &mut out);
         (events(&out), facts)
+    }
+
+    #[test]
+    fn a_tier_that_one_chunk_names_sets_the_price_of_the_stream() {
+        let prices: crate::cost::Prices = serde_json::from_str(
+            r#"{"version":"v","prompt":1000000000,"completion":0,"cache_read":0,"cache_write":0,"request":0,
+                "service":[{"tier":"flex","prompt":500000000,"completion":null,"cache_read":null,"cache_write":null}]}"#,
+        )
+        .unwrap();
+        let serving = Serving {
+            prices: Some(&prices),
+            ..serving(CHAT)
+        };
+        let mut editor = StreamEditor::new(CHAT, 10_000);
+        let mut out = Vec::new();
+        let input = concat!(
+            r#"data: {"choices":[{"delta":{"content":"a"}}],"service_tier":"flex"}"#,
+            "\n\n",
+            r#"data: {"choices":[],"service_tier":null,"usage":{"prompt_tokens":1000,"completion_tokens":1}}"#,
+            "\n\ndata: [DONE]\n\n"
+        );
+        editor.push(input.as_bytes(), &serving, &mut out).unwrap();
+        let facts = editor.end(&serving, 8, &mut out);
+        assert_eq!(facts.cost.total_nano, 500_000);
     }
 
     fn events(out: &[u8]) -> Vec<String> {

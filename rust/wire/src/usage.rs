@@ -13,7 +13,8 @@ use crate::json::{self, Kind, Walker, write_number};
 /// Bytes of text that one token is taken for when a provider does not count: the usual figure for English.
 pub const BYTES_PER_TOKEN: u64 = 4;
 
-/// Tokens of one generation, by kind.
+/// What one generation used, by kind: tokens, and what is priced by the piece. A default is nothing at all, so that a dialect
+/// fills in what it knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Usage {
     /// Tokens read, cached ones included.
@@ -28,10 +29,26 @@ pub struct Usage {
     pub cached: u64,
     /// Part of `prompt` written to the provider's cache.
     pub cache_write: u64,
+    /// Part of `cache_write` that the cache keeps for an hour, and not for minutes.
+    pub cache_write_1h: u64,
     /// Part of `prompt` that is audio.
     pub prompt_audio: u64,
     /// Part of `completion` that is audio.
     pub completion_audio: u64,
+    /// Part of `prompt` that is images.
+    pub prompt_image: u64,
+    /// Part of `completion` that is images.
+    pub completion_image: u64,
+    /// Images that are charged by the piece, read or made.
+    pub images: u64,
+    /// Web searches that the provider ran.
+    pub web_searches: u64,
+    /// Search units of a rerank: one query with up to a hundred documents, as the provider counts them.
+    pub search_units: u64,
+    /// Thousandths of a second of audio that was transcribed.
+    pub seconds_milli: u64,
+    /// Characters of text that became speech.
+    pub characters: u64,
 }
 
 /// Who counted.
@@ -82,6 +99,23 @@ impl Usage {
         }
     }
 
+    /// Whether it is text alone: nothing that [`Cost::of`] needs more than the five usual prices for.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        // One branch for all of them.
+        self.cache_write_1h
+            | self.prompt_audio
+            | self.completion_audio
+            | self.prompt_image
+            | self.completion_image
+            | self.images
+            | self.web_searches
+            | self.search_units
+            | self.seconds_milli
+            | self.characters
+            == 0
+    }
+
     /// Tokens that cost the completion price. A few providers report thought beside `completion` and not inside it; their
     /// total gives them away, and thought is charged like any output.
     pub fn billed_completion(&self) -> u64 {
@@ -115,6 +149,8 @@ pub(crate) fn read(walker: &mut Walker<'_>, canonical: bool) -> Result<Option<Re
     let (mut prompt_other, mut completion_other, mut cached_other, mut write_other) =
         (None, None, None, None);
     let mut clean = true;
+    // Reranks and transcriptions may be counted in something else than tokens.
+    let mut bare = false;
     let mut seen = 0u32;
     let mut more = walker.enter_object()?;
     while more {
@@ -127,8 +163,10 @@ pub(crate) fn read(walker: &mut Walker<'_>, canonical: bool) -> Result<Option<Re
                 details(walker, |detail, count| match detail {
                     Detail::Cached => usage.cached = count,
                     Detail::CacheWrite => usage.cache_write = count,
+                    Detail::CacheWrite1h => usage.cache_write_1h = count,
                     Detail::Audio => usage.prompt_audio = count,
-                    Detail::Reasoning | Detail::Other => {}
+                    Detail::Image => usage.prompt_image = count,
+                    Detail::WebSearches | Detail::Reasoning | Detail::Other => {}
                 })?;
             }
             Member::CompletionDetails => {
@@ -136,8 +174,21 @@ pub(crate) fn read(walker: &mut Walker<'_>, canonical: bool) -> Result<Option<Re
                 details(walker, |detail, count| match detail {
                     Detail::Reasoning => usage.reasoning = count,
                     Detail::Audio => usage.completion_audio = count,
-                    Detail::Cached | Detail::CacheWrite | Detail::Other => {}
+                    Detail::Image => usage.completion_image = count,
+                    _ => {}
                 })?;
+            }
+            Member::Tools | Member::CacheCreation => {
+                details(walker, |detail, count| match detail {
+                    Detail::WebSearches => usage.web_searches = count,
+                    Detail::CacheWrite1h => usage.cache_write_1h = count,
+                    _ => {}
+                })?
+            }
+            Member::Seconds => {
+                let value = walker.value()?;
+                usage.seconds_milli = milli(value.raw(walker.text())).unwrap_or(0);
+                bare = true;
             }
             _ => {
                 let count = walker.whole()?;
@@ -164,8 +215,20 @@ pub(crate) fn read(walker: &mut Walker<'_>, canonical: bool) -> Result<Option<Re
                     Member::Reasoning => {
                         usage.reasoning = usage.reasoning.max(count.unwrap_or(0));
                     }
+                    Member::SearchUnits => {
+                        usage.search_units = count.unwrap_or(0);
+                        bare = true;
+                    }
+                    Member::Searches => {
+                        usage.web_searches = usage.web_searches.max(count.unwrap_or(0));
+                    }
                     Member::Cost => clean = false,
-                    Member::PromptDetails | Member::CompletionDetails | Member::Other => {}
+                    Member::PromptDetails
+                    | Member::CompletionDetails
+                    | Member::Tools
+                    | Member::CacheCreation
+                    | Member::Seconds
+                    | Member::Other => {}
                 }
             }
         }
@@ -180,7 +243,7 @@ pub(crate) fn read(walker: &mut Walker<'_>, canonical: bool) -> Result<Option<Re
     let prompt = prompt.or(prompt_other);
     let completion = completion.or(completion_other);
     (usage.prompt, usage.completion, usage.total) = match (prompt, completion, total) {
-        (None, None, None) => return Ok(None),
+        (None, None, None) if !bare => return Ok(None),
         (Some(prompt), Some(completion), total) => (
             prompt,
             completion,
@@ -226,6 +289,14 @@ enum Member {
     Cached,
     CacheWrite,
     Reasoning,
+    /// An object that counts what server tools did.
+    Tools,
+    /// Anthropic's object that tells what is written to a cache by how long it is kept.
+    CacheCreation,
+    /// Searches, counted beside the tokens.
+    Searches,
+    SearchUnits,
+    Seconds,
     Other,
 }
 
@@ -259,6 +330,13 @@ fn member(walker: &mut Walker<'_>, canonical: bool) -> Result<Member, Stop> {
                 }
                 "cache_creation_input_tokens" => Member::CacheWrite,
                 "reasoning_tokens" => Member::Reasoning,
+                "cache_creation" => Member::CacheCreation,
+                // Anthropic's name and OpenRouter's two.
+                "server_tool_use" | "server_tool_use_details" => Member::Tools,
+                // Perplexity's API reference, 2026-11.
+                "num_search_queries" => Member::Searches,
+                "search_units" => Member::SearchUnits,
+                "seconds" => Member::Seconds,
                 _ => Member::Other,
             }
         }
@@ -270,8 +348,11 @@ fn member(walker: &mut Walker<'_>, canonical: bool) -> Result<Member, Stop> {
 enum Detail {
     Cached,
     CacheWrite,
+    CacheWrite1h,
     Audio,
+    Image,
     Reasoning,
+    WebSearches,
     Other,
 }
 
@@ -297,8 +378,11 @@ fn details(
             _ => match walker.key()?.name {
                 "cached_tokens" => Detail::Cached,
                 "cache_write_tokens" | "cache_creation_tokens" => Detail::CacheWrite,
+                "ephemeral_1h_input_tokens" => Detail::CacheWrite1h,
                 "audio_tokens" => Detail::Audio,
+                "image_tokens" => Detail::Image,
                 "reasoning_tokens" => Detail::Reasoning,
+                "web_search_requests" => Detail::WebSearches,
                 _ => Detail::Other,
             },
         };
@@ -342,8 +426,39 @@ pub(crate) fn write(raw: &str, read: &Read, api: Api, cost: &Cost, out: &mut Vec
     write_cost(cost, out);
 }
 
+/// Thousandths of a raw number of seconds, rounded up: `1.5` is 1500, `0.0001` is 1. Decimals are read as they stand, because they
+/// become money. `None` for what is no plain decimal; nobody writes seconds with a sign or an exponent.
+fn milli(raw: &str) -> Option<u64> {
+    let (whole, fraction) = raw.split_once('.').unwrap_or((raw, ""));
+    let mut thousandths = whole.parse::<u64>().ok()?;
+    let digits = fraction.as_bytes();
+    for place in 0..3 {
+        let digit = match digits.get(place) {
+            Some(digit) if digit.is_ascii_digit() => u64::from(digit - b'0'),
+            Some(_) => return None,
+            None => 0,
+        };
+        thousandths = thousandths.checked_mul(10)?.checked_add(digit)?;
+    }
+    let rest = digits.get(3..).unwrap_or_default();
+    if !rest.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let more = rest.iter().any(|digit| *digit != b'0');
+    thousandths.checked_add(u64::from(more))
+}
+
 /// Appends a whole object for tokens that the gateway counted itself.
 pub(crate) fn write_estimated(usage: &Usage, api: Api, cost: &Cost, out: &mut Vec<u8>) {
+    write_own(usage, cost, api, out);
+}
+
+/// Appends the whole `usage` object for an answer that has none in the client's words, because it was translated or the gateway
+/// counted itself: the shape of OpenRouter, with every detail that `usage` knows.
+///
+/// The details that its clients look for are always there; others (images in the prompt, web searches, an hour's cache) only
+/// when there are any. Embeddings generate nothing, so they have no completion tokens and, as ever, no details.
+pub fn write_own(usage: &Usage, cost: &Cost, api: Api, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"prompt_tokens\":");
     write_number(usage.prompt, out);
     if api != Api::Embeddings {
@@ -353,12 +468,72 @@ pub(crate) fn write_estimated(usage: &Usage, api: Api, cost: &Cost, out: &mut Ve
     out.extend_from_slice(b",\"total_tokens\":");
     write_number(usage.total, out);
     if api != Api::Embeddings {
-        out.extend_from_slice(
-            b",\"prompt_tokens_details\":{\"cached_tokens\":0,\"cache_write_tokens\":0,\"audio_tokens\":0,\"video_tokens\":0}\
-              ,\"completion_tokens_details\":{\"reasoning_tokens\":0,\"image_tokens\":0,\"audio_tokens\":0}",
-        );
+        write_details(usage, out);
+    }
+    if usage.cache_write_1h > 0 {
+        let minutes = usage.cache_write.saturating_sub(usage.cache_write_1h);
+        out.extend_from_slice(b",\"cache_creation\":{\"ephemeral_5m_input_tokens\":");
+        write_number(minutes, out);
+        out.extend_from_slice(b",\"ephemeral_1h_input_tokens\":");
+        write_number(usage.cache_write_1h, out);
+        out.push(b'}');
+    }
+    if usage.web_searches > 0 {
+        out.extend_from_slice(b",\"server_tool_use_details\":{\"web_search_requests\":");
+        write_number(usage.web_searches, out);
+        out.push(b'}');
+    }
+    if usage.search_units > 0 {
+        out.extend_from_slice(b",\"search_units\":");
+        write_number(usage.search_units, out);
+    }
+    if usage.seconds_milli > 0 {
+        out.extend_from_slice(b",\"seconds\":");
+        write_thousandths(usage.seconds_milli, out);
     }
     write_cost(cost, out);
+}
+
+/// Appends the two objects of details with their leading commas.
+fn write_details(usage: &Usage, out: &mut Vec<u8>) {
+    let mut member = |name: &[u8], count: u64| {
+        out.extend_from_slice(name);
+        write_number(count, out);
+    };
+    member(
+        b",\"prompt_tokens_details\":{\"cached_tokens\":",
+        usage.cached,
+    );
+    member(b",\"cache_write_tokens\":", usage.cache_write);
+    member(b",\"audio_tokens\":", usage.prompt_audio);
+    // No provider of ours counts video by itself.
+    member(b",\"video_tokens\":", 0);
+    if usage.prompt_image > 0 {
+        member(b",\"image_tokens\":", usage.prompt_image);
+    }
+    member(
+        b"},\"completion_tokens_details\":{\"reasoning_tokens\":",
+        usage.reasoning,
+    );
+    member(b",\"image_tokens\":", usage.completion_image);
+    member(b",\"audio_tokens\":", usage.completion_audio);
+    out.push(b'}');
+}
+
+/// Appends thousandths as a decimal: `1500` is `1.5`.
+fn write_thousandths(milli: u64, out: &mut Vec<u8>) {
+    write_number(milli / 1_000, out);
+    let mut left = milli % 1_000;
+    if left == 0 {
+        return;
+    }
+    out.push(b'.');
+    let mut place = 100;
+    while left > 0 {
+        write_number(left / place, out);
+        left %= place;
+        place /= 10;
+    }
 }
 
 /// Appends the members of `raw` except the cost and the counts that could not be read, without the closing brace. True when
@@ -431,6 +606,7 @@ mod tests {
             cache_write: 2,
             prompt_audio: 3,
             completion_audio: 1,
+            ..Usage::default()
         };
         assert_eq!(Usage::parse(raw), Some(expected));
     }
@@ -545,6 +721,99 @@ mod tests {
         assert_eq!(
             written(r#"{"prompt_tokens":1}"#, Api::Embeddings),
             format!(r#"{{"prompt_tokens":1,"total_tokens":1,{COST}"#)
+        );
+    }
+
+    #[test]
+    fn reads_what_is_priced_besides_text() {
+        let raw = r#"{"prompt_tokens":100,"completion_tokens":20,
+            "prompt_tokens_details":{"image_tokens":30,"cache_creation_tokens":9},
+            "completion_tokens_details":{"image_tokens":12},
+            "cache_creation":{"ephemeral_5m_input_tokens":2,"ephemeral_1h_input_tokens":7},
+            "server_tool_use":{"web_search_requests":3,"tool_calls_requested":5}}"#;
+        let expected = Usage {
+            prompt: 100,
+            completion: 20,
+            total: 120,
+            prompt_image: 30,
+            completion_image: 12,
+            cache_write: 9,
+            cache_write_1h: 7,
+            web_searches: 3,
+            ..Usage::default()
+        };
+        assert_eq!(Usage::parse(raw), Some(expected));
+        let searched = r#"{"prompt_tokens":1,"completion_tokens":2,"num_search_queries":4}"#;
+        assert_eq!(Usage::parse(searched).unwrap().web_searches, 4);
+    }
+
+    #[test]
+    fn seconds_and_search_units_count_without_tokens() {
+        for (seconds, milli) in [
+            ("12", 12_000),
+            ("1.5", 1_500),
+            ("0.0001", 1),
+            ("2.3450", 2_345),
+            ("-1", 0),
+            ("1e3", 0),
+            ("null", 0),
+            ("99999999999999999999", 0),
+        ] {
+            let raw = format!(r#"{{"type":"duration","seconds":{seconds}}}"#);
+            assert_eq!(Usage::parse(&raw).unwrap().seconds_milli, milli, "{raw}");
+        }
+        let usage = Usage::parse(r#"{"search_units":2}"#).unwrap();
+        assert_eq!((usage.search_units, usage.total), (2, 0));
+    }
+
+    #[test]
+    fn what_is_written_for_a_translated_answer_is_read_back_as_it_was() {
+        let usage = Usage {
+            prompt: 100,
+            completion: 20,
+            total: 120,
+            reasoning: 5,
+            cached: 40,
+            cache_write: 30,
+            cache_write_1h: 10,
+            prompt_audio: 3,
+            completion_audio: 4,
+            prompt_image: 6,
+            completion_image: 7,
+            web_searches: 2,
+            search_units: 1,
+            seconds_milli: 1_050,
+            ..Usage::default()
+        };
+        for usage in [usage, Usage::default()] {
+            let mut out = Vec::new();
+            write_own(&usage, &Cost::default(), Api::Chat, &mut out);
+            let text = String::from_utf8(out).unwrap();
+            assert_eq!(Usage::parse(&text), Some(usage), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_translated_answer_has_the_shape_that_clients_know() {
+        let usage = Usage {
+            prompt: 1,
+            completion: 2,
+            total: 3,
+            ..Usage::default()
+        };
+        let cost = Cost {
+            total_nano: 140_000,
+            prompt_nano: 100_000,
+            completion_nano: 40_000,
+        };
+        let mut out = Vec::new();
+        write_own(&usage, &cost, Api::Chat, &mut out);
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            format!(
+                "{}{COST}",
+                r#"{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3,"prompt_tokens_details":{"cached_tokens":0,"cache_write_tokens":0,"audio_tokens":0,"video_tokens":0},"completion_tokens_details":{"reasoning_tokens":0,"image_tokens":0,"audio_tokens":0},"#
+            )
         );
     }
 
