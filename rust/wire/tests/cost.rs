@@ -6,7 +6,12 @@
     reason = "a test fails by panicking"
 )]
 
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
 use proptest::prelude::*;
+use serde::Deserialize;
 
 use turnout_wire::cost::{Cost, Prices, Service, ServiceTier, Tier};
 use turnout_wire::usage::Usage;
@@ -196,5 +201,69 @@ proptest! {
             ..Usage::default()
         };
         prop_assert_eq!(Cost::of(&text, Some(&plain), None), Cost::of(&text, Some(&unreachable), None));
+    }
+}
+
+/// A case of `tests/wire/costs/oracle.json`: what genai-prices, somebody else's arithmetic over somebody else's reading of the price
+/// pages, says that a usage costs. `python -m turnout.catalogue.oracle` writes the file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    /// Where they have the price.
+    model: String,
+    prices: Prices,
+    /// By the names of the fields of [`Usage`]; what is absent is 0.
+    usage: BTreeMap<String, u64>,
+    service_tier: Option<String>,
+    nano: u64,
+}
+
+#[test]
+fn an_independent_calculator_agrees_to_the_nano_dollar() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/wire/costs/oracle.json");
+    let cases: Vec<Case> = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    assert!(cases.len() >= 300, "only {} cases", cases.len());
+    let mut wrong = Vec::new();
+    for case in &cases {
+        let mut usage = Usage::default();
+        for (name, count) in &case.usage {
+            *field(&mut usage, name) = *count;
+        }
+        usage.total = usage.prompt + usage.completion;
+        let cost = Cost::of(&usage, Some(&case.prices), case.service_tier.as_deref());
+        if cost.total_nano != case.nano {
+            wrong.push(format!(
+                "{} {:?} {:?}: ours {}, theirs {}",
+                case.model, case.usage, case.service_tier, cost.total_nano, case.nano
+            ));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} of {}:\n{}",
+        wrong.len(),
+        cases.len(),
+        wrong.join("\n")
+    );
+}
+
+fn field<'a>(usage: &'a mut Usage, name: &str) -> &'a mut u64 {
+    match name {
+        "prompt" => &mut usage.prompt,
+        "completion" => &mut usage.completion,
+        "reasoning" => &mut usage.reasoning,
+        "cached" => &mut usage.cached,
+        "cache_write" => &mut usage.cache_write,
+        "cache_write_1h" => &mut usage.cache_write_1h,
+        "prompt_audio" => &mut usage.prompt_audio,
+        "completion_audio" => &mut usage.completion_audio,
+        "prompt_image" => &mut usage.prompt_image,
+        "completion_image" => &mut usage.completion_image,
+        "images" => &mut usage.images,
+        "web_searches" => &mut usage.web_searches,
+        "search_units" => &mut usage.search_units,
+        "seconds_milli" => &mut usage.seconds_milli,
+        "characters" => &mut usage.characters,
+        _ => panic!("no field of Usage: {name}"),
     }
 }
