@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use turnout_wire::answer::Serving;
 use turnout_wire::api::Api;
+use turnout_wire::dialect::{Dialect, Quirks};
 use turnout_wire::refusal::{Kind, PreviousError, Refusal};
 use turnout_wire::request::{Request, Target};
 use turnout_wire::stream::StreamEditor;
@@ -442,14 +443,15 @@ async fn give_up<C: Caller>(
     let id = account.id;
     let serving = Serving {
         api: account.api(),
+        dialect: Dialect::OpenAi,
+        asked: "",
         id: id.as_str(),
         created: account.created_ms / 1000,
         model: candidate.slug,
         provider: &candidate.provider.name,
         prices: None,
     };
-    let _ =
-        StreamEditor::new(serving.api, usize::MAX).interrupted(&serving, 0, refusal, caller.out());
+    let _ = StreamEditor::new(&serving, usize::MAX).interrupted(&serving, 0, refusal, caller.out());
     done(caller.end(None).await)
 }
 
@@ -492,11 +494,18 @@ impl<'a> One<'_, 'a> {
         let provider = self.candidate.provider;
         let sent = account.last();
         // Translate: the client's bytes with the few spans changed that this provider needs changed.
-        let body = self.request.upstream(&Target {
-            model: &self.candidate.model,
+        let quirks = Quirks {
             stream_usage: provider.stream_usage,
-            routing_fields: provider.routing_fields,
-        });
+            ..Quirks::OPENAI
+        };
+        let body = self
+            .request
+            .upstream(&Target {
+                quirks: &quirks,
+                routing_fields: provider.routing_fields,
+                ..Target::new(Dialect::OpenAi, &self.candidate.model)
+            })
+            .map_err(|_| Failure::malformed(0, "its protocol"))?;
         let (mut connection, head) = send::send(
             self.thread,
             caller,
@@ -521,6 +530,8 @@ impl<'a> One<'_, 'a> {
         let id = account.id;
         let serving = Serving {
             api: self.request.api(),
+            dialect: Dialect::OpenAi,
+            asked: "",
             id: id.as_str(),
             created: account.created_ms / 1000,
             model: self.candidate.slug,

@@ -258,9 +258,9 @@ impl Credential {
 
 fn api_index(api: Api) -> usize {
     match api {
-        Api::Chat => 0,
         Api::Completions => 1,
         Api::Embeddings => 2,
+        _ => 0,
     }
 }
 

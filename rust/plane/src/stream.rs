@@ -80,7 +80,7 @@ impl Relay<'_> {
             }
         };
         let limits = &self.server.limits;
-        let mut editor = StreamEditor::new(self.serving.api, limits.event_bytes_max);
+        let mut editor = StreamEditor::new(self.serving, limits.event_bytes_max);
         let (mut input, mut packed) = (Vec::new(), Vec::new());
         // Chunks from before the first one with a choice.
         let mut held = Vec::new();

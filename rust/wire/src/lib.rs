@@ -5,7 +5,7 @@
 //!
 //! Rules that hold in every file here:
 //!
-//! - **Spans, not trees.** A body is read once, by [`json::Walker`], and changed by cutting and splicing byte ranges. What is
+//! - **Spans, not trees.** Where both sides speak the same protocol, a body is read once, by [`json::Walker`], and changed by cutting and splicing byte ranges. What is
 //!   not understood is forwarded byte for byte, so unknown fields survive in both directions.
 //! - **One reading.** The walker accepts exactly what a full parser accepts. Where a document could be read in two ways
 //!   (a key given twice, a key written with escapes), it is first rewritten into the form that has one reading, and that form
@@ -15,7 +15,12 @@
 //!
 //! | module | is |
 //! | --- | --- |
-//! | [`api`] | which API a client speaks |
+//! | [`api`] | the APIs that clients speak: requests read, answers written |
+//! | [`dialect`] | the protocols that providers speak: requests written, answers read |
+//! | [`exchange`] | the middle shape in which the two meet when they differ |
+//! | `pass` | answers that pass because both sides speak the same |
+//! | [`parameter`] | the parameters in which endpoints differ |
+//! | [`sse`] | byte streams cut into frames |
 //! | [`json`] | the walker, and what is needed to write JSON back |
 //! | [`request`] | what routing reads of a client's body, and the body that goes upstream |
 //! | [`answer`] | a plain answer of a provider, made ours |
@@ -36,12 +41,17 @@
 pub mod answer;
 pub mod api;
 pub mod cost;
+pub mod dialect;
 mod edit;
+pub mod exchange;
 pub mod finish;
 pub mod json;
+pub mod parameter;
+mod pass;
 pub mod refusal;
 mod repeat;
 pub mod request;
+pub mod sse;
 pub mod stream;
 pub mod upstream_error;
 pub mod usage;

@@ -179,10 +179,14 @@ impl Learnt {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stream::{StreamEditor, StreamFault};
+    use crate::dialect::Dialect;
+    use crate::stream::StreamFault;
+    use crate::stream::openai::ChunkEditor;
 
     const SERVING: Serving<'static> = Serving {
         api: Api::Chat,
+        dialect: Dialect::OpenAi,
+        asked: "{}",
         id: "gen-1-a",
         created: 5,
         model: "a/b",
@@ -198,7 +202,7 @@ mod tests {
     }
 
     fn push(
-        editor: &mut StreamEditor,
+        editor: &mut ChunkEditor,
         event: &str,
         serving: &Serving<'_>,
     ) -> Result<Vec<u8>, StreamFault> {
@@ -209,8 +213,8 @@ mod tests {
     }
 
     /// An editor that has learnt what these events are like.
-    fn taught() -> StreamEditor {
-        let mut editor = StreamEditor::new(Api::Chat, 10_000);
+    fn taught() -> ChunkEditor {
+        let mut editor = ChunkEditor::new(Api::Chat, 10_000);
         for text in ["", "one"] {
             push(&mut editor, &event(text), &SERVING).unwrap();
         }
@@ -220,7 +224,7 @@ mod tests {
 
     /// What the walk writes: a new editor knows nothing.
     fn walked(event: &str, serving: &Serving<'_>) -> Result<Vec<u8>, StreamFault> {
-        push(&mut StreamEditor::new(Api::Chat, 10_000), event, serving)
+        push(&mut ChunkEditor::new(Api::Chat, 10_000), event, serving)
     }
 
     #[test]
@@ -324,7 +328,7 @@ mod tests {
 
     #[test]
     fn chunks_that_are_never_alike_are_soon_not_learnt_from() {
-        let mut editor = StreamEditor::new(Api::Chat, 10_000);
+        let mut editor = ChunkEditor::new(Api::Chat, 10_000);
         let mut held = 0;
         for number in 0..20 {
             let event = format!(

@@ -16,7 +16,9 @@ use std::borrow::Cow;
 
 use serde_json::Value as Tree;
 
-use crate::api::Api;
+use crate::api::{self, Api, Task};
+pub use crate::dialect::Target;
+use crate::dialect::{self, Dialect};
 use crate::json::{self, Key, Kind, Malformed, Reach, Span, Value, Walker};
 use crate::refusal::{Kind as RefusalKind, Refusal};
 
@@ -97,17 +99,6 @@ pub struct Preferences {
     pub allow_fallbacks: bool,
 }
 
-/// How the body has to look for one endpoint.
-#[derive(Debug, Clone, Copy)]
-pub struct Target<'a> {
-    /// The provider's own name of the model.
-    pub model: &'a str,
-    /// Whether the provider may be asked for usage in a stream.
-    pub stream_usage: bool,
-    /// Whether the gateway's own fields are forwarded.
-    pub routing_fields: bool,
-}
-
 /// The gateway's own members, which a plain provider would refuse or misunderstand.
 pub const ROUTING_FIELDS: [&str; 10] = [
     "models",
@@ -123,8 +114,25 @@ pub const ROUTING_FIELDS: [&str; 10] = [
 ];
 
 impl Request {
-    /// Reads a body. The refusal is ready to be sent.
+    /// Reads a body of an API that names its model there. The refusal is ready to be sent.
     pub fn read(body: Vec<u8>, api: Api) -> Result<Request, Refusal> {
+        Request::read_body(body, api)
+    }
+
+    /// Reads a body of an API that names the model, and whether a stream is wanted, in the path.
+    pub fn read_beside_path(
+        body: Vec<u8>,
+        api: Api,
+        model: String,
+        stream: bool,
+    ) -> Result<Request, Refusal> {
+        let mut request = Request::read_body(body, api)?;
+        request.model = Some(Text::Decoded(model));
+        request.stream = stream && api.streams();
+        Ok(request)
+    }
+
+    fn read_body(body: Vec<u8>, api: Api) -> Result<Request, Refusal> {
         let text = match json::text(&body) {
             Ok(text) => text,
             Err(wrong) => return Err(malformed(&body, wrong)),
@@ -285,8 +293,48 @@ impl Request {
         &self.body
     }
 
-    /// The body for one endpoint.
-    pub fn upstream<'a>(&'a self, target: &Target<'a>) -> Upstream<'a> {
+    /// The body as text: it was checked when it was read.
+    pub fn asked(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap_or_default()
+    }
+
+    /// The body for one endpoint: the client's own bytes where the endpoint speaks its API, else a translation. The refusal says what
+    /// the endpoint's protocol cannot express, or, of a body that is translated, what is wrong with it.
+    pub fn upstream<'a>(&'a self, target: &Target<'a>) -> Result<Upstream<'a>, Refusal> {
+        // OpenAI-like providers rank in Cohere's words.
+        let home = self.api.home() == target.dialect || self.api == Api::Rerank;
+        match home {
+            true => Ok(self.pass(target)),
+            false => self.translate(target),
+        }
+    }
+
+    fn translate(&self, target: &Target<'_>) -> Result<Upstream<'static>, Refusal> {
+        let text = self.asked();
+        let mut out = Vec::with_capacity(text.len() + text.len() / 8);
+        match self.api.task() {
+            Task::Generate => {
+                let ask = api::read(self.api, text, self.stream)?;
+                dialect::write(&ask, target, &mut out)?;
+            }
+            Task::Embed => {
+                let ask = api::read_embed(self.api, text)?;
+                dialect::write_embed(&ask, target, &mut out)?;
+            }
+            Task::Rerank => {
+                let ask = api::read_rerank(text)?;
+                dialect::write_rerank(&ask, target, &mut out)?;
+            }
+            Task::CountTokens => return Err(target.inexpressible(self.api.name())),
+        }
+        Ok(Upstream {
+            len: out.len(),
+            body: Cow::Owned(out),
+            edits: Vec::new(),
+        })
+    }
+
+    fn pass<'a>(&'a self, target: &Target<'a>) -> Upstream<'a> {
         let mut edits = Vec::with_capacity(
             4 + if target.routing_fields {
                 0
@@ -299,8 +347,10 @@ impl Request {
         } else {
             self.routing.len()
         };
-        self.put_model(target.model, removed, &mut edits);
-        if self.stream && target.stream_usage {
+        if !self.api.model_in_path() {
+            self.put_model(target.model, removed, &mut edits);
+        }
+        if self.stream && target.dialect == Dialect::OpenAi && target.quirks.stream_usage {
             self.ask_for_usage(&mut edits);
         }
         if removed > 0 {
@@ -333,7 +383,7 @@ impl Request {
             .sum();
         let added: usize = edits.iter().map(|edit| edit.new.len()).sum();
         Upstream {
-            body: &self.body,
+            body: Cow::Borrowed(&self.body),
             len: self.body.len() - removed + added,
             edits,
         }
@@ -414,7 +464,7 @@ impl Request {
 /// A body to send, as pieces of the client's bytes and small replacements between them.
 #[derive(Debug)]
 pub struct Upstream<'a> {
-    body: &'a [u8],
+    body: Cow<'a, [u8]>,
     /// In the order of the body, not overlapping.
     edits: Vec<Edit<'a>>,
     len: usize,
@@ -734,6 +784,7 @@ fn stream_options(value: Value, text: &str) -> StreamOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dialect::Quirks;
     use serde_json::json;
 
     fn read(body: &str) -> Request {
@@ -746,15 +797,15 @@ mod tests {
         refusal.message.into_owned()
     }
 
-    const PLAIN: Target<'static> = Target {
-        model: "up/m",
-        stream_usage: true,
-        routing_fields: false,
+    const PLAIN: Target<'static> = Target::new(Dialect::OpenAi, "up/m");
+    const QUIET: Quirks = Quirks {
+        stream_usage: false,
+        ..Quirks::OPENAI
     };
 
     fn sent(body: &str, target: Target<'_>) -> String {
         let request = read(body);
-        let upstream = request.upstream(&target);
+        let upstream = request.upstream(&target).unwrap();
         let mut out = Vec::new();
         upstream.write_to(&mut out);
         assert_eq!(out.len(), upstream.len());
@@ -927,7 +978,7 @@ mod tests {
             assert_eq!(sent(body, PLAIN), expected);
         }
         let quiet = Target {
-            stream_usage: false,
+            quirks: &QUIET,
             ..PLAIN
         };
         assert_eq!(

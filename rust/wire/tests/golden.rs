@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use turnout_wire::answer::{self, Facts, Serving};
 use turnout_wire::api::Api;
 use turnout_wire::cost::Prices;
+use turnout_wire::dialect::Dialect;
 use turnout_wire::request::{Request, Target};
 use turnout_wire::stream::{EofVerdict, StreamEditor};
 
@@ -75,6 +76,8 @@ fn prices() -> Prices {
 fn serving(api: Api, prices: &Prices) -> Serving<'_> {
     Serving {
         api,
+        dialect: Dialect::OpenAi,
+        asked: "{}",
         id: "gen-1764031697-AbCdEfGhIjKlMnOpQrSt",
         created: 1_764_031_697,
         model: "author/model",
@@ -95,13 +98,12 @@ fn requests() {
     for (case, api, body) in cases("requests", "json") {
         for (kind, routing_fields) in [("plain", false), ("router", true)] {
             let target = Target {
-                model: "upstream/model",
-                stream_usage: true,
                 routing_fields,
+                ..Target::new(Dialect::OpenAi, "upstream/model")
             };
             let mut out = Vec::new();
             match Request::read(body.clone(), api) {
-                Ok(request) => request.upstream(&target).write_to(&mut out),
+                Ok(request) => request.upstream(&target).unwrap().write_to(&mut out),
                 Err(refusal) => refusal.write_json(&mut out),
             }
             check("requests", &format!("{case}.{kind}.out"), &out, &mut wrong);
@@ -131,7 +133,7 @@ fn streams() {
     let mut wrong = Vec::new();
     for (case, api, body) in cases("streams", "sse") {
         let serving = serving(api, &prices);
-        let mut editor = StreamEditor::new(api, 1 << 16);
+        let mut editor = StreamEditor::new(&serving, 1 << 16);
         let mut out = Vec::new();
         let ended = editor
             .push(&body, &serving, &mut out)

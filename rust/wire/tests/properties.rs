@@ -12,12 +12,15 @@ use serde_json::{Map, Value, json};
 
 use turnout_wire::answer::{self, Serving};
 use turnout_wire::api::Api;
+use turnout_wire::dialect::{Dialect, Quirks};
 use turnout_wire::json::Walker;
 use turnout_wire::request::{ROUTING_FIELDS, Request, Target};
 use turnout_wire::stream::{StreamEditor, from_answer};
 
 const SERVING: Serving<'static> = Serving {
     api: Api::Chat,
+    dialect: Dialect::OpenAi,
+    asked: "{}",
     id: "gen-1-a",
     created: 5,
     model: "a/b",
@@ -274,12 +277,16 @@ fn edits_as_expected(
     stream_usage: bool,
     routing_fields: bool,
 ) -> TestCaseResult {
-    let target = Target {
-        model: "up\"stream",
+    let quirks = Quirks {
         stream_usage,
-        routing_fields,
+        ..Quirks::OPENAI
     };
-    let upstream = request.upstream(&target);
+    let target = Target {
+        quirks: &quirks,
+        routing_fields,
+        ..Target::new(Dialect::OpenAi, "up\"stream")
+    };
+    let upstream = request.upstream(&target).unwrap();
     let mut sent = Vec::new();
     upstream.write_to(&mut sent);
     prop_assert_eq!(sent.len(), upstream.len());
@@ -443,7 +450,7 @@ fn likely_stream() -> impl Strategy<Value = Vec<u8>> {
 
 /// All that can be seen of a stream pushed in these parts.
 fn outcome(parts: &[&[u8]]) -> (Vec<u8>, String) {
-    let mut editor = StreamEditor::new(Api::Chat, 100_000);
+    let mut editor = StreamEditor::new(&SERVING, 100_000);
     let mut out = Vec::new();
     let mut faults = String::new();
     for part in parts {

@@ -17,11 +17,14 @@ use serde_json::{Value, json};
 
 use turnout_wire::answer::{self, Serving};
 use turnout_wire::api::Api;
+use turnout_wire::dialect::Dialect;
 use turnout_wire::stream::{EofVerdict, StreamEditor, StreamFault, from_answer};
 
 fn serving(api: Api) -> Serving<'static> {
     Serving {
         api,
+        dialect: Dialect::OpenAi,
+        asked: "{}",
         id: "gen-1-a",
         created: 5,
         model: "a/b",
@@ -195,7 +198,7 @@ fn streams_stay_what_they_were() {
         for line in text.lines().filter(|line| !line.trim().is_empty()) {
             input.push_str(&format!("data: {line}\n\n"));
         }
-        let mut editor = StreamEditor::new(api, 1 << 20);
+        let mut editor = StreamEditor::new(&serving(api), 1 << 20);
         let mut out = Vec::new();
         let pushed = editor.push(input.as_bytes(), &serving(api), &mut out);
         if before.iter().any(|chunk| !chunk["error"].is_null()) {

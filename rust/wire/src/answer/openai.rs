@@ -1,89 +1,17 @@
-//! A provider's plain answer, made ours: same bytes, with the few members changed that the gateway speaks for.
+//! A plain answer of OpenAI's older family, made ours: same bytes, with the few members changed that the gateway speaks for.
 //!
 //! Changed are `id` and `model` (ours), `provider` (added), each choice's `finish_reason` (normalised, the provider's own word
 //! kept beside it) and `usage` (cost added; estimated where the provider gave none). All else survives as it was.
-//!
-//! An answer that is of no use to the client is not edited but reported as [`Unusable`], because another endpoint may do
-//! better: an empty body, broken JSON, no choices, or an error inside a 200.
 
 use std::borrow::Cow;
-use std::fmt;
 
+use crate::answer::{Facts, Serving, Unusable};
 use crate::api::Api;
-use crate::cost::{Cost, Prices, ServiceTier};
+use crate::cost::{Cost, ServiceTier};
 use crate::edit::{self, Found, Shape, Stop};
-use crate::finish::Finish;
 use crate::json::{self, Malformed};
 use crate::upstream_error::UpstreamError;
 use crate::usage::{self, Usage, UsageSource};
-
-/// What the gateway says about an answer: who serves it, under which name, at which price.
-#[derive(Debug, Clone, Copy)]
-pub struct Serving<'a> {
-    /// The API that the client speaks.
-    pub api: Api,
-    /// Generation id, the same as in the header.
-    pub id: &'a str,
-    /// Unix seconds.
-    pub created: u64,
-    /// The slug that serves.
-    pub model: &'a str,
-    /// Display name of the provider.
-    pub provider: &'a str,
-    /// `None`: unknown, and the cost is zero for that reason.
-    pub prices: Option<&'a Prices>,
-}
-
-/// What is booked of an answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Facts {
-    /// Tokens.
-    pub usage: Usage,
-    /// Who counted them.
-    pub usage_source: UsageSource,
-    /// What they cost.
-    pub cost: Cost,
-    /// Why the generation ended; `None` when the provider did not say.
-    pub finish: Option<Finish>,
-    /// The provider's own word for it. The usual words are static, so that no allocation is made for them.
-    pub native_finish: Option<Cow<'static, str>>,
-    /// `id` that the provider gave.
-    pub upstream_id: Option<String>,
-}
-
-/// Why an answer with a good status is of no use.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unusable {
-    /// No byte, or only white space.
-    Empty,
-    /// Not JSON, not an object, or a choice that is none.
-    Malformed(Malformed),
-    /// Nothing was answered: `choices` (`data` of embeddings) is missing, empty or not an array.
-    NoChoices,
-    /// An `error` object instead of an answer.
-    ErrorInside {
-        /// HTTP status that the error names.
-        status: Option<u16>,
-        /// The provider's sentence; empty when it has none.
-        message: String,
-        /// The body, cut to [`crate::upstream_error::RAW_BYTES_MAX`].
-        raw: String,
-    },
-}
-
-impl fmt::Display for Unusable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Unusable::Empty => f.write_str("the provider's answer was empty"),
-            Unusable::Malformed(wrong) => write!(f, "the provider's answer is {wrong}"),
-            Unusable::NoChoices => f.write_str("the provider's answer holds no result"),
-            Unusable::ErrorInside { message, .. } if message.is_empty() => {
-                f.write_str("the provider answered with an error inside a success")
-            }
-            Unusable::ErrorInside { message, .. } => f.write_str(message),
-        }
-    }
-}
 
 /// Room for what is added to an answer: the envelope's members, the native reason, and the cost.
 const GROWTH_BYTES: usize = 512;
@@ -91,7 +19,7 @@ const GROWTH_BYTES: usize = 512;
 /// Appends the edited answer to `out`; on an error `out` is as it was.
 ///
 /// `input_bytes` is the size of the request's body, from which prompt tokens are estimated if the provider did not count.
-pub fn edit(
+pub(super) fn edit(
     body: &[u8],
     serving: &Serving<'_>,
     input_bytes: usize,
@@ -201,11 +129,16 @@ fn write_missing_usage(found: &Found, usage: &Usage, cost: &Cost, api: Api, out:
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cost::Prices;
+    use crate::dialect::Dialect;
+    use crate::finish::Finish;
     use serde_json::{Value, json};
 
     fn serving(api: Api) -> Serving<'static> {
         Serving {
             api,
+            dialect: Dialect::OpenAi,
+            asked: "{}",
             id: "gen-1-a",
             created: 5,
             model: "a/b",

@@ -1,4 +1,4 @@
-//! A provider's streamed answer, made ours: server-sent events in, server-sent events out, span by span.
+//! A stream of OpenAI's older family, made ours: server-sent events in, server-sent events out, span by span.
 //!
 //! Reading follows the standard (WHATWG HTML, "Server-sent events"): lines end in LF, CRLF or CR; one space after `data:` is
 //! not part of the data; several `data:` lines are joined by a line feed; a byte order mark at the start and comments are
@@ -13,7 +13,6 @@
 //! differs from an earlier one in its text only, it is not even walked (see the module `repeat`).
 
 use std::borrow::Cow;
-use std::fmt;
 
 use crate::answer::{Facts, Serving, Unusable};
 use crate::api::Api;
@@ -23,12 +22,13 @@ use crate::finish::Finish;
 use crate::json::{self, Malformed, Reach, Walker, write_number, write_string};
 use crate::refusal::Refusal;
 use crate::repeat::Repeat;
+use crate::stream::{EofVerdict, SEEN_BYTES_MAX, Step, StreamFault};
 use crate::upstream_error::{self, UpstreamError};
 use crate::usage::{self, Usage, UsageSource};
 
 /// Edits one stream. Made when the provider's head says that it is a stream; dropped with it.
 #[derive(Debug)]
-pub struct StreamEditor {
+pub(crate) struct ChunkEditor {
     api: Api,
     /// An event, or a line, longer than this ends the stream as [`StreamFault::TooLarge`].
     event_bytes_max: usize,
@@ -59,87 +59,6 @@ pub struct StreamEditor {
     repeat: Repeat,
 }
 
-/// What one push did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Step {
-    /// Data events with choices that were written.
-    pub events: u32,
-    /// The provider's `[DONE]` has been read; what follows it is ignored.
-    pub done: bool,
-}
-
-/// Whether a stream that the provider closed was whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EofVerdict {
-    /// `[DONE]` or a reason for the end was read.
-    Complete,
-    /// Neither was.
-    Cut,
-}
-
-/// Why a stream cannot go on. What was complete before it has been written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StreamFault {
-    /// An event or a line is longer than the bound.
-    TooLarge {
-        /// The bound, in bytes.
-        event_bytes_max: usize,
-    },
-    /// An event is not a JSON object.
-    Malformed {
-        /// Byte offset into the event's data.
-        offset: usize,
-        /// What was seen or expected there.
-        why: &'static str,
-    },
-    /// An event with a top-level `error`, or called `error`.
-    ErrorInside {
-        /// HTTP status that the error names.
-        status: Option<u16>,
-        /// The provider's sentence; empty when it has none.
-        message: String,
-        /// The event's data, cut to [`crate::upstream_error::RAW_BYTES_MAX`].
-        raw: String,
-    },
-    /// The body is no event stream: it starts like JSON or a page.
-    NotAStream {
-        /// How it starts, cut to [`SEEN_BYTES_MAX`].
-        seen: String,
-    },
-}
-
-/// Bytes of a body that is no stream which are kept for the message.
-pub const SEEN_BYTES_MAX: usize = 64;
-
-impl fmt::Display for StreamFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            StreamFault::TooLarge { event_bytes_max } => {
-                write!(
-                    f,
-                    "the provider sent an event larger than {event_bytes_max} bytes"
-                )
-            }
-            StreamFault::Malformed { offset, why } => {
-                write!(
-                    f,
-                    "the provider sent an event that is not valid JSON at byte {offset}: {why}"
-                )
-            }
-            StreamFault::ErrorInside { message, .. } if message.is_empty() => {
-                f.write_str("the provider sent an error inside the stream")
-            }
-            StreamFault::ErrorInside { message, .. } => f.write_str(message),
-            StreamFault::NotAStream { seen } => {
-                write!(
-                    f,
-                    "the provider was asked for a stream and sent something else, starting with: {seen}"
-                )
-            }
-        }
-    }
-}
-
 const DATA_LINE: &[u8] = b"data: ";
 const EVENT_END: &[u8] = b"\n\n";
 const DONE: &[u8] = b"[DONE]";
@@ -147,10 +66,10 @@ const DONE: &[u8] = b"[DONE]";
 /// Room for what is added to a chunk.
 const GROWTH_BYTES: usize = 256;
 
-impl StreamEditor {
+impl ChunkEditor {
     /// For a stream of `api`. `event_bytes_max`: see [`StreamFault::TooLarge`].
-    pub fn new(api: Api, event_bytes_max: usize) -> StreamEditor {
-        StreamEditor {
+    pub(crate) fn new(api: Api, event_bytes_max: usize) -> ChunkEditor {
+        ChunkEditor {
             api,
             event_bytes_max,
             partial: Vec::new(),
@@ -166,15 +85,15 @@ impl StreamEditor {
             native: None,
             usage_raw: Vec::new(),
             usage: None,
-            service_tier: None,
             text_bytes: 0,
             tool_calls: false,
+            service_tier: None,
             repeat: Repeat::default(),
         }
     }
 
     /// Takes what was read from the provider and appends the events that it completes.
-    pub fn push(
+    pub(crate) fn push(
         &mut self,
         input: &[u8],
         serving: &Serving<'_>,
@@ -190,7 +109,7 @@ impl StreamEditor {
     }
 
     /// The provider closed the stream: takes what was left without a line end, and says whether the stream was whole.
-    pub fn eof(
+    pub(crate) fn eof(
         &mut self,
         serving: &Serving<'_>,
         out: &mut Vec<u8>,
@@ -211,7 +130,12 @@ impl StreamEditor {
     }
 
     /// Ends the stream well: appends the chunk with the usage, and `[DONE]`.
-    pub fn end(&mut self, serving: &Serving<'_>, input_bytes: usize, out: &mut Vec<u8>) -> Facts {
+    pub(crate) fn end(
+        &mut self,
+        serving: &Serving<'_>,
+        input_bytes: usize,
+        out: &mut Vec<u8>,
+    ) -> Facts {
         if self.finish.is_none() {
             // The provider said that it was done and not why.
             let finish = if self.tool_calls {
@@ -242,7 +166,7 @@ impl StreamEditor {
     }
 
     /// Ends the stream badly: appends one chunk with the error. No `[DONE]` follows, because it was not done.
-    pub fn interrupted(
+    pub(crate) fn interrupted(
         &mut self,
         serving: &Serving<'_>,
         input_bytes: usize,
@@ -263,7 +187,7 @@ impl StreamEditor {
     }
 
     /// What has been consumed so far.
-    pub fn facts(&self, serving: &Serving<'_>, input_bytes: usize) -> Facts {
+    pub(crate) fn facts(&self, serving: &Serving<'_>, input_bytes: usize) -> Facts {
         let (usage, usage_source) = match &self.usage {
             Some(read) => (read.usage, UsageSource::Upstream),
             None if self.events == 0 => (Usage::default(), UsageSource::None),
@@ -290,17 +214,17 @@ impl StreamEditor {
     }
 
     /// Data events with choices that have been written since the start.
-    pub fn events(&self) -> u64 {
+    pub(crate) fn events(&self) -> u64 {
         self.events
     }
 
     /// Whether the provider said why the generation ended.
-    pub fn finished(&self) -> bool {
+    pub(crate) fn finished(&self) -> bool {
         self.finish.is_some()
     }
 
     /// Bytes that are held between two reads, for accounting of memory.
-    pub fn held_bytes(&self) -> usize {
+    pub(crate) fn held_bytes(&self) -> usize {
         self.partial.capacity()
             + self.data.capacity()
             + self.usage_raw.capacity()
@@ -647,7 +571,7 @@ fn not_a_body(start: &[u8]) -> Result<(), StreamFault> {
 
 /// Turns a plain answer into the stream that a client asked for, for servers that ignore `stream`: per choice one chunk with
 /// everything in its delta, then the usage chunk and `[DONE]`. On an error `out` is as it was.
-pub fn from_answer(
+pub(crate) fn from_answer(
     body: &[u8],
     serving: &Serving<'_>,
     input_bytes: usize,
@@ -658,7 +582,7 @@ pub fn from_answer(
     let facts = crate::answer::edit(body, serving, input_bytes, &mut answer)?;
     let text = json::text(&answer).map_err(Unusable::Malformed)?;
     let mark = out.len();
-    let mut editor = StreamEditor::new(serving.api, usize::MAX);
+    let mut editor = ChunkEditor::new(serving.api, usize::MAX);
     let mut streamed = || -> Result<(), Unusable> {
         let events = events_of(text, serving.api).map_err(Unusable::Malformed)?;
         match editor.push(&events, serving, out) {
@@ -682,7 +606,7 @@ pub fn from_answer(
     Ok(editor.end(serving, input_bytes, out))
 }
 
-impl StreamEditor {
+impl ChunkEditor {
     /// Takes `usage` of a plain answer, whose text is canonical in that member.
     fn keep_usage_of(&mut self, text: &str) {
         let mut keep = || -> Result<(), Stop> {
@@ -857,12 +781,15 @@ fn has_member(object: &str, name: &str) -> Result<bool, Malformed> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dialect::Dialect;
     use crate::refusal::Kind;
     use serde_json::Value;
 
     fn serving(api: Api) -> Serving<'static> {
         Serving {
             api,
+            dialect: Dialect::OpenAi,
+            asked: "{}",
             id: "gen-1-a",
             created: 5,
             model: "a/b",
@@ -873,17 +800,13 @@ mod tests {
 
     const CHAT: Api = Api::Chat;
 
-    fn push(
-        editor: &mut StreamEditor,
-        input: &str,
-        out: &mut Vec<u8>,
-    ) -> Result<Step, StreamFault> {
+    fn push(editor: &mut ChunkEditor, input: &str, out: &mut Vec<u8>) -> Result<Step, StreamFault> {
         editor.push(input.as_bytes(), &serving(editor.api), out)
     }
 
     /// Pushes all of it and ends; the events' data, the last two being ours.
     fn edited(input: &str) -> (Vec<String>, Facts) {
-        let mut editor = StreamEditor::new(CHAT, 10_000);
+        let mut editor = ChunkEditor::new(CHAT, 10_000);
         let mut out = Vec::new();
         push(&mut editor, input, &mut out).unwrap();
         editor.eof(&serving(CHAT), &mut out).unwrap();
@@ -902,7 +825,7 @@ mod tests {
             prices: Some(&prices),
             ..serving(CHAT)
         };
-        let mut editor = StreamEditor::new(CHAT, 10_000);
+        let mut editor = ChunkEditor::new(CHAT, 10_000);
         let mut out = Vec::new();
         let input = concat!(
             r#"data: {"choices":[{"delta":{"content":"a"}}],"service_tier":"flex"}"#,
@@ -1039,7 +962,7 @@ mod tests {
     #[test]
     fn the_end_of_the_stream_is_judged() {
         let verdict = |input: &str| {
-            let mut editor = StreamEditor::new(CHAT, 10_000);
+            let mut editor = ChunkEditor::new(CHAT, 10_000);
             let mut out = Vec::new();
             push(&mut editor, input, &mut out).unwrap();
             editor.eof(&serving(CHAT), &mut out).unwrap()
@@ -1061,7 +984,7 @@ mod tests {
     }
 
     fn fault(input: &str) -> (StreamFault, usize) {
-        let mut editor = StreamEditor::new(CHAT, 300);
+        let mut editor = ChunkEditor::new(CHAT, 300);
         let mut out = Vec::new();
         let fault = push(&mut editor, input, &mut out).unwrap_err();
         (fault, events(&out).len())
@@ -1127,7 +1050,7 @@ mod tests {
 
     #[test]
     fn an_interrupted_stream_says_so_in_band() {
-        let mut editor = StreamEditor::new(CHAT, 300);
+        let mut editor = ChunkEditor::new(CHAT, 300);
         let mut out = Vec::new();
         push(&mut editor, &format!("data: {HELLO}\n\n"), &mut out).unwrap();
         let refusal =
@@ -1144,7 +1067,7 @@ mod tests {
 
     #[test]
     fn nothing_sent_is_nothing_used() {
-        let editor = StreamEditor::new(CHAT, 300);
+        let editor = ChunkEditor::new(CHAT, 300);
         assert_eq!(
             editor.facts(&serving(CHAT), 800).usage_source,
             UsageSource::None
@@ -1153,7 +1076,7 @@ mod tests {
 
     #[test]
     fn completions_end_with_a_text_choice() {
-        let mut editor = StreamEditor::new(Api::Completions, 300);
+        let mut editor = ChunkEditor::new(Api::Completions, 300);
         let mut out = Vec::new();
         push(
             &mut editor,
