@@ -181,6 +181,11 @@ impl<'a> Account<'a> {
         self.first_byte.get_or_insert(self.last);
     }
 
+    /// The key that asks.
+    pub(crate) fn key(&self) -> Option<&'a Key> {
+        self.key
+    }
+
     pub(crate) fn api(&self) -> Api {
         self.api
     }

@@ -1,7 +1,7 @@
 //! Who asks: the client's key.
 //!
 //! A key is accepted in every header that a client library uses for one (`Authorization: Bearer`, `x-api-key`,
-//! `x-goog-api-key`) and as `?key=`. Keys are random and long, so a plain SHA-256 keeps them as well as a slow hash
+//! `x-goog-api-key`, `api-key`) and as `?key=`. Keys are random and long, so a plain SHA-256 keeps them as well as a slow hash
 //! would; the table is keyed by the digest, and a look-up that takes longer for a digest that is nearly right tells
 //! nothing about the key.
 //!
@@ -115,6 +115,7 @@ fn credential(head: &Head) -> Result<Option<&[u8]>, Refusal> {
     Ok(head
         .get(Known::ApiKey)
         .or_else(|| head.get(Known::GoogApiKey))
+        .or_else(|| head.get(Known::AzureApiKey))
         .map(<[u8]>::trim_ascii)
         .filter(|t| !t.is_empty()))
 }

@@ -27,6 +27,9 @@ pub(crate) struct Failure {
     pub(crate) retry_after: Option<Duration>,
     /// The client's own mistake: no other endpoint would see it differently.
     pub(crate) is_final: bool,
+    /// The refusal that the client gets when nothing else helps: nothing was sent, because the endpoint's protocol cannot say what was
+    /// asked, or because what was asked is wrong in itself.
+    pub(crate) unsent: Option<Box<Refusal>>,
 }
 
 impl Failure {
@@ -41,6 +44,19 @@ impl Failure {
             raw: None,
             retry_after: None,
             is_final: false,
+            unsent: None,
+        }
+    }
+
+    /// The request could not be put into the endpoint's protocol. Nothing was reached, so no other key is tried.
+    pub(crate) fn untranslatable(refusal: Refusal) -> Failure {
+        Failure {
+            unsent: Some(Box::new(refusal.clone())),
+            ..Failure::new(
+                Outcome::Connect,
+                refusal.kind,
+                refusal.message.into_owned(),
+            )
         }
     }
 
@@ -233,6 +249,9 @@ impl Failure {
 
     /// What the client is told.
     pub(crate) fn refusal(&self, provider: &str, show_raw: bool) -> Refusal {
+        if let Some(refusal) = &self.unsent {
+            return (**refusal).clone();
+        }
         if self.kind == Kind::ProviderRejectedCredential {
             let message = format!(
                 "{provider} did not accept the gateway's credential (status {}); the operator has to check its key or account",

@@ -13,6 +13,12 @@ use crate::clock::unix_ms;
 use crate::metrics::{self, Gauges};
 use crate::thread::{Phase, Shared};
 
+/// What coding agents look for before their first request: that somebody is here. Needs no key, says nothing.
+pub(crate) fn hello(out: &mut Vec<u8>) -> ReplyHead {
+    out.extend_from_slice(b"{\"status\":\"ok\"}");
+    ReplyHead::json(200)
+}
+
 pub(crate) fn live(out: &mut Vec<u8>) -> ReplyHead {
     out.extend_from_slice(b"{\"status\":\"live\"}");
     ReplyHead::json(200)

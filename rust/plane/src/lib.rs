@@ -34,6 +34,7 @@ mod health;
 pub mod journal;
 pub mod metrics;
 mod models;
+mod place;
 mod plain;
 pub mod plane;
 mod record;

@@ -12,10 +12,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use turnout_wire::answer::Serving;
-use turnout_wire::api::Api;
+use turnout_wire::count;
+use turnout_wire::api::{self, Api, Task};
 use turnout_wire::dialect::{Dialect, Quirks};
 use turnout_wire::refusal::{Kind, PreviousError, Refusal};
-use turnout_wire::request::{Request, Target};
+use turnout_wire::request::{Request, Target, Upstream};
 use turnout_wire::stream::StreamEditor;
 
 use crate::account::Account;
@@ -29,10 +30,11 @@ use crate::edge::head::{Known, Method};
 use crate::failure::Failure;
 use crate::health;
 use crate::models;
+use crate::place::{self, InPath, Place, place};
 use crate::plain;
 use crate::route::{self, Candidate};
 use crate::send::{self, Trouble};
-use crate::snapshot::{Credential, Snapshot};
+use crate::snapshot::{Credential, Key, Snapshot};
 use crate::stream::{Ended, Relay};
 use crate::thread::Thread;
 use crate::upstream::answer::AnswerHead;
@@ -46,49 +48,6 @@ pub(crate) enum Outcome {
     Gone,
     /// It is a tunnel to the control side now.
     Upgrade(Box<Connection>),
-}
-
-/// Where a path leads.
-enum Place {
-    Generate(Api),
-    Models,
-    Model,
-    Live,
-    Ready,
-    Metrics,
-    /// The control side.
-    Cold,
-}
-
-/// Compared as bytes: a path that is not text is nobody's.
-fn place(path: &[u8]) -> Place {
-    match path {
-        b"/health/live" => return Place::Live,
-        b"/health/ready" => return Place::Ready,
-        b"/metrics" => return Place::Metrics,
-        _ => {}
-    }
-    let Some(rest) = path
-        .strip_prefix(b"/v1/")
-        .or_else(|| path.strip_prefix(b"/api/v1/"))
-    else {
-        return Place::Cold;
-    };
-    match rest {
-        b"chat/completions" => Place::Generate(Api::Chat),
-        b"completions" => Place::Generate(Api::Completions),
-        b"embeddings" => Place::Generate(Api::Embeddings),
-        b"models" => Place::Models,
-        _ => match rest.strip_prefix(b"models/") {
-            // Deeper paths (`…/endpoints`) belong to the catalogue, which is the control side's.
-            Some(name)
-                if !name.is_empty() && name.iter().filter(|byte| **byte == b'/').count() <= 1 =>
-            {
-                Place::Model
-            }
-            _ => Place::Cold,
-        },
-    }
 }
 
 /// Serves one request.
@@ -106,10 +65,21 @@ pub(crate) async fn serve<C: Caller>(thread: &Rc<Thread>, caller: &mut C) -> Out
         matches!(caller.head().method, Method::Get | Method::Head),
         caller.head().method == Method::Post,
     );
-    let refusal = match place(caller.head().path_bytes()) {
+    let refusal = match place(caller.head()) {
         Place::Generate(api) if post => {
-            return Box::pin(generate(thread, &snapshot, caller, api)).await;
+            return Box::pin(generate(thread, &snapshot, caller, api, None)).await;
         }
+        Place::GenerateInPath(api) if post => {
+            let path = place::in_path(caller.head());
+            return Box::pin(generate(thread, &snapshot, caller, api, Some(path))).await;
+        }
+        Place::Hello if get => {
+            let head = health::hello(caller.out());
+            return done(caller.reply(&head).await);
+        }
+        // Coding agents look here for a socket first, and post when they are told quickly that there is none.
+        Place::NoSocket => Refusal::new(Kind::NotFound)
+            .with_message("The responses API is not offered over a WebSocket here; POST to the same path"),
         Place::Models if get => match models::list(thread, &snapshot, caller) {
             Ok(head) => return done(caller.reply(&head).await),
             Err(refusal) => refusal,
@@ -131,7 +101,7 @@ pub(crate) async fn serve<C: Caller>(thread: &Rc<Thread>, caller: &mut C) -> Out
             return done(caller.reply(&head).await);
         }
         Place::Cold => return Box::pin(cold::serve(thread, &snapshot, caller)).await,
-        Place::Generate(_) => Refusal::new(Kind::MethodNotAllowed)
+        Place::Generate(_) | Place::GenerateInPath(_) => Refusal::new(Kind::MethodNotAllowed)
             .with_message(format!("{} takes POST", caller.head().path().to_owned()))
             .with_allow("POST, OPTIONS"),
         _ => Refusal::new(Kind::MethodNotAllowed)
@@ -180,9 +150,10 @@ pub(crate) async fn refuse<C: Caller>(
     let mut head = refusal_head(refusal);
     head.cors_origin = cors::origin(snapshot, caller.head());
     head.generation_id = Cow::Owned(generation_id.to_owned());
+    let family = place::family(caller.head());
     let out = caller.out();
     out.clear();
-    refusal.write_json(out);
+    api::write_refusal(family, refusal, generation_id, out);
     done(caller.reply(&head).await)
 }
 
@@ -192,6 +163,7 @@ async fn generate<C: Caller>(
     snapshot: &Snapshot,
     caller: &mut C,
     api: Api,
+    path: Option<InPath>,
 ) -> Outcome {
     // Who asks comes before the body: strangers do not get to upload.
     let key = match authenticate(thread, snapshot, caller.head()) {
@@ -203,7 +175,8 @@ async fn generate<C: Caller>(
         Ok(permit) => permit,
         Err(refusal) => return refuse(thread, snapshot, caller, &refusal, "").await,
     };
-    let request = match parse(snapshot, caller, api).await {
+    let array = path.as_ref().is_some_and(|path| path.array);
+    let request = match parse(snapshot, caller, api, path).await {
         Ok(request) => request,
         Err(BodyFault::Gone) => return Outcome::Gone,
         Err(BodyFault::Refused(refusal)) => {
@@ -214,6 +187,13 @@ async fn generate<C: Caller>(
     // Routing needs the body's names and nothing else of it.
     let candidates = match route::plan(snapshot, key, &request) {
         Ok(candidates) => candidates,
+        // No endpoint of the model counts in the client's protocol: then an estimate is better than a refusal.
+        Err(refusal)
+            if refusal.kind == Kind::WrongEndpoint && api.task() == Task::CountTokens =>
+        {
+            let head = count(snapshot, caller, &request);
+            return done(caller.reply(&head).await);
+        }
         Err(refusal) => return refuse(thread, snapshot, caller, &refusal, "").await,
     };
     // From here on it is a generation: it has an id, and it is booked however it ends.
@@ -234,8 +214,21 @@ async fn generate<C: Caller>(
         &request,
         &candidates,
         &mut account,
+        array,
     )
     .await
+}
+
+/// Answers a question for the number of tokens with an estimate. It is no generation: nothing is booked.
+fn count<C: Caller>(snapshot: &Snapshot, caller: &mut C, request: &Request) -> ReplyHead {
+    let head = ReplyHead {
+        cors_origin: cors::origin(snapshot, caller.head()),
+        ..ReplyHead::json(200)
+    };
+    let out = caller.out();
+    out.clear();
+    count::write(request, out);
+    head.with("x-turnout-estimated", "true")
 }
 
 /// Reads the body and what routing needs of it.
@@ -243,6 +236,7 @@ async fn parse<C: Caller>(
     snapshot: &Snapshot,
     caller: &mut C,
     api: Api,
+    path: Option<InPath>,
 ) -> Result<Request, BodyFault> {
     if let Some(coding) = caller.head().get(Known::ContentEncoding)
         && !coding.eq_ignore_ascii_case(b"identity")
@@ -256,7 +250,11 @@ async fn parse<C: Caller>(
     let body = caller
         .body(server.limits.body_bytes_max, server.body_time)
         .await?;
-    Request::read(body, api).map_err(|refusal| BodyFault::Refused(Box::new(refusal)))
+    let read = match path {
+        Some(path) => Request::read_beside_path(body, api, path.model, path.stream),
+        None => Request::read(body, api),
+    };
+    read.map_err(|refusal| BodyFault::Refused(Box::new(refusal)))
 }
 
 /// The client's address: the connection's, or, behind trusted proxies, the last one that they did not add themselves.
@@ -292,6 +290,7 @@ async fn attempts<'a, C: Caller>(
     request: &'a Request,
     candidates: &'a [Candidate<'a>],
     account: &mut Account<'a>,
+    array: bool,
 ) -> Outcome {
     let server = &snapshot.server;
     let streamed = request.stream() && request.api().streams();
@@ -301,7 +300,7 @@ async fn attempts<'a, C: Caller>(
         cors_origin: cors::origin(snapshot, caller.head()),
         ..ReplyHead::new(
             200,
-            if streamed {
+            if streamed && !array {
                 "text/event-stream"
             } else {
                 "application/json"
@@ -311,11 +310,13 @@ async fn attempts<'a, C: Caller>(
     let started = account.last();
     let total_deadline = started + server.attempts_time;
     let mut comments = Comments {
-        head: streamed.then_some(&reply),
+        // An array of JSON has no place for comments.
+        head: (streamed && !array).then_some(&reply),
         begun: false,
         every: server.comment_time,
         last: started,
     };
+    let user = request.user().map(|user| pseudonym(account.key(), user));
     let mut failures: Vec<(usize, Failure)> = Vec::new();
     let mut made = 0;
     'candidates: for (index, candidate) in candidates.iter().enumerate() {
@@ -331,6 +332,9 @@ async fn attempts<'a, C: Caller>(
                 candidate,
                 credential,
                 reply: &reply,
+                streamed,
+                array,
+                user: user.as_deref(),
                 total_deadline,
             };
             match attempt.run(caller, &mut comments, account).await {
@@ -358,6 +362,7 @@ async fn attempts<'a, C: Caller>(
                         caller,
                         &mut comments,
                         account,
+                        request,
                         candidate,
                         &refusal,
                     )
@@ -384,6 +389,7 @@ async fn attempts<'a, C: Caller>(
         caller,
         &mut comments,
         account,
+        request,
         candidate,
         &refusal,
     )
@@ -429,6 +435,7 @@ async fn give_up<C: Caller>(
     caller: &mut C,
     comments: &mut Comments<'_>,
     account: &mut Account<'_>,
+    request: &Request,
     candidate: &Candidate<'_>,
     refusal: &Refusal,
 ) -> Outcome {
@@ -443,8 +450,8 @@ async fn give_up<C: Caller>(
     let id = account.id;
     let serving = Serving {
         api: account.api(),
-        dialect: Dialect::OpenAi,
-        asked: "",
+        dialect: candidate.wire().dialect,
+        asked: asked(request, candidate),
         id: id.as_str(),
         created: account.created_ms / 1000,
         model: candidate.slug,
@@ -463,8 +470,41 @@ struct One<'r, 'a> {
     candidate: &'a Candidate<'a>,
     credential: &'a Credential,
     reply: &'r ReplyHead,
+    streamed: bool,
+    /// Whether the stream is one JSON array.
+    array: bool,
+    /// What stands for the client's `user` upstream.
+    user: Option<&'r str>,
     total_deadline: Instant,
 }
+
+/// The client's body, where an answer may depend on it: in OpenAI's older APIs passed on as they are it does not, and looking whether it
+/// is text costs time.
+fn asked<'a>(request: &'a Request, candidate: &Candidate<'_>) -> &'a str {
+    let dialect = candidate.wire().dialect;
+    match dialect == Dialect::OpenAi && request.api().home() == dialect {
+        true => "",
+        false => request.asked(),
+    }
+}
+
+/// What a provider gets instead of the client's `user` (checklist Q17): the same for the same user of the same key, and no name.
+fn pseudonym(key: Option<&Key>, user: &str) -> String {
+    use sha2::{Digest, Sha256};
+    let mut hash = Sha256::new();
+    hash.update(key.map_or("", |key| key.sha256_hex.as_str()));
+    hash.update(b"/");
+    hash.update(user);
+    let mut text = String::with_capacity(5 + PSEUDONYM_BYTES * 2);
+    text.push_str("user_");
+    for byte in hash.finalize().iter().take(PSEUDONYM_BYTES) {
+        text.push_str(&format!("{byte:02x}"));
+    }
+    text
+}
+
+/// Enough that two users of one account do not meet.
+const PSEUDONYM_BYTES: usize = 16;
 
 impl<'a> One<'_, 'a> {
     async fn run<C: Caller>(
@@ -473,8 +513,13 @@ impl<'a> One<'_, 'a> {
         comments: &mut Comments<'_>,
         account: &mut Account<'a>,
     ) -> Verdict {
+        let translated = self.request.upstream(&self.target());
+        let body = match translated {
+            Ok(body) => body,
+            Err(refusal) => return Verdict::Failed(Failure::untranslatable(refusal)),
+        };
         account.begin_attempt(self.candidate, self.credential);
-        match self.try_to_serve(caller, comments, account).await {
+        match self.try_to_serve(caller, comments, account, &body).await {
             Ok(outcome) => Verdict::Over(outcome),
             Err(Trouble::Failed(failure)) => {
                 account.attempt_status(failure.status);
@@ -485,36 +530,43 @@ impl<'a> One<'_, 'a> {
         }
     }
 
+    /// Translate: the client's bytes with the few spans changed that this provider needs changed, or, where it speaks another protocol,
+    /// the same wish in its words.
+    fn target(&self) -> Target<'_> {
+        let (provider, endpoint) = (self.candidate.provider, self.candidate.endpoint);
+        let wire = self.candidate.wire();
+        Target {
+            dialect: wire.dialect,
+            model: &self.candidate.model,
+            quirks: &wire.quirks,
+            routing_fields: provider.routing_fields,
+            parameters: endpoint.parameters,
+            require_parameters: self
+                .request
+                .preferences()
+                .is_some_and(|preferences| preferences.require_parameters),
+            completion_tokens_max: endpoint.completion_tokens_max,
+            user: self.user,
+        }
+    }
+
     async fn try_to_serve<C: Caller>(
         &self,
         caller: &mut C,
         comments: &mut Comments<'_>,
         account: &mut Account<'a>,
+        body: &Upstream<'_>,
     ) -> Result<Outcome, Trouble> {
         let provider = self.candidate.provider;
         let sent = account.last();
-        // Translate: the client's bytes with the few spans changed that this provider needs changed.
-        let quirks = Quirks {
-            stream_usage: provider.stream_usage,
-            ..Quirks::OPENAI
-        };
-        let body = self
-            .request
-            .upstream(&Target {
-                quirks: &quirks,
-                routing_fields: provider.routing_fields,
-                ..Target::new(Dialect::OpenAi, &self.candidate.model)
-            })
-            .map_err(|_| Failure::malformed(0, "its protocol"))?;
         let (mut connection, head) = send::send(
             self.thread,
             caller,
             comments,
             account,
-            self.request.api(),
             self.candidate,
             self.credential,
-            &body,
+            body,
             self.total_deadline,
         )
         .await?;
@@ -530,8 +582,8 @@ impl<'a> One<'_, 'a> {
         let id = account.id;
         let serving = Serving {
             api: self.request.api(),
-            dialect: Dialect::OpenAi,
-            asked: "",
+            dialect: self.candidate.wire().dialect,
+            asked: asked(self.request, self.candidate),
             id: id.as_str(),
             created: account.created_ms / 1000,
             model: self.candidate.slug,
@@ -539,13 +591,14 @@ impl<'a> One<'_, 'a> {
             prices: self.candidate.endpoint.prices.as_ref(),
         };
         let input_bytes = self.request.body().len();
-        if comments.head.is_some() {
+        if self.streamed {
             let relay = Relay {
                 candidate: self.candidate,
                 serving: &serving,
                 head: &head,
                 reply: self.reply,
                 server: &self.snapshot.server,
+                array: self.array,
                 input_bytes,
                 first_deadline: (sent + provider.first_byte_time).min(self.total_deadline),
                 total_deadline: self.total_deadline,
@@ -586,7 +639,7 @@ impl<'a> One<'_, 'a> {
     /// Puts a connection back into the pool when its answer has been read to the end. One whose last few bytes are
     /// still on their way (the end of the chunked coding, after `[DONE]`) is read out by a task of its own.
     fn keep(&self, mut connection: Connection, head: &AnswerHead, now: Instant) {
-        let origin = &self.candidate.provider.origin;
+        let origin = &self.candidate.wire().origin;
         if connection.is_reusable(head) {
             connection.reset();
             self.thread.pool.borrow_mut().give(origin, connection, now);

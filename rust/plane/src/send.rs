@@ -8,16 +8,17 @@
 use std::future::poll_fn;
 use std::time::Duration;
 
-use turnout_wire::api::Api;
+use turnout_wire::dialect::Dialect;
 use turnout_wire::request::Upstream;
 
 use crate::account::Account;
 use crate::caller::{Break, Caller, Comments, patiently};
-use crate::clock::{Instant, micros};
+use crate::clock::{Instant, micros, unix_ms};
+use crate::edge::head::{Head, Known};
 use crate::failure::Failure;
 use crate::metrics::Counter;
 use crate::route::Candidate;
-use crate::snapshot::Credential;
+use crate::snapshot::{Credential, HeadTemplate};
 use crate::thread::Thread;
 use crate::upstream::answer::{AnswerHead, Coding};
 use crate::upstream::connection::{Connection, Fault};
@@ -53,14 +54,33 @@ pub(crate) async fn send<C: Caller>(
     caller: &mut C,
     comments: &mut Comments<'_>,
     account: &mut Account<'_>,
-    api: Api,
     candidate: &Candidate<'_>,
     credential: &Credential,
     body: &Upstream<'_>,
     total_deadline: Instant,
 ) -> Result<(Connection, AnswerHead), Trouble> {
     let provider = candidate.provider;
-    let origin = &provider.origin;
+    let origin = &candidate.wire().origin;
+    // What a candidate is asked to do was chosen among what its provider offers.
+    let Some(template) = credential.head(candidate.wire_index, candidate.op) else {
+        return Err(Failure::connect("it does not offer this operation".to_owned()).into());
+    };
+    // Lines that only some protocols have; nearly always none.
+    let mut lines = Vec::new();
+    passed_lines(candidate.wire().dialect, caller.head(), &mut lines);
+    if let Some(signer) = &credential.signer {
+        let mut start = Vec::new();
+        let path = template.write(&candidate.model, &mut start);
+        let path = String::from_utf8_lossy(start.get(path).unwrap_or_default());
+        let now = unix_ms() / 1000;
+        signer.sign(&path, &origin.authority, body.pieces(), now, &mut lines);
+    }
+    let headed = Headed {
+        template,
+        model: &candidate.model,
+        lines: &lines,
+        body,
+    };
     let mut kept = thread.pool.borrow_mut().take(origin, account.last());
     loop {
         let mut connection = match kept.take() {
@@ -96,8 +116,7 @@ pub(crate) async fn send<C: Caller>(
             let exchange = exchange(
                 thread,
                 &mut connection,
-                credential.head(api),
-                body,
+                &headed,
                 &mut head,
             );
             patiently(caller, comments, deadline, exchange).await
@@ -117,16 +136,56 @@ pub(crate) async fn send<C: Caller>(
     }
 }
 
+/// A request, ready to be sent.
+struct Headed<'a> {
+    template: &'a HeadTemplate,
+    /// The model, for protocols that name it in the path.
+    model: &'a str,
+    /// More header lines.
+    lines: &'a [u8],
+    body: &'a Upstream<'a>,
+}
+
+/// The version of Anthropic's protocol when the client names none. The only one since 2023.
+const ANTHROPIC_VERSION: &[u8] = b"2023-06-01";
+
+/// Appends what the client says in headers to a provider of this protocol. Betas are passed on as they are: the provider knows which
+/// there are, and clients send new ones every month.
+fn passed_lines(dialect: Dialect, head: &Head, out: &mut Vec<u8>) {
+    if dialect != Dialect::Anthropic {
+        return;
+    }
+    let mut line = |name: &[u8], value: &[u8]| {
+        for part in [name, b": ", value, b"\r\n"] {
+            out.extend_from_slice(part);
+        }
+    };
+    let version = head.get(Known::AnthropicVersion).map(<[u8]>::trim_ascii);
+    line(
+        b"anthropic-version",
+        version
+            .filter(|version| !version.is_empty())
+            .unwrap_or(ANTHROPIC_VERSION),
+    );
+    for known in [Known::AnthropicBeta, Known::AnthropicBetaExtra] {
+        if let Some(betas) = head.get(known).filter(|betas| !betas.is_empty()) {
+            line(b"anthropic-beta", betas);
+        }
+    }
+}
+
 async fn exchange(
     thread: &Thread,
     connection: &mut Connection,
-    template: &[u8],
-    body: &Upstream<'_>,
+    headed: &Headed<'_>,
     head: &mut AnswerHead,
 ) -> Result<(), Fault> {
+    let body = headed.body;
     let mut text = std::mem::take(&mut *thread.scratch.borrow_mut());
     text.clear();
-    text.extend_from_slice(template);
+    headed.template.write(headed.model, &mut text);
+    text.extend_from_slice(headed.lines);
+    text.extend_from_slice(b"content-length: ");
     text.extend_from_slice(itoa::Buffer::new().format(body.len()).as_bytes());
     text.extend_from_slice(b"\r\n\r\n");
     // A write may fail because the provider has answered and closed without reading to the end: look for that answer.

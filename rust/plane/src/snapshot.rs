@@ -11,20 +11,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hashbrown::HashMap as FastMap;
-use turnout_wire::api::Api;
+use turnout_wire::api::{Api, Task};
 use turnout_wire::cost::Prices;
+use turnout_wire::dialect::{Dialect, Op, Quirks};
+use turnout_wire::parameter::Parameters;
 
 use crate::metrics::{Metrics, Slot};
 use crate::upstream::origin::{Origin, Origins};
+use crate::upstream::sigv4::Signer;
 
 /// The schema of [`written::Snapshot`] that this build understands.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// What Python wrote. Units are in the names.
 pub mod written {
     #![allow(missing_docs)] // The twin, snapshot.py, documents every field.
     use serde::Deserialize;
     use turnout_wire::cost::Prices;
+    use turnout_wire::dialect::Quirks;
 
     use crate::secret::Secret;
 
@@ -101,9 +105,38 @@ pub mod written {
     #[serde(deny_unknown_fields)]
     pub struct Credential {
         pub label: String,
-        pub header: String,
+        pub scheme: Scheme,
+        pub name: String,
         pub(crate) value: Secret,
         pub weight: u32,
+        pub sigv4: Option<SigV4>,
+    }
+
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    pub enum Scheme {
+        Header,
+        Query,
+        SigV4,
+    }
+
+    #[derive(Debug, Clone, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct SigV4 {
+        pub access_key_id: String,
+        pub(crate) secret_access_key: Secret,
+        pub(crate) session_token: Option<Secret>,
+        pub region: String,
+        pub service: String,
+    }
+
+    #[derive(Debug, Clone, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Wire {
+        pub dialect: String,
+        pub base_url: String,
+        pub paths: std::collections::HashMap<String, String>,
+        pub quirks: Quirks,
     }
 
     #[derive(Debug, Clone, Deserialize)]
@@ -120,15 +153,13 @@ pub mod written {
     pub struct Provider {
         pub slug: String,
         pub name: String,
-        pub dialect: String,
-        pub base_url: String,
+        pub wires: Vec<Wire>,
         pub credentials: Vec<Credential>,
         pub(crate) headers: Vec<(String, Secret)>,
         pub timeouts: UpstreamTimeouts,
         pub(crate) proxy: Option<Secret>,
         pub ca_path: Option<String>,
         pub routing_fields: bool,
-        pub stream_usage: bool,
     }
 
     #[derive(Debug, Clone, Deserialize)]
@@ -140,6 +171,20 @@ pub mod written {
         pub prices: Option<Prices>,
         pub context_length: Option<u64>,
         pub completion_tokens_max: Option<u64>,
+        pub dialect: Option<String>,
+        pub parameters: Option<Vec<String>>,
+        pub inputs: Vec<String>,
+        pub outputs: Vec<String>,
+        pub quantization: Option<String>,
+        pub data_policy: DataPolicy,
+    }
+
+    #[derive(Debug, Clone, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct DataPolicy {
+        pub training: Option<bool>,
+        pub retention_days: Option<u32>,
+        pub zdr: bool,
     }
 
     #[derive(Debug, Clone, Deserialize)]
@@ -234,38 +279,124 @@ pub(crate) struct Key {
 pub(crate) struct Provider {
     pub(crate) slug: String,
     pub(crate) name: String,
-    pub(crate) origin: Arc<Origin>,
+    /// The protocols that it speaks, in order of preference; at least one.
+    pub(crate) wires: Vec<Wire>,
     pub(crate) credentials: Vec<Credential>,
     pub(crate) first_byte_time: Duration,
     pub(crate) idle_time: Duration,
     pub(crate) routing_fields: bool,
-    pub(crate) stream_usage: bool,
+}
+
+/// One protocol that a provider speaks, and where.
+pub(crate) struct Wire {
+    pub(crate) dialect: Dialect,
+    pub(crate) origin: Arc<Origin>,
+    pub(crate) quirks: Quirks,
+    /// Path prefix of the base URL, and below it the path of each operation by the order of [`Op::ALL`]; `None`: not offered.
+    prefix: String,
+    paths: Vec<Option<String>>,
+}
+
+impl Wire {
+    /// Whether this operation is offered.
+    pub(crate) fn offers(&self, op: Op) -> bool {
+        self.paths[op as usize].is_some()
+    }
+}
+
+impl Provider {
+    /// How a request of this kind is put to the provider: in the client's own protocol where it is spoken, else in the first that can
+    /// express it. `pinned`: the endpoint is only there in one.
+    pub(crate) fn way(
+        &self,
+        api: Api,
+        stream: bool,
+        pinned: Option<Dialect>,
+    ) -> Option<(usize, Op)> {
+        let offered = |wire: &Wire| {
+            if pinned.is_some_and(|pinned| pinned != wire.dialect) {
+                return None;
+            }
+            let op = wire.dialect.operation(api, stream)?;
+            wire.offers(op).then_some(op)
+        };
+        let home = api.home();
+        let mut second = None;
+        for (index, wire) in self.wires.iter().enumerate() {
+            let Some(op) = offered(wire) else { continue };
+            if wire.dialect == home {
+                return Some((index, op));
+            }
+            second = second.or(Some((index, op)));
+        }
+        second
+    }
+
+    /// The first protocol that offers an operation, for what is never translated.
+    pub(crate) fn way_of(&self, op: Op, pinned: Option<Dialect>) -> Option<usize> {
+        self.wires.iter().position(|wire| {
+            pinned.is_none_or(|pinned| pinned == wire.dialect) && wire.offers(op)
+        })
+    }
 }
 
 /// An upstream key, with the heads of the requests that it makes.
 pub(crate) struct Credential {
     pub(crate) label: String,
     pub(crate) weight: u32,
-    /// For each [`Api`]: everything from the request line up to and including `content-length: `.
-    heads: [Vec<u8>; 3],
+    /// For each wire, for each operation that it offers.
+    heads: Vec<Vec<Option<HeadTemplate>>>,
+    /// For providers that want each request signed.
+    pub(crate) signer: Option<Signer>,
 }
 
 impl Credential {
-    pub(crate) fn head(&self, api: Api) -> &[u8] {
-        &self.heads[api_index(api)]
+    pub(crate) fn head(&self, wire: usize, op: Op) -> Option<&HeadTemplate> {
+        self.heads.get(wire)?.get(op as usize)?.as_ref()
     }
 }
 
-fn api_index(api: Api) -> usize {
-    match api {
-        Api::Completions => 1,
-        Api::Embeddings => 2,
-        _ => 0,
+/// The head of a request to a provider: everything but what is known only when it is sent.
+pub(crate) struct HeadTemplate {
+    /// From the request line on; up to where the model's name goes, if that stands in the path.
+    start: Vec<u8>,
+    /// What follows the model's name, when it stands in the path.
+    rest: Option<Vec<u8>>,
+    /// Where the path begins in `start`, after the method and, for some proxies, the origin.
+    path_at: usize,
+}
+
+impl HeadTemplate {
+    /// Appends the head: all but `content-length` and the empty line. The range of the path and query is given back, for signing.
+    pub(crate) fn write(&self, model: &str, out: &mut Vec<u8>) -> std::ops::Range<usize> {
+        let at = out.len();
+        out.extend_from_slice(&self.start);
+        if let Some(rest) = &self.rest {
+            percent_encode(model, out);
+            out.extend_from_slice(rest);
+        }
+        let path = at + self.path_at;
+        let after = out.get(path..).unwrap_or_default();
+        let length = memchr::memchr(b' ', after).unwrap_or(after.len());
+        path..path + length
     }
 }
 
-/// Path of each API below a provider's base URL.
-const API_PATHS: [&str; 3] = ["/chat/completions", "/completions", "/embeddings"];
+/// Writes a name as one segment of a path: all but letters, digits and `-._~` is encoded (RFC 3986), slashes included.
+fn percent_encode(name: &str, out: &mut Vec<u8>) {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(byte);
+        } else {
+            out.extend_from_slice(&[
+                b'%',
+                HEX[usize::from(byte >> 4)],
+                HEX[usize::from(byte & 15)],
+            ]);
+        }
+    }
+}
 
 /// A slug that clients may ask for.
 pub(crate) struct Model {
@@ -280,7 +411,31 @@ pub(crate) struct Endpoint {
     pub(crate) model: String,
     pub(crate) tag: String,
     pub(crate) prices: Option<Prices>,
+    pub(crate) completion_tokens_max: Option<u64>,
+    /// The only protocol in which the endpoint is there; `None`: any of the provider's.
+    pub(crate) dialect: Option<Dialect>,
+    /// What it takes; `None`: not known.
+    pub(crate) parameters: Option<Parameters>,
+    /// What it gives.
+    pub(crate) outputs: Outputs,
     pub(crate) slot: Slot,
+}
+
+/// What an endpoint gives, in OpenRouter's words. Empty: not known, so that it may be asked for anything.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Outputs(Vec<String>);
+
+impl Outputs {
+    /// Whether it may be asked to do this.
+    pub(crate) fn serve(&self, task: Task) -> bool {
+        let any = |words: &[&str]| self.0.iter().any(|word| words.contains(&word.as_str()));
+        self.0.is_empty()
+            || match task {
+                Task::Generate | Task::CountTokens => any(&["text", "image", "audio"]),
+                Task::Embed => any(&["embeddings"]),
+                Task::Rerank => any(&["rerank"]),
+            }
+    }
 }
 
 pub(crate) struct Wildcard {
@@ -389,12 +544,26 @@ impl Snapshot {
                     endpoint.provider
                 ))
             })?;
+            let dialect = endpoint.dialect.as_deref().map(read_dialect).transpose()?;
+            if dialect.is_some() && provider.wires.iter().all(|wire| Some(wire.dialect) != dialect) {
+                return Err(BadSnapshot(format!(
+                    "{slug}: provider {} does not speak {:?}",
+                    provider.slug, endpoint.dialect
+                )));
+            }
             Ok(Endpoint {
                 provider: endpoint.provider,
                 slot: metrics.slot(slug, &provider.slug),
                 model: endpoint.model,
                 tag: endpoint.tag,
                 prices: endpoint.prices,
+                completion_tokens_max: endpoint.completion_tokens_max,
+                dialect,
+                parameters: endpoint
+                    .parameters
+                    .as_ref()
+                    .map(|names| names.iter().map(String::as_str).collect()),
+                outputs: Outputs(endpoint.outputs),
             })
         };
         let mut models = FastMap::with_capacity_and_hasher(
@@ -618,22 +787,65 @@ impl Server {
     }
 }
 
+fn read_dialect(name: &str) -> Result<Dialect, BadSnapshot> {
+    Dialect::of(name).ok_or_else(|| {
+        let known: Vec<_> = Dialect::ALL.iter().map(|dialect| dialect.name()).collect();
+        BadSnapshot(format!(
+            "no dialect is called {name:?}; this build knows: {}",
+            known.join(", ")
+        ))
+    })
+}
+
+impl Wire {
+    fn complete(
+        written: &written::Wire,
+        provider: &written::Provider,
+        origins: &Origins,
+    ) -> Result<Wire, BadSnapshot> {
+        let (origin, prefix) = origins
+            .take(&written.base_url, provider)
+            .map_err(|problem| BadSnapshot(format!("provider {:?}: {problem}", provider.slug)))?;
+        let mut paths = vec![None; Op::ALL.len()];
+        for (name, path) in &written.paths {
+            let op = Op::of(name).ok_or_else(|| {
+                BadSnapshot(format!(
+                    "provider {:?}: no operation is called {name:?}",
+                    provider.slug
+                ))
+            })?;
+            if path.bytes().any(|byte| byte <= b' ' || byte == 0x7f) {
+                return Err(BadSnapshot(format!(
+                    "provider {:?}: the path of {name:?} holds white space or control characters",
+                    provider.slug
+                )));
+            }
+            paths[op as usize] = Some(path.clone());
+        }
+        Ok(Wire {
+            dialect: read_dialect(&written.dialect)?,
+            origin,
+            quirks: written.quirks.clone(),
+            prefix,
+            paths,
+        })
+    }
+}
+
 impl Provider {
     fn complete(written: written::Provider, origins: &Origins) -> Result<Provider, BadSnapshot> {
-        if written.dialect != "openai" {
-            return Err(BadSnapshot(format!(
-                "provider {:?} speaks dialect {:?}; this build knows: openai",
-                written.slug, written.dialect
-            )));
-        }
-        let (origin, prefix) = origins
-            .take(&written)
-            .map_err(|problem| BadSnapshot(format!("provider {:?}: {problem}", written.slug)))?;
+        let wires: Vec<Wire> = written
+            .wires
+            .iter()
+            .map(|wire| Wire::complete(wire, &written, origins))
+            .collect::<Result<_, _>>()?;
         let bare = [written::Credential {
             label: String::new(),
-            header: String::new(),
+            scheme: written::Scheme::Header,
+            name: String::new(),
             value: crate::secret::Secret::default(),
             weight: 1,
+            sigv4: None,
         }];
         let given: &[written::Credential] = if written.credentials.is_empty() {
             &bare
@@ -645,7 +857,17 @@ impl Provider {
             .map(|credential| Credential {
                 label: credential.label.clone(),
                 weight: credential.weight,
-                heads: API_PATHS.map(|path| head(&written, credential, &origin, &prefix, path)),
+                heads: wires
+                    .iter()
+                    .map(|wire| {
+                        let head = |op: &Op| {
+                            let path = wire.paths[*op as usize].as_deref()?;
+                            Some(head_template(&written, credential, wire, *op, path))
+                        };
+                        Op::ALL.iter().map(head).collect()
+                    })
+                    .collect(),
+                signer: credential.sigv4.as_ref().map(Signer::new),
             })
             .collect();
         Ok(Provider {
@@ -653,42 +875,66 @@ impl Provider {
             idle_time: Duration::from_millis(written.timeouts.idle_ms),
             slug: written.slug,
             name: written.name,
-            origin,
+            wires,
             credentials,
             routing_fields: written.routing_fields,
-            stream_usage: written.stream_usage,
         })
     }
 }
 
-/// The request head up to the length of the body.
-fn head(
+/// What a request of this operation is, and what it expects. `None`: the sender says it, because it is the client's.
+const fn types(op: Op) -> Option<(&'static str, &'static str)> {
+    match op {
+        Op::ConverseStream => Some(("application/json", "application/vnd.amazon.eventstream")),
+        Op::ImageEdits | Op::Transcriptions | Op::Translations => None,
+        Op::Images | Op::Speech | Op::Moderations => Some(("application/json", "*/*")),
+        _ => Some(("application/json", "application/json, text/event-stream")),
+    }
+}
+
+/// The head of requests for one operation with one credential.
+fn head_template(
     provider: &written::Provider,
     credential: &written::Credential,
-    origin: &Origin,
-    prefix: &str,
+    wire: &Wire,
+    op: Op,
     path: &str,
-) -> Vec<u8> {
-    let mut head = String::with_capacity(256);
-    head.push_str("POST ");
-    if let Some(absolute) = origin.absolute_form() {
-        head.push_str(absolute);
+) -> HeadTemplate {
+    let mut start = String::with_capacity(256);
+    start.push_str("POST ");
+    if let Some(absolute) = wire.origin.absolute_form() {
+        start.push_str(absolute);
     }
-    head.push_str(prefix);
-    head.push_str(path);
-    head.push_str(" HTTP/1.1\r\nhost: ");
-    head.push_str(&origin.authority);
-    head.push_str("\r\n");
-    let mut line = |name: &str, value: &str| {
-        head.push_str(name);
-        head.push_str(": ");
-        head.push_str(value);
-        head.push_str("\r\n");
+    let path_at = start.len();
+    start.push_str(&wire.prefix);
+    let (before, after) = match path.split_once("{model}") {
+        Some((before, after)) => (before, Some(after)),
+        None => (path, None),
     };
-    if !credential.header.is_empty() {
-        line(&credential.header, credential.value.expose());
+    start.push_str(before);
+    let mut rest = after.map(str::to_owned);
+    let end = rest.as_mut().unwrap_or(&mut start);
+    if credential.scheme == written::Scheme::Query {
+        end.push(if path.contains('?') { '&' } else { '?' });
+        end.push_str(&credential.name);
+        end.push('=');
+        let mut value = Vec::new();
+        percent_encode(credential.value.expose(), &mut value);
+        end.push_str(&String::from_utf8_lossy(&value));
     }
-    if let Some(value) = origin.proxy_authorization() {
+    end.push_str(" HTTP/1.1\r\nhost: ");
+    end.push_str(&wire.origin.authority);
+    end.push_str("\r\n");
+    let mut line = |name: &str, value: &str| {
+        end.push_str(name);
+        end.push_str(": ");
+        end.push_str(value);
+        end.push_str("\r\n");
+    };
+    if credential.scheme == written::Scheme::Header && !credential.name.is_empty() {
+        line(&credential.name, credential.value.expose());
+    }
+    if let Some(value) = wire.origin.proxy_authorization() {
         line("proxy-authorization", value);
     }
     let own: HashMap<String, ()> = provider
@@ -699,18 +945,27 @@ fn head(
     for (name, value) in &provider.headers {
         line(name, value.expose());
     }
+    let (content_type, accept) = types(op).unzip();
     for (name, value) in [
-        ("content-type", "application/json"),
-        ("accept", "application/json, text/event-stream"),
-        ("accept-encoding", "identity"),
-        ("user-agent", concat!("turnout/", env!("CARGO_PKG_VERSION"))),
+        ("content-type", content_type),
+        ("accept", accept),
+        ("accept-encoding", Some("identity")),
+        (
+            "user-agent",
+            Some(concat!("turnout/", env!("CARGO_PKG_VERSION"))),
+        ),
     ] {
-        if !own.contains_key(name) {
+        if let Some(value) = value
+            && !own.contains_key(name)
+        {
             line(name, value);
         }
     }
-    head.push_str("content-length: ");
-    head.into_bytes()
+    HeadTemplate {
+        start: start.into_bytes(),
+        rest: rest.map(String::into_bytes),
+        path_at,
+    }
 }
 
 #[cfg(test)]

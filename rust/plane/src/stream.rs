@@ -47,6 +47,8 @@ pub(crate) struct Relay<'a> {
     pub(crate) head: &'a AnswerHead,
     pub(crate) reply: &'a ReplyHead,
     pub(crate) server: &'a Server,
+    /// Whether the client wants one JSON array instead of events.
+    pub(crate) array: bool,
     pub(crate) input_bytes: usize,
     /// When the first part must be here.
     pub(crate) first_deadline: Instant,

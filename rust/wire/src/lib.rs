@@ -26,6 +26,7 @@
 //! | [`answer`] | a plain answer of a provider, made ours |
 //! | [`stream`] | a streamed answer, made ours |
 //! | [`usage`], [`cost`], [`finish`] | tokens, money, and why a generation ended |
+//! | [`count`] | an estimate of tokens, where nobody counts |
 //! | [`refusal`] | the one table of errors that clients see |
 //! | [`upstream_error`] | what a provider's own error body says |
 
@@ -41,6 +42,7 @@
 pub mod answer;
 pub mod api;
 pub mod cost;
+pub mod count;
 pub mod dialect;
 mod edit;
 pub mod exchange;

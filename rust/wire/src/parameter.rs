@@ -93,13 +93,12 @@ parameters! {
 pub struct Parameters(u32);
 
 impl Parameters {
-    /// Whether it is in the set. The two names of the token limit and of the wish for thought stand for each other: what the endpoint
-    /// calls it is the dialect's business.
+    /// Whether it is in the set. The names of the wish for thought stand for each other: what the endpoint calls it is the dialect's
+    /// business.
     pub const fn has(self, parameter: Parameter) -> bool {
         let mask = match parameter {
-            Parameter::MaxTokens | Parameter::MaxCompletionTokens => {
-                bit(Parameter::MaxTokens) | bit(Parameter::MaxCompletionTokens)
-            }
+            // A limit that is left out makes the answer longer and dearer than was asked for, and there is no endpoint without one.
+            Parameter::MaxTokens | Parameter::MaxCompletionTokens => return true,
             Parameter::Reasoning | Parameter::ReasoningEffort | Parameter::IncludeReasoning => {
                 bit(Parameter::Reasoning)
                     | bit(Parameter::ReasoningEffort)
@@ -141,7 +140,7 @@ mod tests {
             .into_iter()
             .collect();
         assert!(set.has(Parameter::Temperature));
-        assert!(set.has(Parameter::MaxCompletionTokens));
+        assert!(Parameters::default().has(Parameter::MaxCompletionTokens));
         assert!(!set.has(Parameter::TopK));
     }
 

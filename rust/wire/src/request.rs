@@ -97,6 +97,8 @@ pub struct Preferences {
     pub ignore: Vec<String>,
     /// Whether anything else may be tried than the first choice. True when not said.
     pub allow_fallbacks: bool,
+    /// Whether an endpoint that cannot take every parameter of the request is left out. False when not said.
+    pub require_parameters: bool,
 }
 
 /// The gateway's own members, which a plain provider would refuse or misunderstand.
@@ -738,6 +740,11 @@ fn preferences(raw: &str) -> Result<Preferences, Refusal> {
             None | Some(Tree::Null) => true,
             Some(Tree::Bool(allow)) => *allow,
             Some(_) => return Err(wrong("allow_fallbacks", "true or false")),
+        },
+        require_parameters: match tree.get("require_parameters") {
+            None | Some(Tree::Null) => false,
+            Some(Tree::Bool(require)) => *require,
+            Some(_) => return Err(wrong("require_parameters", "true or false")),
         },
     })
 }

@@ -92,6 +92,10 @@ known_headers! {
     Title = "x-title",
     OpenRouterTitle = "x-openrouter-title",
     SessionId = "x-session-id",
+    AzureApiKey = "api-key",
+    AnthropicVersion = "anthropic-version",
+    AnthropicBeta = "anthropic-beta",
+    AnthropicBetaExtra = "x-anthropic-beta",
 }
 
 /// A request's head.

@@ -6,10 +6,11 @@
 
 use std::borrow::Cow;
 
+use turnout_wire::dialect::Op;
 use turnout_wire::refusal::{Kind, Refusal};
 use turnout_wire::request::{Preferences, Request};
 
-use crate::snapshot::{Credential, Endpoint, Found, Key, Provider, Snapshot};
+use crate::snapshot::{Credential, Endpoint, Found, Key, Provider, Snapshot, Wire};
 
 /// A longer name is nobody's, and is not repeated in an error or a record.
 const NAME_BYTES_MAX: usize = 256;
@@ -22,6 +23,17 @@ pub(crate) struct Candidate<'a> {
     pub(crate) provider: &'a Provider,
     /// The provider's name of the model.
     pub(crate) model: Cow<'a, str>,
+    /// Which of the provider's protocols is used; index into its wires.
+    pub(crate) wire_index: usize,
+    /// What it is asked to do there.
+    pub(crate) op: Op,
+}
+
+impl<'a> Candidate<'a> {
+    /// The protocol that is used.
+    pub(crate) fn wire(&self) -> &'a Wire {
+        &self.provider.wires[self.wire_index]
+    }
 }
 
 /// The candidates in order; never empty.
@@ -41,6 +53,8 @@ pub(crate) fn plan<'a>(
             .with_message("The body names no model: expected \"model\" (a string) or \"models\" (a list of strings)"));
     }
     let mut first = None;
+    // What kept endpoints out: they cannot do this at all, or not at this length.
+    let (mut unable, mut too_short) = (None, None);
     for name in names {
         first.get_or_insert(name);
         if name.len() > NAME_BYTES_MAX {
@@ -73,11 +87,30 @@ pub(crate) fn plan<'a>(
                 }
                 _ => Cow::Borrowed(endpoint.model.as_str()),
             };
+            let api = request.api();
+            let way = match endpoint.outputs.serve(api.task()) {
+                true => provider.way(api, request.stream(), endpoint.dialect),
+                false => None,
+            };
+            let Some((wire_index, op)) = way else {
+                unable.get_or_insert(slug);
+                continue;
+            };
+            if request
+                .max_tokens()
+                .zip(endpoint.completion_tokens_max)
+                .is_some_and(|(asked, max)| asked > max)
+            {
+                too_short = too_short.max(endpoint.completion_tokens_max);
+                continue;
+            }
             candidates.push(Candidate {
                 slug,
                 endpoint,
                 provider,
                 model,
+                wire_index,
+                op,
             });
         }
         if let Some(preferences) = request.preferences() {
@@ -86,6 +119,22 @@ pub(crate) fn plan<'a>(
     }
     if candidates.is_empty() {
         let name = first.unwrap_or_default();
+        if let Some(max) = too_short {
+            return Err(Refusal::new(Kind::ConstraintFiltered)
+                .with_message(format!(
+                    "No endpoints found for {name} that generate {} tokens; the longest generates {max}",
+                    request.max_tokens().unwrap_or_default()
+                ))
+                .with_requested_models(vec![name.to_owned()]));
+        }
+        if let Some(slug) = unable {
+            return Err(Refusal::new(Kind::WrongEndpoint)
+                .with_message(format!(
+                    "{slug} cannot be used with this API ({}); GET /v1/models shows what each model gives",
+                    request.api().name()
+                ))
+                .with_requested_models(vec![slug.to_owned()]));
+        }
         return Err(Refusal::new(Kind::NoEndpoints)
             .with_message(format!(
                 "No endpoints found for {name} that match \"provider\" in the request"

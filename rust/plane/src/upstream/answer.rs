@@ -39,6 +39,13 @@ pub(crate) struct AnswerHead {
 
 const HEADERS_MAX: usize = 128;
 
+/// What streams call themselves.
+const STREAM_TYPES: [&[u8]; 3] = [
+    b"text/event-stream",
+    b"application/x-ndjson",
+    b"application/vnd.amazon.eventstream",
+];
+
 impl AnswerHead {
     pub(crate) fn new() -> Self {
         AnswerHead {
@@ -120,9 +127,11 @@ impl AnswerHead {
                 }
                 12 if name.eq_ignore_ascii_case("content-type") => {
                     let start = value.trim_ascii_start();
-                    self.event_stream = start
-                        .get(..17)
-                        .is_some_and(|kind| kind.eq_ignore_ascii_case(b"text/event-stream"));
+                    self.event_stream = STREAM_TYPES.iter().any(|kind| {
+                        start
+                            .get(..kind.len())
+                            .is_some_and(|start| start.eq_ignore_ascii_case(kind))
+                    });
                     self.json = start
                         .get(..16)
                         .is_some_and(|kind| kind.eq_ignore_ascii_case(b"application/json"));

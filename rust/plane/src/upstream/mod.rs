@@ -9,4 +9,5 @@ pub(crate) mod connection;
 pub(crate) mod dial;
 pub(crate) mod origin;
 pub(crate) mod pool;
+pub(crate) mod sigv4;
 pub(crate) mod tls;

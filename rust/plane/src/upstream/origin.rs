@@ -125,16 +125,14 @@ struct Table {
 }
 
 impl Origins {
-    /// The origin of a provider and the path prefix of its base URL.
+    /// The origin of one of a provider's base URLs, and the path prefix there.
     pub(crate) fn take(
         &self,
+        base_url: &str,
         provider: &written::Provider,
     ) -> Result<(Arc<Origin>, String), String> {
-        let url = Url::read(&provider.base_url).ok_or_else(|| {
-            format!(
-                "base_url {:?} is not http(s)://host[:port][/path]",
-                provider.base_url
-            )
+        let url = Url::read(base_url).ok_or_else(|| {
+            format!("base_url {base_url:?} is not http(s)://host[:port][/path]")
         })?;
         let proxy = match &provider.proxy {
             Some(text) => Some(
