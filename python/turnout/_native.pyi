@@ -79,7 +79,8 @@ class Plane:
 
 @final
 class Mock:
-    """The scripted model provider, for the demo, the tests and the bench. See ``turnout mock --help``.
+    """The scripted model provider, for the demo, the tests and the bench. It serves its manual at
+    ``GET /__mock/manual``.
 
     ``listen``: ``host:port``, port 0 picks one. ``threads``: at least 1. Starts at once. Raises ``OSError``.
     """

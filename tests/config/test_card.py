@@ -7,8 +7,14 @@ import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import openai
+import yaml
 from written import compiled
+
+from turnout.catalogue import entry as catalogue
+from turnout.config import model as config
+from turnout.config.card import Card, card
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,11 +62,11 @@ def cards(directory: Path) -> list[dict[str, Any]]:
 
 
 def test_cards_have_what_openrouter_requires(tmp_path: Path) -> None:
-    for card in cards(tmp_path):
-        assert set(card) >= REQUIRED
-        assert set(card["architecture"]) >= {"modality", "input_modalities", "output_modalities"}
-        assert set(card["pricing"]) >= {"prompt", "completion"}
-        assert card["top_provider"]["is_moderated"] is False
+    for made in cards(tmp_path):
+        assert set(made) >= REQUIRED
+        assert set(made["architecture"]) >= {"modality", "input_modalities", "output_modalities"}
+        assert set(made["pricing"]) >= {"prompt", "completion"}
+        assert made["top_provider"]["is_moderated"] is False
 
 
 def test_a_card_tells_what_the_file_knows(tmp_path: Path) -> None:
@@ -114,3 +120,64 @@ def test_openai_s_client_reads_the_list(tmp_path: Path) -> None:
         ("a/known", "model", "a", 1_721_260_800),
         ("a/unknown", "model", "a", 0),
     ]
+
+
+ENTRY = catalogue.Entry(
+    slug="a/known",
+    name="From the catalogue",
+    canonical_slug="a/known-2024-07-18",
+    created=5,
+    description="Catalogue's words",
+    hugging_face_id="a/Known",
+    inputs=("text", "file"),
+    context_length=4096,
+    completion_tokens_max=512,
+    parameters=("tools", "reasoning"),
+    reasoning=catalogue.Reasoning(mandatory=True, efforts=("high", "low"), max_tokens=False),
+    tokenizer="GPT",
+    knowledge_cutoff="2024-04",
+    expires="2027-01-01",
+)
+
+
+def combined(directory: Path, model: str) -> dict[str, Any]:
+    """The card of a model written like this, with the catalogue's entry."""
+    loaded = compiled(
+        directory, f"providers: {{local: {{base_url: 'http://127.0.0.1/v1'}}}}\nmodels: {{a/known: {model}}}"
+    )
+    written = config.Model.model_validate(yaml.safe_load(model))
+    made: dict[str, Any] = json.loads(card("a/known", written, loaded.snapshot.models[0].endpoints[0], ENTRY))
+    return made
+
+
+def test_the_catalogue_says_what_the_file_does_not(tmp_path: Path) -> None:
+    made = combined(tmp_path, "{provider: local}")
+    assert (made["name"], made["created"], made["description"]) == ("From the catalogue", 5, "Catalogue's words")
+    assert (made["canonical_slug"], made["hugging_face_id"]) == ("a/known-2024-07-18", "a/Known")
+    assert made["architecture"] == {
+        "modality": "text+file->text",
+        "input_modalities": ["text", "file"],
+        "output_modalities": ["text"],
+        "tokenizer": "GPT",
+        "instruct_type": None,
+    }
+    assert made["supported_parameters"] == ["tools", "reasoning"]
+    assert made["reasoning"] == {"mandatory": True, "supported_efforts": ["high", "low"], "supports_max_tokens": False}
+    assert (made["knowledge_cutoff"], made["expiration_date"]) == ("2024-04", "2027-01-01")
+    assert made["top_provider"] == {"context_length": 4096, "max_completion_tokens": 512, "is_moderated": False}
+
+
+def test_the_file_wins_over_the_catalogue_field_by_field(tmp_path: Path) -> None:
+    made = combined(tmp_path, "{provider: local, name: Mine, context_length: 1000, input_modalities: [text]}")
+    assert (made["name"], made["context_length"]) == ("Mine", 1000)
+    assert made["architecture"]["modality"] == "text->text"
+    assert (made["description"], made["top_provider"]["max_completion_tokens"]) == ("Catalogue's words", 512)
+
+
+def test_a_card_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    text = compiled(tmp_path, TEXT).snapshot.models[0].card
+    assert msgspec.json.encode(msgspec.json.decode(text, type=Card)).decode() == text
+
+
+def test_a_model_that_does_not_reason_has_no_word_about_it(tmp_path: Path) -> None:
+    assert all("reasoning" not in made for made in cards(tmp_path))

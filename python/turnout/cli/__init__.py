@@ -118,7 +118,12 @@ def _mock(
     threads: Annotated[int, typer.Option("--threads", min=1, max=256, help="Serving threads.")] = 1,
     record: Annotated[bool, typer.Option("--record", help="Keep what is received, for GET /__mock/received.")] = False,
 ) -> None:
-    """Run the scripted model provider alone, until interrupted."""
+    """Run the scripted model provider alone, until interrupted.
+
+    It speaks the dialects of OpenAI (chat and responses, images, audio), Anthropic, Gemini, Bedrock, Cohere and Ollama.
+    What it answers, how fast and how wrongly is written into the model's name or the header x-mock: GET /__mock/manual
+    of the running provider lists its endpoints and every key.
+    """
     from turnout.cli.mock import mock as command
 
     raise typer.Exit(command(listen=listen, threads=threads, record=record))

@@ -1,67 +1,199 @@
 """The object of a model in ``GET /models``: OpenRouter's, with the three fields that OpenAI's clients look for.
 
-Only what the configuration knows is claimed. What it does not know is ``null``, an empty list, or OpenRouter's ``-1``
-for a price that cannot be told in advance; 0 would promise that the model is free.
+Only what the configuration or the catalogue knows is claimed. What neither knows is ``null``, an empty list, or
+OpenRouter's ``-1`` for a price that cannot be told in advance; 0 would promise that the model is free.
+
+A card is written once, when the configuration is compiled. The plane sends its text as it stands; the pages of the
+control API read it back as a :class:`Card` to filter, sort and shape it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from turnout.config.values import dollars
 
 if TYPE_CHECKING:
+    from turnout.catalogue import entry as catalogue
     from turnout.config import model, snapshot
 
-_encoder = msgspec.json.Encoder()
+TOKENS_PER_PRICE: Final = 10**6
 
-TOKENS_PER_PRICE = 10**6
-
-
-def card(slug: str, written: model.Model, first: snapshot.Endpoint) -> str:
-    """JSON text of the model ``slug``; prices and lengths are those of its ``first`` endpoint."""
-    inputs, outputs = written.input_modalities, written.output_modalities
-    members: dict[str, Any] = {
-        "id": slug,
-        "object": "model",
-        "created": written.created,
-        "owned_by": slug.partition("/")[0],
-        "canonical_slug": slug,
-        "name": written.name or slug,
-        "description": written.description,
-        "context_length": first.context_length,
-        "architecture": {
-            "modality": f"{'+'.join(inputs)}->{'+'.join(outputs)}",
-            "input_modalities": inputs,
-            "output_modalities": outputs,
-            "tokenizer": "Other",
-            "instruct_type": None,
-        },
-        "pricing": _pricing(first.prices),
-        "top_provider": {
-            "context_length": first.context_length,
-            "max_completion_tokens": first.completion_tokens_max,
-            "is_moderated": False,
-        },
-        "per_request_limits": None,
-        "supported_parameters": written.supported_parameters,
-        "default_parameters": None,
-        "supported_voices": None,
-        "links": {"details": f"/api/v1/models/{slug}/endpoints"},
-    }
-    return _encoder.encode(members).decode()
+UNKNOWN_PRICE: Final = "-1"
+"""OpenRouter's word for a price that depends on what a request turns into, or is not known."""
 
 
-def _pricing(prices: snapshot.Prices | None) -> dict[str, str]:
-    """US dollars per token (per request for ``request``) as exact decimal text."""
+class Part(msgspec.Struct, frozen=True):
+    """Base of a card's parts."""
+
+
+class Architecture(Part, frozen=True, kw_only=True):
+    """What goes in and comes out."""
+
+    modality: str
+    """Both sides in one word: ``text+image->text``."""
+    input_modalities: tuple[str, ...]
+    output_modalities: tuple[str, ...]
+    tokenizer: str = "Other"
+    """Family of its tokenizer in OpenRouter's words."""
+    instruct_type: str | None = None
+
+
+class Override(Part, frozen=True, kw_only=True, omit_defaults=True):
+    """Prices that replace the base ones for a whole request; those that are absent stay."""
+
+    min_prompt_tokens: int
+    """A prompt must have more than so many tokens."""
+    prompt: str | UnsetType = UNSET
+    completion: str | UnsetType = UNSET
+    input_cache_read: str | UnsetType = UNSET
+    input_cache_write: str | UnsetType = UNSET
+    input_cache_write_1h: str | UnsetType = UNSET
+
+
+class Pricing(Part, frozen=True, kw_only=True, omit_defaults=True):
+    """US dollars per token, image, search or request, as exact decimal text. A kind that has no price of its own is
+    absent, and costs what ``prompt`` or ``completion`` does."""
+
+    prompt: str
+    completion: str
+    request: str | UnsetType = UNSET
+    image: str | UnsetType = UNSET
+    """Per image, where images are charged by the piece."""
+    image_token: str | UnsetType = UNSET
+    image_output: str | UnsetType = UNSET
+    """Per token of an image that is made."""
+    audio: str | UnsetType = UNSET
+    audio_output: str | UnsetType = UNSET
+    web_search: str | UnsetType = UNSET
+    internal_reasoning: str | UnsetType = UNSET
+    input_cache_read: str | UnsetType = UNSET
+    input_cache_write: str | UnsetType = UNSET
+    input_cache_write_1h: str | UnsetType = UNSET
+    overrides: tuple[Override, ...] = ()
+
+
+class TopProvider(Part, frozen=True, kw_only=True):
+    """Limits at the provider that is tried first."""
+
+    context_length: int | None
+    max_completion_tokens: int | None
+    is_moderated: bool = False
+
+
+class Reasoning(Part, frozen=True, kw_only=True, omit_defaults=True):
+    """How the model thinks, and what of that can be asked for."""
+
+    mandatory: bool
+    supported_efforts: tuple[str, ...] | UnsetType | None = UNSET
+    default_effort: str | UnsetType | None = UNSET
+    default_enabled: bool | UnsetType = UNSET
+    supports_max_tokens: bool | UnsetType = UNSET
+
+
+class Links(Part, frozen=True, kw_only=True):
+    """Where more is said."""
+
+    details: str
+
+
+class Card(Part, frozen=True, kw_only=True):
+    """The object. ``reasoning`` is absent for a model that does not reason, as in OpenRouter's list."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int
+    """Unix seconds; 0: unknown."""
+    owned_by: str
+    canonical_slug: str
+    hugging_face_id: str | None = None
+    name: str
+    description: str
+    context_length: int | None
+    architecture: Architecture
+    pricing: Pricing
+    top_provider: TopProvider
+    per_request_limits: None = None
+    supported_parameters: tuple[str, ...]
+    default_parameters: None = None
+    supported_voices: None = None
+    knowledge_cutoff: str | None = None
+    expiration_date: str | None = None
+    """Day from which it is no longer served, ``YYYY-MM-DD``."""
+    reasoning: Reasoning | UnsetType = UNSET
+    links: Links
+
+
+_encoder: Final = msgspec.json.Encoder()
+
+
+def card(slug: str, written: model.Model, first: snapshot.Endpoint, entry: catalogue.Entry | None = None) -> str:
+    """JSON text of the model ``slug``; prices and limits are those of its ``first`` endpoint.
+
+    What the file says of the model wins over what the catalogue's ``entry`` does, field by field.
+    """
+
+    def said(field: str, known: Any) -> Any:
+        return getattr(written, field) if entry is None or field in written.model_fields_set else known
+
+    inputs = said("input_modalities", entry.inputs if entry else ())
+    outputs = said("output_modalities", entry.outputs if entry else ())
+    context_length = first.context_length
+    completion_tokens_max = first.completion_tokens_max
+    if entry is not None:
+        context_length = context_length or entry.context_length
+        completion_tokens_max = completion_tokens_max or entry.completion_tokens_max
+    whole = Card(
+        id=slug,
+        created=said("created", entry.created if entry else 0),
+        owned_by=slug.partition("/")[0],
+        canonical_slug=(entry.canonical_slug if entry else "") or slug,
+        hugging_face_id=entry.hugging_face_id if entry else None,
+        name=said("name", entry.name if entry else "") or slug,
+        description=said("description", entry.description if entry else ""),
+        context_length=context_length,
+        architecture=Architecture(
+            modality=f"{'+'.join(inputs)}->{'+'.join(outputs)}",
+            input_modalities=tuple(inputs),
+            output_modalities=tuple(outputs),
+            tokenizer=entry.tokenizer if entry else "Other",
+        ),
+        pricing=pricing(first.prices),
+        top_provider=TopProvider(context_length=context_length, max_completion_tokens=completion_tokens_max),
+        supported_parameters=tuple(said("supported_parameters", entry.parameters if entry else ())),
+        knowledge_cutoff=entry.knowledge_cutoff if entry else None,
+        expiration_date=entry.expires if entry else None,
+        reasoning=_reasoning(entry.reasoning) if entry and entry.reasoning else UNSET,
+        links=Links(details=f"/api/v1/models/{slug}/endpoints"),
+    )
+    return _encoder.encode(whole).decode()
+
+
+def pricing(prices: snapshot.Prices | None) -> Pricing:
+    """The prices as OpenRouter's API writes them."""
     if prices is None:
-        return {"prompt": "-1", "completion": "-1"}
-    return {
-        "prompt": dollars(prices.prompt, TOKENS_PER_PRICE),
-        "completion": dollars(prices.completion, TOKENS_PER_PRICE),
-        "request": dollars(prices.request),
-        "input_cache_read": dollars(prices.cache_read, TOKENS_PER_PRICE),
-        "input_cache_write": dollars(prices.cache_write, TOKENS_PER_PRICE),
-    }
+        return Pricing(prompt=UNKNOWN_PRICE, completion=UNKNOWN_PRICE)
+    return Pricing(
+        prompt=_per_token(prices.prompt),
+        completion=_per_token(prices.completion),
+        request=dollars(prices.request),
+        input_cache_read=_per_token(prices.cache_read),
+        input_cache_write=_per_token(prices.cache_write),
+    )
+
+
+def _per_token(nano: int) -> str:
+    return dollars(nano, TOKENS_PER_PRICE)
+
+
+def _reasoning(known: catalogue.Reasoning) -> Reasoning:
+    return Reasoning(
+        mandatory=known.mandatory,
+        supported_efforts=known.efforts,
+        default_effort=UNSET if known.default_effort is None else known.default_effort,
+        default_enabled=UNSET if known.default_enabled is None else known.default_enabled,
+        supports_max_tokens=UNSET if known.max_tokens is None else known.max_tokens,
+    )

@@ -9,7 +9,8 @@ use std::io::Write as _;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::reply::Event;
+use crate::dialect::{Event, Payload, Wire, Words};
+use crate::event_stream;
 use crate::script::{Script, Stop};
 
 /// A whole answer and how it is to be sent.
@@ -59,8 +60,28 @@ enum Framing {
     UntilClose,
 }
 
-/// A plain body.
-pub(crate) fn plain(script: Script, manner: Manner, status: u16, mut payload: Vec<u8>) -> Answer {
+/// An answer in the framing that the script and the client ask for.
+pub(crate) fn put(script: Script, manner: Manner, words: Words) -> Answer {
+    let Words {
+        status,
+        headers,
+        payload,
+    } = words;
+    match payload {
+        Payload::Whole { kind, bytes } => plain(script, manner, (status, kind, headers), bytes),
+        Payload::Stream { wire, events } => stream(script, manner, headers, wire, &events),
+    }
+}
+
+/// Headers of one answer beside those that all have.
+type Headers = Vec<(&'static str, String)>;
+
+fn plain(
+    script: Script,
+    manner: Manner,
+    (status, kind, headers): (u16, &'static str, Headers),
+    mut payload: Vec<u8>,
+) -> Answer {
     if script.empty {
         payload.clear();
     }
@@ -84,7 +105,8 @@ pub(crate) fn plain(script: Script, manner: Manner, status: u16, mut payload: Ve
         ..stop
     });
     let parts = Parts {
-        kind: "application/json",
+        kind,
+        headers,
         framing,
         status,
         manner,
@@ -93,14 +115,19 @@ pub(crate) fn plain(script: Script, manner: Manner, status: u16, mut payload: Ve
     assemble(script, parts, &payload, &[], &pieces, stop)
 }
 
-/// A stream of these events.
-pub(crate) fn stream(script: Script, manner: Manner, events: &[Event]) -> Answer {
+fn stream(
+    script: Script,
+    manner: Manner,
+    headers: Headers,
+    wire: Wire,
+    events: &[Event],
+) -> Answer {
     let texts: Vec<Vec<u8>> = match script.empty {
         true => Vec::new(),
         false => events
             .iter()
             .enumerate()
-            .map(|(index, event)| sse(&script, index, event))
+            .map(|(index, event)| framed(&script, wire, (index, events.len()), event))
             .collect(),
     };
     let slices: Vec<&[u8]> = texts.iter().map(Vec::as_slice).collect();
@@ -148,7 +175,14 @@ pub(crate) fn stream(script: Script, manner: Manner, events: &[Event]) -> Answer
         }
     });
     let parts = Parts {
-        kind: "text/event-stream; charset=utf-8",
+        kind: match wire {
+            Wire::Sse => "text/event-stream; charset=utf-8",
+            Wire::SseCrlf => "text/event-stream",
+            Wire::Lines => "application/x-ndjson",
+            Wire::Array => "application/json; charset=UTF-8",
+            Wire::EventStream => "application/vnd.amazon.eventstream",
+        },
+        headers,
         framing,
         status: 200,
         manner,
@@ -167,6 +201,7 @@ struct Piece {
 /// What the head says, beside what the script says.
 struct Parts {
     kind: &'static str,
+    headers: Headers,
     framing: Framing,
     status: u16,
     manner: Manner,
@@ -235,6 +270,9 @@ fn assemble(
 fn head(script: &Script, parts: &Parts, length: usize, close: bool) -> Vec<u8> {
     let mut head = format!("HTTP/1.1 {} {}\r\n", parts.status, reason(parts.status));
     head += &format!("content-type: {}\r\nx-request-id: req_mock\r\n", parts.kind);
+    for (name, value) in &parts.headers {
+        head += &format!("{name}: {value}\r\n");
+    }
     match parts.framing {
         _ if parts.status == 204 => {}
         Framing::Length => {
@@ -338,18 +376,47 @@ fn equal_pieces(length: usize, size: Option<usize>) -> Vec<Piece> {
         .collect()
 }
 
-fn sse(script: &Script, index: usize, event: &Event) -> Vec<u8> {
-    let line = if script.crlf { "\r\n" } else { "\n" };
-    let mut text = Vec::with_capacity(event.data.len() + 24);
+/// One event as its wire has it. `place`: its number, and how many there are.
+fn framed(script: &Script, wire: Wire, place: (usize, usize), event: &Event) -> Vec<u8> {
+    let (index, count) = place;
+    let line = match wire {
+        Wire::SseCrlf => "\r\n",
+        _ if script.crlf => "\r\n",
+        _ => "\n",
+    };
+    let mut text = Vec::with_capacity(event.data.len() + 64);
     if script.bom && index == 0 {
         text.extend_from_slice(b"\xef\xbb\xbf");
     }
-    if script.comments {
-        text.extend_from_slice(format!(": ping{line}{line}").as_bytes());
+    match wire {
+        Wire::Sse | Wire::SseCrlf => {
+            let space = if script.nospace { "" } else { " " };
+            if script.comments {
+                text.extend_from_slice(format!(": ping{line}{line}").as_bytes());
+            }
+            if !event.name.is_empty() {
+                text.extend_from_slice(format!("event:{space}{}{line}", event.name).as_bytes());
+            }
+            text.extend_from_slice(format!("data:{space}").as_bytes());
+            text.extend_from_slice(&event.data);
+            text.extend_from_slice(format!("{line}{line}").as_bytes());
+        }
+        Wire::Lines => {
+            text.extend_from_slice(&event.data);
+            text.extend_from_slice(line.as_bytes());
+        }
+        Wire::Array => {
+            text.extend_from_slice(if index == 0 { b"[" } else { b",\r\n" });
+            text.extend_from_slice(&event.data);
+            if index + 1 == count {
+                text.push(b']');
+            }
+        }
+        Wire::EventStream => {
+            let broken = script.crc == Some(index);
+            text.extend_from_slice(&event_stream::frame(event.name, &event.data, broken));
+        }
     }
-    text.extend_from_slice(if script.nospace { b"data:" } else { b"data: " });
-    text.extend_from_slice(&event.data);
-    text.extend_from_slice(format!("{line}{line}").as_bytes());
     text
 }
 
@@ -412,11 +479,12 @@ mod tests {
 
     fn events(count: usize) -> Vec<Event> {
         (0..count)
-            .map(|index| Event {
-                data: format!("{index}").into_bytes(),
-                paced: true,
-            })
+            .map(|index| Event::token("", index.to_string()))
             .collect()
+    }
+
+    fn stream(script: Script, manner: Manner, events: &[Event]) -> Answer {
+        super::stream(script, manner, Vec::new(), Wire::Sse, events)
     }
 
     fn script(text: &str) -> Script {
@@ -488,6 +556,43 @@ mod tests {
         );
         let answer = stream(script("pace=1;split=4"), Manner::default(), &events(3));
         assert_eq!(answer.steps.iter().filter(|step| step.paced).count(), 2);
+    }
+
+    #[test]
+    fn each_wire_frames_its_events_in_its_own_way() {
+        let body = |wire: Wire, text: &str| {
+            let named = [Event::token("a", "1"), Event::last("b", "2")];
+            let manner = Manner {
+                http10: true,
+                close: true,
+            };
+            let answer = super::stream(script(text), manner, Vec::new(), wire, &named);
+            // Latin 1, so that no byte is lost in a text that can be compared.
+            let bytes = answer.bytes[answer.head_end..].iter();
+            bytes.map(|byte| char::from(*byte)).collect::<String>()
+        };
+        assert_eq!(
+            body(Wire::Sse, ""),
+            "event: a\ndata: 1\n\nevent: b\ndata: 2\n\n"
+        );
+        assert_eq!(
+            body(Wire::Sse, "nospace;comments"),
+            ": ping\n\nevent:a\ndata:1\n\n: ping\n\nevent:b\ndata:2\n\n"
+        );
+        assert_eq!(
+            body(Wire::SseCrlf, ""),
+            "event: a\r\ndata: 1\r\n\r\nevent: b\r\ndata: 2\r\n\r\n"
+        );
+        assert_eq!(body(Wire::Lines, ""), "1\n2\n");
+        assert_eq!(body(Wire::Array, ""), "[1,\r\n2]");
+        assert_ne!(
+            body(Wire::EventStream, ""),
+            body(Wire::EventStream, "crc=1")
+        );
+        assert_eq!(
+            body(Wire::EventStream, ""),
+            body(Wire::EventStream, "crc=2")
+        );
     }
 
     #[test]

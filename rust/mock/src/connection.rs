@@ -1,18 +1,23 @@
 //! One connection: read a request, choose the answer, play it, and again.
+//!
+//! Choosing is looking on the shelf under a key that holds all that shapes a prebuilt answer; only what is not found
+//! there, or may not stand there, is built by `reply.rs`.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use memchr::memmem::Finder;
-use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
+use crate::HELP;
 use crate::answer::{self, Answer, Manner};
+use crate::dialect::{self, Dialect, ModelPlace, Operation, Words};
 use crate::play::{After, Gone, Line, READ_BYTES, play};
 use crate::record::{Received, Record};
-use crate::reply::{self, Content, Shape};
+use crate::reply::{self, Ask};
 use crate::request::{self, Body, Dechunk, Head, Malformed};
 use crate::script::{self, Script};
 use crate::shelf::Shelf;
@@ -22,18 +27,20 @@ const INBOX_KEPT_BYTES: usize = 256 << 10;
 /// How long the rest of a request that was refused is still read, so that the reason arrives before the close.
 const LINGER: Duration = Duration::from_secs(1);
 
-// Bits of the first byte of a shelf's key: all that shapes an answer beside model and header.
+// Bits of the second byte of a shelf's key, behind the operation: all that shapes an answer beside model and header.
 const STREAM: u8 = 1 << 0;
 const USAGE_ASKED: u8 = 1 << 1;
-const COMPLETION: u8 = 1 << 2;
-const MODELS: u8 = 1 << 3;
-const HTTP10: u8 = 1 << 4;
-const CLOSE: u8 = 1 << 5;
-const CLEAN: u8 = 1 << 6;
-/// Embeddings and single models depend on more than the key says: never put on the shelf, so never found there.
-const UNSHELVED: u8 = 1 << 7;
+const SSE: u8 = 1 << 2;
+const HTTP10: u8 = 1 << 3;
+const CLOSE: u8 = 1 << 4;
+const CLEAN: u8 = 1 << 5;
+/// How many bytes stand before the model and the header in a key.
+const KEY_START: usize = 2;
 
 static STREAM_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"stream\""));
+static STREAM_PART: LazyLock<Finder<'static>> =
+    LazyLock::new(|| Finder::new(" name=\"stream\"\r\n\r\ntrue\r\n"));
+static FORMAT_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"stream_format\""));
 static USAGE_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"include_usage\""));
 
 /// What all connections of one mock share.
@@ -46,15 +53,14 @@ pub(crate) struct Shared {
 /// Where a request goes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Route<'a> {
-    Text(Shape),
-    Embeddings,
-    Models,
-    Model(&'a str),
+    /// An endpoint, and the name that its path holds.
+    Model(Operation, &'a [u8]),
     Health,
+    Manual,
     Received,
     Reset,
     /// Known path, another method; the one it takes.
-    WrongMethod(&'static str),
+    WrongMethod(Dialect, &'static str),
     Unknown,
 }
 
@@ -124,7 +130,7 @@ pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>, number: u64) {
         let route = request.route();
         let mut ticket = None;
         let answer = match route {
-            Route::Health | Route::Received | Route::Reset => {
+            Route::Health | Route::Manual | Route::Received | Route::Reset => {
                 if on_connection == 0 && open.counted {
                     record.uncount_connection();
                     open.counted = false;
@@ -210,14 +216,11 @@ async fn read(line: &mut Line) -> Result<Option<(Head, Option<Dechunk>)>, Malfor
 /// Says what is wrong with a request and closes.
 async fn refuse(mut line: Line, malformed: Malformed) {
     let message = format!("The mock cannot read this request: {malformed}");
-    let answer = mistake(
-        Manner {
-            http10: false,
-            close: true,
-        },
-        400,
-        &message,
-    );
+    let manner = Manner {
+        http10: false,
+        close: true,
+    };
+    let answer = mistake(manner, Dialect::OpenAi, 400, &message);
     if play(&mut line, &answer).await.0 == After::Close && line.stream.shutdown().await.is_ok() {
         let _ = tokio::time::timeout(LINGER, async {
             loop {
@@ -234,32 +237,21 @@ async fn refuse(mut line: Line, malformed: Malformed) {
 impl Request<'_> {
     fn route(&self) -> Route<'_> {
         let path = &self.text[self.head.path.clone()];
-        let (takes, route) = if path.ends_with(b"/chat/completions") {
-            ("POST", Route::Text(Shape::Chat))
-        } else if path.ends_with(b"/completions") {
-            ("POST", Route::Text(Shape::Completion))
-        } else if path.ends_with(b"/embeddings") {
-            ("POST", Route::Embeddings)
-        } else if path.ends_with(b"/models") {
-            ("GET", Route::Models)
-        } else if path == b"/__mock/received" {
-            ("GET", Route::Received)
-        } else if path == b"/__mock/reset" {
-            ("POST", Route::Reset)
-        } else if path == b"/health" {
-            ("GET", Route::Health)
-        } else if let Some(at) = memchr::memmem::rfind(path, b"/models/") {
-            match std::str::from_utf8(&path[at + 8..]) {
-                Ok(name) => ("GET", Route::Model(name)),
-                Err(_) => return Route::Unknown,
-            }
-        } else {
-            return Route::Unknown;
+        let method = &self.text[self.head.method.clone()];
+        let (takes, route) = match path {
+            b"/__mock/received" => ("GET", Route::Received),
+            b"/__mock/reset" => ("POST", Route::Reset),
+            b"/health" => ("GET", Route::Health),
+            b"/__mock/manual" => ("GET", Route::Manual),
+            path => match Operation::find(path) {
+                Some((operation, name)) => (operation.method(), Route::Model(operation, name)),
+                None => return Route::Unknown,
+            },
         };
-        if &self.text[self.head.method.clone()] == takes.as_bytes() {
-            route
-        } else {
-            Route::WrongMethod(takes)
+        match route {
+            route if method == takes.as_bytes() => route,
+            Route::Model(operation, _) => Route::WrongMethod(operation.dialect(), takes),
+            _ => Route::WrongMethod(Dialect::OpenAi, takes),
         }
     }
 
@@ -275,6 +267,7 @@ impl Request<'_> {
         Received {
             method: text(&self.text[self.head.method.clone()]),
             path: text(&self.text[self.head.path.clone()]),
+            query: text(&self.text[self.head.query.clone()]),
             headers: request::headers(self.text),
             body: self.body.to_vec(),
             body_bytes: self.body.len(),
@@ -285,14 +278,36 @@ impl Request<'_> {
         }
     }
 
-    fn authorized(&self, key: &str) -> bool {
-        self.text[self.head.authorization.clone()].strip_prefix(b"Bearer ") == Some(key.as_bytes())
+    /// The query, as far as it is text.
+    fn query(&self) -> &str {
+        std::str::from_utf8(&self.text[self.head.query.clone()]).unwrap_or_default()
+    }
+
+    /// Whether it asks for a stream.
+    fn streams(&self, operation: Operation) -> bool {
+        match operation {
+            Operation::StreamGenerate | Operation::ConverseStream => true,
+            Operation::Generate | Operation::Converse => false,
+            // This one streams unless it is told not to.
+            Operation::OllamaChat => !request::says(self.body, &STREAM_KEY, b"false"),
+            Operation::Speech => request::says(self.body, &FORMAT_KEY, b"\"sse\""),
+            Operation::Transcription | Operation::ImageEdit => {
+                request::says(self.body, &STREAM_KEY, b"true")
+                    || STREAM_PART.find(self.body).is_some()
+            }
+            _ => request::says(self.body, &STREAM_KEY, b"true"),
+        }
     }
 }
 
 /// Answers about the mock itself.
 fn control(route: Route<'_>, shared: &Shared, manner: Manner) -> Arc<Answer> {
+    let mut kind = dialect::JSON;
     let body = match route {
+        Route::Manual => {
+            kind = "text/plain; charset=utf-8";
+            HELP.as_bytes().to_vec()
+        }
         Route::Received => shared.record.json().into_bytes(),
         Route::Reset => {
             shared.record.reset();
@@ -301,16 +316,20 @@ fn control(route: Route<'_>, shared: &Shared, manner: Manner) -> Arc<Answer> {
         }
         _ => br#"{"status":"ok"}"#.to_vec(),
     };
-    Arc::new(answer::plain(Script::default(), manner, 200, body))
-}
-
-fn mistake(manner: Manner, status: u16, message: &str) -> Arc<Answer> {
-    Arc::new(answer::plain(
+    Arc::new(answer::put(
         Script::default(),
         manner,
-        status,
-        reply::error(status, Some(message)),
+        Words::whole(200, kind, body),
     ))
+}
+
+fn mistake(manner: Manner, dialect: Dialect, status: u16, message: &str) -> Arc<Answer> {
+    let script = Script {
+        message: Some(message.to_owned()),
+        ..Script::default()
+    };
+    let words = dialect.error(status, &script);
+    Arc::new(answer::put(Script::default(), manner, words))
 }
 
 /// Finds the prebuilt answer or builds it. `key` is scratch space.
@@ -321,78 +340,74 @@ fn choose(
     key: &mut Vec<u8>,
 ) -> Arc<Answer> {
     let manner = request.manner();
-    let mut bits = 0;
-    let mut raw_model: &[u8] = b"";
-    match route {
-        Route::Text(shape) => {
-            if shape == Shape::Completion {
-                bits |= COMPLETION;
-            }
-            if request::says(request.body, &STREAM_KEY, b"true") {
-                bits |= STREAM;
-                if request::says(request.body, &USAGE_KEY, b"true") {
-                    bits |= USAGE_ASKED;
-                }
-            }
-        }
-        Route::Embeddings | Route::Model(_) => bits |= UNSHELVED,
-        Route::Models => bits |= MODELS,
-        Route::WrongMethod(takes) => {
-            return mistake(manner, 405, &format!("This path takes {takes}"));
+    let (operation, in_path) = match route {
+        Route::Model(operation, name) => (operation, name),
+        Route::WrongMethod(dialect, takes) => {
+            return mistake(manner, dialect, 405, &format!("This path takes {takes}"));
         }
         _ => {
-            return mistake(
-                manner,
-                404,
-                "Unknown path; the mock serves chat/completions, completions, embeddings and models",
-            );
+            let message = "Unknown path; GET /__mock/manual lists those that the mock serves";
+            return mistake(manner, Dialect::OpenAi, 404, message);
         }
-    }
-    if matches!(route, Route::Text(_) | Route::Embeddings) {
-        match request::model(request.body) {
-            Some(raw) => raw_model = raw,
-            None => return mistake(manner, 400, "you must provide a model parameter"),
+    };
+    let dialect = operation.dialect();
+    let raw_model = match operation.model_place() {
+        ModelPlace::Path => in_path,
+        ModelPlace::Nowhere => b"",
+        ModelPlace::Body => {
+            match request::model(request.body).or_else(|| request::model_part(request.body)) {
+                Some(raw) => raw,
+                None => return mistake(manner, dialect, 400, "you must provide a model parameter"),
+            }
         }
-    }
-    for (asked, bit) in [(manner.http10, HTTP10), (manner.close, CLOSE)] {
-        if asked {
-            bits |= bit;
-        }
-    }
+    };
+    let streams = request.streams(operation);
+    let usage_asked = streams && request::says(request.body, &USAGE_KEY, b"true");
+    let sse = operation == Operation::StreamGenerate
+        && request.query().split('&').any(|pair| pair == "alt=sse");
+    let asked = [
+        (streams, STREAM),
+        (usage_asked, USAGE_ASKED),
+        (sse, SSE),
+        (manner.http10, HTTP10),
+        (manner.close, CLOSE),
+    ];
+    let bits = asked
+        .iter()
+        .filter(|(asked, _)| *asked)
+        .fold(0, |bits, (_, bit)| bits | bit);
+    let header = &request.text[request.head.script.clone()];
     key.clear();
+    key.push(operation as u8);
     key.push(bits);
     key.extend_from_slice(raw_model);
     key.push(0);
-    key.extend_from_slice(&request.text[request.head.script.clone()]);
+    key.extend_from_slice(header);
 
     let shelved = shelf.find(key);
     let parsed;
     let script = match &shelved {
         Some(answer) => &answer.script,
-        None => match parse(raw_model, &request.text[request.head.script.clone()]) {
+        None => match parse(operation, raw_model, header) {
             Ok(script) => {
                 parsed = script;
                 &parsed
             }
-            Err(reason) => return mistake(manner, 400, &reason),
+            Err(reason) => return mistake(manner, dialect, 400, &reason),
         },
     };
     if let Some(auth) = &script.auth
-        && !request.authorized(auth)
+        && !dialect.authorized(&request::headers(request.text), request.query(), auth)
     {
-        return Arc::new(answer::plain(
-            Script::default(),
-            manner,
-            401,
-            reply::error(401, None),
-        ));
+        let words = dialect.error(401, &Script::default());
+        return Arc::new(answer::put(Script::default(), manner, words));
     }
     // A clean answer has no `times` left in its script, so what is shelved under the plain key is the first kind.
     let spent = script
         .times
-        .is_some_and(|times| shelf.run(&key[1..]) >= times);
+        .is_some_and(|times| shelf.run(&key[KEY_START..]) >= times);
     let script = if spent {
-        key[0] |= CLEAN;
+        key[1] |= CLEAN;
         if let Some(answer) = shelf.find(key) {
             return answer;
         }
@@ -403,201 +418,49 @@ fn choose(
             None => script.clone(),
         }
     };
-    match build(request, route, raw_model, bits, script) {
-        Ok((answer, shelve)) => {
-            let answer = Arc::new(answer);
+    let built = name(operation, raw_model).and_then(|model| {
+        reply::words(&Ask {
+            operation,
+            model: model.split(';').next().unwrap_or_default(),
+            named: std::str::from_utf8(in_path).map_err(|_| "the path is not UTF-8")?,
+            script: &script,
+            head: request.text,
+            path: &request.text[request.head.path.clone()],
+            body: request.body,
+            streams,
+            sse,
+            usage_asked,
+        })
+    });
+    match built {
+        Ok((words, shelve)) => {
+            let answer = Arc::new(answer::put(script, manner, words));
             if shelve {
                 shelf.put(key, &answer);
             }
             answer
         }
-        Err(reason) => mistake(manner, 400, &reason),
+        Err(reason) => mistake(manner, dialect, 400, &reason),
     }
 }
 
-fn parse(raw_model: &[u8], header: &[u8]) -> Result<Script, String> {
-    let model = request::unescaped(raw_model).ok_or("the model's name is not a JSON string")?;
+/// The model's name with its script, as the client meant it.
+fn name(operation: Operation, raw: &[u8]) -> Result<Cow<'_, str>, String> {
+    match operation.model_place() {
+        ModelPlace::Path => match std::str::from_utf8(raw) {
+            Ok(text) => Ok(Cow::Owned(script::unescaped(text))),
+            Err(_) => Err("the path is not UTF-8".to_owned()),
+        },
+        _ => request::unescaped(raw)
+            .ok_or_else(|| "the model's name is not a JSON string".to_owned()),
+    }
+}
+
+fn parse(operation: Operation, raw_model: &[u8], header: &[u8]) -> Result<Script, String> {
+    let model = name(operation, raw_model)?;
     let header = std::str::from_utf8(header).map_err(|_| "x-mock is not UTF-8")?;
     Script::parse(
         model.split_once(';').map_or("", |(_, script)| script),
         header,
     )
-}
-
-/// Builds an answer, and says whether the next request with the same key gets the same.
-fn build(
-    request: &Request<'_>,
-    route: Route<'_>,
-    raw_model: &[u8],
-    bits: u8,
-    script: Script,
-) -> Result<(Answer, bool), String> {
-    let manner = request.manner();
-    let model = request::unescaped(raw_model).ok_or("the model's name is not a JSON string")?;
-    let model = model.split(';').next().unwrap_or_default();
-    // A gateway may leave the author's name in front.
-    let base = model.rsplit('/').next().unwrap_or_default();
-    let streams = bits & STREAM != 0 && !script.json_for_stream;
-    let status = script.status.unwrap_or(200);
-    if status >= 300 || (script.error_in.is_some() && !streams) {
-        let body = match script.garbage.is_some() || script.binary {
-            true => reply::plain(Shape::Chat, model, &Content::default(), &script),
-            false => reply::error(
-                if status >= 300 { status } else { 500 },
-                script.message.as_deref(),
-            ),
-        };
-        return Ok((
-            answer::plain(script, manner, status, body),
-            bits & UNSHELVED == 0,
-        ));
-    }
-    let shape = match route {
-        Route::Text(shape) => shape,
-        Route::Embeddings => {
-            let body: Value = json(request.body)?;
-            let base64 = body["encoding_format"] == "base64";
-            let vectors = reply::embeddings(model, &inputs(&body["input"])?, base64, &script);
-            return Ok((answer::plain(script, manner, status, vectors), false));
-        }
-        Route::Model(name) => {
-            // Clients escape the slash of `author/name`.
-            let name = script::unescaped(name);
-            return Ok((
-                answer::plain(script, manner, status, reply::model(&name)),
-                false,
-            ));
-        }
-        _ => return Ok((answer::plain(script, manner, status, reply::models()), true)),
-    };
-    let (content, fixed) = if script.echo_headers {
-        let headers = request::headers(request.text);
-        (
-            Content::words(&serde_json::json!(headers).to_string()),
-            false,
-        )
-    } else if base == "echo" {
-        (echo(&json(request.body)?), false)
-    } else if base == "tool" && shape == Shape::Chat {
-        (tool(&json(request.body)?, &script), false)
-    } else {
-        (Content::fixed(&script), true)
-    };
-    let answer = if streams {
-        let events = reply::events(shape, model, &content, bits & USAGE_ASKED != 0, &script);
-        answer::stream(script, manner, &events)
-    } else {
-        let body = reply::plain(shape, model, &content, &script);
-        answer::plain(script, manner, status, body)
-    };
-    Ok((answer, fixed))
-}
-
-fn json(body: &[u8]) -> Result<Value, String> {
-    serde_json::from_slice(body)
-        .map_err(|error| format!("We could not parse the JSON body of your request: {error}"))
-}
-
-/// The last thing that the user said, and how many words there were in all.
-fn echo(body: &Value) -> Content {
-    let messages = body["messages"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    let said = messages
-        .iter()
-        .rev()
-        .find(|message| message["role"] == "user");
-    let text = match said {
-        Some(message) => text(&message["content"]),
-        None => text(&body["prompt"]),
-    };
-    let prompt: usize = match messages {
-        [] => text.split_whitespace().count(),
-        messages => messages
-            .iter()
-            .map(|message| self::text(&message["content"]).split_whitespace().count())
-            .sum(),
-    };
-    Content {
-        prompt_tokens: Some(prompt as u64),
-        ..Content::words(&text)
-    }
-}
-
-/// The text of a content: a string, a list of strings, or the text parts of a list of parts.
-fn text(content: &Value) -> String {
-    match content {
-        Value::String(text) => text.clone(),
-        Value::Array(parts) => parts
-            .iter()
-            .filter_map(|part| part.as_str().or_else(|| part["text"].as_str()))
-            .collect(),
-        _ => String::new(),
-    }
-}
-
-/// A call of the first tool, or a text once its result is there.
-fn tool(body: &Value, script: &Script) -> Content {
-    let messages = body["messages"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    let name = body["tools"][0]["function"]["name"].as_str();
-    match name {
-        Some(name) if !messages.iter().any(|message| message["role"] == "tool") => Content {
-            tool: Some(name.to_owned()),
-            ..Content::default()
-        },
-        _ => Content::fixed(script),
-    }
-}
-
-/// The texts to embed. Lists of token numbers count as the text that their digits are.
-fn inputs(input: &Value) -> Result<Vec<String>, String> {
-    let one = |value: &Value| match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Array(_) => Some(value.to_string()),
-        _ => None,
-    };
-    let texts = match input {
-        Value::Array(items) if items.first().is_some_and(Value::is_number) => {
-            Some(vec![input.to_string()])
-        }
-        Value::Array(items) => items.iter().map(one).collect(),
-        other => one(other).map(|text| vec![text]),
-    };
-    texts.ok_or_else(|| {
-        "'input' must be a string, a list of strings, or lists of token numbers".to_owned()
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn echo_takes_the_last_user_message_in_either_form() {
-        let body = json!({"messages": [
-            {"role": "system", "content": "be brief"},
-            {"role": "user", "content": "no"},
-            {"role": "user", "content": [{"type": "text", "text": "yes "}, {"type": "image_url"}, {"type": "text", "text": "you"}]},
-            {"role": "assistant", "content": null},
-        ]});
-        let content = echo(&body);
-        assert_eq!(content.tokens, ["yes ", "you"]);
-        assert_eq!(content.prompt_tokens, Some(5));
-        assert_eq!(echo(&json!({"prompt": "a b"})).tokens, ["a ", "b"]);
-    }
-
-    #[test]
-    fn inputs_of_all_four_kinds_are_counted_as_openai_does() {
-        assert_eq!(inputs(&json!("a")).unwrap().len(), 1);
-        assert_eq!(inputs(&json!(["a", "b"])).unwrap().len(), 2);
-        assert_eq!(inputs(&json!([1, 2, 3])).unwrap().len(), 1);
-        assert_eq!(inputs(&json!([[1], [2]])).unwrap().len(), 2);
-        assert!(inputs(&json!(null)).is_err());
-        assert!(inputs(&json!([null])).is_err());
-    }
 }

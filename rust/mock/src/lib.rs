@@ -1,17 +1,18 @@
-//! A scripted model provider: it speaks the OpenAI dialect, costs little, and fails on request.
+//! A scripted model provider: it speaks every dialect, costs little, and fails on request.
 //!
 //! `turnout serve --demo` talks to it, the tests make it misbehave, and the bench needs an upstream that is cheaper than
 //! what stands before it. It is no product code: nothing in the gateway may depend on what only this mock does.
 //!
 //! Rules it keeps:
 //! - A request without surprises costs three system calls and no JSON parsing: the body is searched for what chooses the
-//!   answer, and the answer is bytes that were built once. (Echo, tools and embeddings depend on the body, so they parse.)
+//!   answer, and the answer is bytes that were built once. (What depends on the body, as echo, tools and embeddings do, is parsed and built each time.)
 //! - What goes wrong is said by the request, never by state set before, so tests cannot disturb each other.
 //! - A client that leaves is noticed at once, also in the middle of a wait.
 //! - The same request gets the same bytes: ids and times are constants.
 //!
-//! A request goes `connection` (read, choose) → `request` (what was asked) → `script` (how to misbehave) → `reply` (words)
-//! → `answer` (bytes and their timing) → `play` (writes); `shelf` keeps prebuilt answers, `record` what was received.
+//! A request goes `connection` (read, choose) → `request` (what was asked) → `script` (how to misbehave) → `reply` (which
+//! words: `content` is what they say, `dialect` how) → `answer` (bytes and their timing, `event_stream` the frames of
+//! one) → `play` (writes); `shelf` keeps prebuilt answers, `record` what was received.
 //!
 //! ```text
 #![doc = include_str!("help.txt")]
@@ -22,6 +23,9 @@
 
 mod answer;
 mod connection;
+mod content;
+mod dialect;
+mod event_stream;
 mod play;
 mod record;
 mod reply;

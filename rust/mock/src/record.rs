@@ -41,7 +41,9 @@ struct Log {
 #[derive(Debug)]
 pub(crate) struct Received {
     pub(crate) method: String,
+    /// Without the query.
     pub(crate) path: String,
+    pub(crate) query: String,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
     pub(crate) body_bytes: usize,
@@ -184,6 +186,7 @@ impl Received {
         let mut value = json!({
             "method": self.method,
             "path": self.path,
+            "query": self.query,
             "headers": self.headers,
             "body_bytes": self.body_bytes,
             "connection": self.connection,
@@ -220,6 +223,7 @@ mod tests {
         Received {
             method: "POST".to_owned(),
             path: "/".to_owned(),
+            query: String::new(),
             headers: Vec::new(),
             body: body.to_vec(),
             body_bytes: body.len(),

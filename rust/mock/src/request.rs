@@ -26,11 +26,11 @@ pub(crate) struct Head {
     pub(crate) method: Range<usize>,
     /// The path without its query.
     pub(crate) path: Range<usize>,
+    /// What follows the path's question mark, or empty.
+    pub(crate) query: Range<usize>,
     pub(crate) body: Body,
     /// `x-mock`, or empty.
     pub(crate) script: Range<usize>,
-    /// `authorization`, or empty.
-    pub(crate) authorization: Range<usize>,
     pub(crate) expects_continue: bool,
     pub(crate) http10: bool,
     /// Whether the client asked to close behind the answer.
@@ -67,15 +67,17 @@ impl Head {
         };
         let method = request.method.unwrap_or("").as_bytes();
         let target = request.path.unwrap_or("").as_bytes();
-        let path = memchr::memchr(b'?', target).map_or(target, |end| &target[..end]);
+        let (path, query) = memchr::memchr(b'?', target).map_or((target, &target[..0]), |end| {
+            (&target[..end], &target[end + 1..])
+        });
         let http10 = request.version == Some(0);
         let mut head = Head {
             length,
             method: place(bytes, method),
             path: place(bytes, path),
+            query: place(bytes, query),
             body: Body::Length(0),
             script: 0..0,
-            authorization: 0..0,
             expects_continue: false,
             http10,
             close: http10,
@@ -93,9 +95,6 @@ impl Head {
                     let mut words = value.split(|byte| *byte == b',');
                     head.close |=
                         words.any(|word| word.trim_ascii().eq_ignore_ascii_case(b"close"));
-                }
-                13 if name.eq_ignore_ascii_case("authorization") => {
-                    head.authorization = place(bytes, value)
                 }
                 14 if name.eq_ignore_ascii_case("content-length") => {
                     let text =
@@ -154,6 +153,84 @@ fn place(whole: &[u8], part: &[u8]) -> Range<usize> {
     } else {
         0..0
     }
+}
+
+/// The boundary of a multipart body, if the head says that there is one.
+pub(crate) fn boundary(head: &[u8]) -> Option<String> {
+    let headers = headers(head);
+    let kind = headers
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case("content-type"))?;
+    let (kind, parameters) = kind.1.split_once(';')?;
+    if !kind.trim().eq_ignore_ascii_case("multipart/form-data") {
+        return None;
+    }
+    let boundary = parameters.split(';').find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        name.trim()
+            .eq_ignore_ascii_case("boundary")
+            .then_some(value)
+    })?;
+    Some(boundary.trim().trim_matches('"').to_owned())
+}
+
+/// One part of a multipart body.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Part<'a> {
+    pub(crate) name: &'a str,
+    /// Whether it has a file's name.
+    pub(crate) file: bool,
+    pub(crate) data: &'a [u8],
+}
+
+/// The parts of a whole multipart body. Strict where real servers are: what is not closed or has no name is refused, so
+/// that a gateway that breaks a form hears of it.
+pub(crate) fn parts<'a>(body: &'a [u8], boundary: &str) -> Result<Vec<Part<'a>>, String> {
+    let line = format!("--{boundary}");
+    let between = format!("\r\n--{boundary}");
+    let Some(mut rest) = body.strip_prefix(line.as_bytes()) else {
+        return Err("the form does not begin with its boundary".to_owned());
+    };
+    let mut parts = Vec::new();
+    loop {
+        if rest.starts_with(b"--") {
+            return Ok(parts);
+        }
+        let Some(part) = rest.strip_prefix(b"\r\n") else {
+            return Err(
+                "a boundary of the form is followed by neither a line nor its end".to_owned(),
+            );
+        };
+        let Some(end) = memmem::find(part, between.as_bytes()) else {
+            return Err("the form ends without its closing boundary".to_owned());
+        };
+        let Some(head) = memmem::find(&part[..end], b"\r\n\r\n") else {
+            return Err("a part of the form has no end of its headers".to_owned());
+        };
+        let headers = std::str::from_utf8(&part[..head])
+            .map_err(|_| "the headers of a part of the form are not UTF-8".to_owned())?;
+        let attribute = |name: &str| {
+            let start = headers.find(&format!(" {name}=\""))? + name.len() + 3;
+            let length = headers.get(start..)?.find('"')?;
+            headers.get(start..start + length)
+        };
+        parts.push(Part {
+            name: attribute("name").ok_or("a part of the form has no name")?,
+            file: attribute("filename").is_some(),
+            data: &part[head + 4..end],
+        });
+        rest = &part[end + between.len()..];
+    }
+}
+
+/// The model's name in a multipart body: what stands in the part of that name. Searched for like `model`, since the part
+/// may come behind a large file.
+pub(crate) fn model_part(body: &[u8]) -> Option<&[u8]> {
+    let at = memmem::find(body, b" name=\"model\"")?;
+    let rest = &body[at..];
+    let start = memmem::find(rest, b"\r\n\r\n")? + 4;
+    let end = memmem::find(&rest[start..], b"\r\n")?;
+    Some(&rest[start..start + end])
 }
 
 /// Undoes chunking while bytes arrive.
@@ -314,6 +391,7 @@ mod tests {
         let head = Head::parse(text).unwrap().unwrap();
         assert_eq!(head.length, text.len() - 3);
         assert_eq!(&text[head.path], b"/v1/chat/completions");
+        assert_eq!(&text[head.query], b"a=b");
         assert_eq!(&text[head.script], b"cut=1");
         assert_eq!(head.body, Body::Length(3));
     }
@@ -327,6 +405,33 @@ mod tests {
             assert!(
                 Head::parse(format!("POST / HTTP/1.1\r\n{headers}\r\n\r\n").as_bytes()).is_err()
             );
+        }
+    }
+
+    #[test]
+    fn forms_come_apart_into_fields_and_files() {
+        let head = b"POST / HTTP/1.1\r\nContent-Type: multipart/form-data; charset=x; boundary=\"x-y\"\r\n\r\n";
+        assert_eq!(boundary(head).as_deref(), Some("x-y"));
+        assert_eq!(
+            boundary(b"POST / HTTP/1.1\r\ncontent-type: application/json; boundary=x\r\n\r\n"),
+            None
+        );
+        let body = b"--x-y\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.mp3\"\r\nContent-Type: audio/mpeg\r\n\r\n\r\n--x-\0\r\n--x-y\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nm;cut=1\r\n--x-y--\r\n";
+        let found = parts(body, "x-y").unwrap();
+        let file = Part {
+            name: "file",
+            file: true,
+            data: b"\r\n--x-\0",
+        };
+        let model = Part {
+            name: "model",
+            file: false,
+            data: b"m;cut=1",
+        };
+        assert_eq!(found, [file, model]);
+        assert_eq!(model_part(body), Some(b"m;cut=1".as_slice()));
+        for end in 0..body.len() - 4 {
+            assert!(parts(&body[..end], "x-y").is_err(), "{end}");
         }
     }
 

@@ -17,7 +17,12 @@ const WAIT_MS_MAX: u64 = 3_600_000;
 /// Most extra headers.
 const HEADERS_MAX: u64 = 1_000;
 /// Longest embedding.
-const DIM_MAX: u64 = 16_384;
+pub(crate) const DIM_MAX: u64 = 16_384;
+
+/// Most tool calls in one answer.
+const CALLS_MAX: u64 = 1_000;
+/// Longest audio. Speech is written out, so this also bounds the bytes of an answer.
+const SECONDS_MAX: u64 = 3_600;
 
 /// One parsed script. Fields are named as the keys; `help.txt` says what each does.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -28,9 +33,15 @@ pub(crate) struct Script {
     pub(crate) finish: Option<String>,
     pub(crate) prompt: Option<u64>,
     pub(crate) cached: u64,
+    pub(crate) written: u64,
     pub(crate) reasoning: u64,
+    pub(crate) thinking: usize,
     pub(crate) usage: Usage,
     pub(crate) dim: Option<usize>,
+    pub(crate) seconds: Option<u64>,
+    pub(crate) calls: Option<usize>,
+    pub(crate) args: Option<String>,
+    pub(crate) talk: bool,
     pub(crate) echo_headers: bool,
     pub(crate) auth: Option<String>,
 
@@ -47,6 +58,7 @@ pub(crate) struct Script {
     pub(crate) stop: Option<Stop>,
     pub(crate) part: usize,
     pub(crate) garbage: Option<usize>,
+    pub(crate) crc: Option<usize>,
     pub(crate) binary: bool,
     pub(crate) empty: bool,
     pub(crate) nochoices: bool,
@@ -147,9 +159,15 @@ impl Script {
             finish: self.finish.clone(),
             prompt: self.prompt,
             cached: self.cached,
+            written: self.written,
             reasoning: self.reasoning,
+            thinking: self.thinking,
             usage: self.usage,
             dim: self.dim,
+            seconds: self.seconds,
+            calls: self.calls,
+            args: self.args.clone(),
+            talk: self.talk,
             echo_headers: self.echo_headers,
             auth: self.auth.clone(),
             ..Script::default()
@@ -188,6 +206,8 @@ impl Script {
             "finish" => self.finish = Some(value.to_owned()),
             "prompt" => self.prompt = Some(number(key, value, u32::MAX.into())?),
             "cached" => self.cached = number(key, value, u32::MAX.into())?,
+            "written" => self.written = number(key, value, u32::MAX.into())?,
+            "thinking" => self.thinking = number(key, value, TOKENS_MAX)? as usize,
             "reasoning" => self.reasoning = number(key, value, u32::MAX.into())?,
             "usage" => {
                 self.usage = match value {
@@ -204,6 +224,10 @@ impl Script {
                 }
             }
             "dim" => self.dim = Some(number(key, value, DIM_MAX)? as usize),
+            "seconds" => self.seconds = Some(number(key, value, SECONDS_MAX)?),
+            "calls" => self.calls = Some(number(key, value, CALLS_MAX)? as usize),
+            "args" => self.args = Some(value.to_owned()),
+            "talk" => self.talk = switch(key, value)?,
             "echo_headers" => self.echo_headers = switch(key, value)?,
             "auth" => self.auth = Some(value.to_owned()),
             "latency" => self.latency = wait(key, value)?,
@@ -239,6 +263,7 @@ impl Script {
             }
             "part" => self.part = position(key, value)?,
             "garbage" => self.garbage = Some(position(key, value)?),
+            "crc" => self.crc = Some(position(key, value)?),
             "binary" => self.binary = switch(key, value)?,
             "empty" => self.empty = switch(key, value)?,
             "nochoices" => self.nochoices = switch(key, value)?,
@@ -271,7 +296,7 @@ impl Script {
             "times" => self.times = Some(number(key, value, u64::MAX)?),
             _ => {
                 return Err(format!(
-                    "unknown key in the mock's script, see turnout-mock --help: {key}"
+                    "unknown key in the mock's script, see its GET /__mock/manual: {key}"
                 ));
             }
         }

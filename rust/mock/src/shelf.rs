@@ -91,16 +91,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::answer::{Manner, plain};
+    use crate::answer::{Manner, put};
+    use crate::dialect::Words;
     use crate::script::Script;
 
     fn answer(bytes: usize) -> Arc<Answer> {
-        Arc::new(plain(
-            Script::default(),
-            Manner::default(),
-            200,
-            vec![b'x'; bytes],
-        ))
+        let words = Words::json(200, vec![b'x'; bytes]);
+        Arc::new(put(Script::default(), Manner::default(), words))
     }
 
     #[test]

@@ -24,7 +24,7 @@ fn last_usage(reply: &Reply) -> serde_json::Value {
 
 #[test]
 fn every_key_of_the_manual_is_tested_here() {
-    let source = include_str!("script.rs");
+    let source = [include_str!("script.rs"), include_str!("dialects.rs")].concat();
     let table = turnout_mock::HELP.split("SCRIPT").nth(1).unwrap();
     for line in table
         .lines()

@@ -360,8 +360,8 @@ pub struct Function<'a> {
     pub name: Cow<'a, str>,
     /// What it does.
     pub description: Option<Cow<'a, str>>,
-    /// JSON Schema of its arguments.
-    pub parameters: Option<&'a RawValue>,
+    /// JSON Schema of its arguments. Owned where the API's own notation of schemas had to be rewritten (Gemini).
+    pub parameters: Option<Cow<'a, RawValue>>,
     /// Whether arguments must follow the schema.
     pub strict: Option<bool>,
     /// The namespace that it stands in (Codex). Dialects without namespaces join it to the name; see [`joined_name`].
@@ -560,8 +560,8 @@ pub enum Format<'a> {
     JsonSchema {
         /// Its name.
         name: Cow<'a, str>,
-        /// The schema.
-        schema: &'a RawValue,
+        /// The schema. Owned where the API's own notation of schemas had to be rewritten (Gemini).
+        schema: Cow<'a, RawValue>,
         /// Whether it must be followed.
         strict: Option<bool>,
         /// What it is for.
