@@ -16,9 +16,10 @@ const DATA_BYTES_MIN: usize = 2_048;
 
 /// The estimate; at least 1.
 pub fn estimate(request: &Request) -> u64 {
+    let text = request.asked();
     let mut count = Count::default();
     // The body was walked when it was read, so the walk ends well; if it did not, what was counted before is the estimate.
-    let _ = count.value(&mut Walker::new(request.asked()));
+    let _ = count.value(&mut Walker::new(text), text);
     (count.bytes.div_ceil(BYTES_PER_TOKEN) + count.media * MEDIUM_TOKENS).max(1)
 }
 
@@ -41,27 +42,27 @@ struct Count {
 
 impl Count {
     /// The walker bounds the depth.
-    fn value(&mut self, walker: &mut Walker<'_>) -> Result<(), Malformed> {
+    fn value(&mut self, walker: &mut Walker<'_>, text: &str) -> Result<(), Malformed> {
         match walker.peek() {
             Some(Kind::Object) => {
                 let mut more = walker.enter_object()?;
                 while more {
                     walker.key()?;
-                    self.value(walker)?;
+                    self.value(walker, text)?;
                     more = walker.next_member()?;
                 }
             }
             Some(Kind::Array) => {
                 let mut more = walker.enter_array()?;
                 while more {
-                    self.value(walker)?;
+                    self.value(walker, text)?;
                     more = walker.next_element()?;
                 }
             }
             _ => {
                 let value = walker.value()?;
                 if value.kind.is_string() {
-                    self.text(value.raw(walker.text()));
+                    self.text(value.raw(text));
                 }
             }
         }

@@ -90,8 +90,6 @@ kinds! {
     NotFound "not_found" 404 "not_found" Client false None, "there is nothing at this path";
     /// The path exists and takes other methods.
     MethodNotAllowed "method_not_allowed" 405 "invalid_request" Client false None, "this path does not take this method";
-    /// The model exists and does not do what this API asks for.
-    WrongEndpoint "wrong_endpoint" 400 "invalid_request" Client false Some("wrong_endpoint"), "the model cannot be used with this API";
     /// The model exists and no endpoint of it can meet a limit of the request.
     ConstraintFiltered "constraint_filtered" 404 "not_found" Client false Some("constraint_filtered"), "No endpoints found that meet the request's limits";
     /// The model exists and no endpoint of it is left after the client's wishes.
