@@ -80,7 +80,10 @@ fn place(path: &[u8]) -> Place {
         b"embeddings" => Place::Generate(Api::Embeddings),
         b"models" => Place::Models,
         _ => match rest.strip_prefix(b"models/") {
-            // Deeper paths (`…/endpoints`) belong to the catalogue, which is the control side's.
+            // What is below a model (`…/endpoints`) and what is about all of them belong to the catalogue, which is the control
+            // side's.
+            Some(b"count" | b"user") => Place::Cold,
+            Some(name) if name.ends_with(b"/endpoints") => Place::Cold,
             Some(name)
                 if !name.is_empty() && name.iter().filter(|byte| **byte == b'/').count() <= 1 =>
             {
@@ -109,6 +112,13 @@ pub(crate) async fn serve<C: Caller>(thread: &Rc<Thread>, caller: &mut C) -> Out
     let refusal = match place(caller.head().path_bytes()) {
         Place::Generate(api) if post => {
             return Box::pin(generate(thread, &snapshot, caller, api)).await;
+        }
+        // A query filters and sorts, and the headers of two vendors' libraries ask for lists of another shape.
+        Place::Models if get && !caller.head().query().is_empty() => {
+            return Box::pin(cold::serve(thread, &snapshot, caller)).await;
+        }
+        Place::Models | Place::Model if get && models::of_another_api(caller.head()) => {
+            return Box::pin(cold::serve(thread, &snapshot, caller)).await;
         }
         Place::Models if get => match models::list(thread, &snapshot, caller) {
             Ok(head) => return done(caller.reply(&head).await),

@@ -79,6 +79,7 @@ known_headers! {
     Authorization = "authorization",
     ApiKey = "x-api-key",
     GoogApiKey = "x-goog-api-key",
+    AnthropicVersion = "anthropic-version",
     UserAgent = "user-agent",
     Expect = "expect",
     Upgrade = "upgrade",
