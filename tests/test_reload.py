@@ -104,7 +104,7 @@ def test_a_session_key_is_one_more(tmp_path: Path) -> None:
 
 def test_a_demo_serves_the_scripted_provider_at_its_address(tmp_path: Path) -> None:
     ready = compile_origin(Origin(demo=True), {}, state_dir=tmp_path, demo_address="127.0.0.1:999")
-    assert [provider.base_url for provider in ready.snapshot.providers] == ["http://127.0.0.1:999/v1"]
+    assert [provider.wires[0].base_url for provider in ready.snapshot.providers] == ["http://127.0.0.1:999/v1"]
     assert [model.slug for model in ready.snapshot.models] == ["demo/echo"]
 
 

@@ -82,11 +82,11 @@ def test_a_second_account_at_a_row_takes_its_url_and_abilities(tmp_path: Path) -
     made = compiled(
         tmp_path, "providers: {work: {row: mistral, api_key: k}, home: {row: openrouter, api_key: k}}"
     ).snapshot
-    assert [provider.base_url for provider in made.providers] == [
+    assert [provider.wires[0].base_url for provider in made.providers] == [
         "https://api.mistral.ai/v1",
         "https://openrouter.ai/api/v1",
     ]
-    assert [provider.stream_usage for provider in made.providers] == [False, True]
+    assert [provider.wires[0].quirks.stream_usage for provider in made.providers] == [False, True]
     assert [provider.routing_fields for provider in made.providers] == [False, True]
 
 

@@ -16,7 +16,7 @@ def test_the_demo_serves_its_model_free_of_charge() -> None:
     environment = {"HTTP_PROXY": "http://p:1", "OPENAI_API_KEY": "sk-real"}
     result = compile(demo.config("127.0.0.1:9"), auth=True, environment=environment)
     made = result.snapshot
-    assert [(one.slug, one.base_url, one.proxy, one.credentials) for one in made.providers] == [
+    assert [(one.slug, one.wires[0].base_url, one.proxy, one.credentials) for one in made.providers] == [
         ("demo", "http://127.0.0.1:9/v1", None, [])
     ]
     assert [one.slug for one in made.models] == [demo.DEMO_MODEL]

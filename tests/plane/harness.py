@@ -27,6 +27,7 @@ import msgspec
 from turnout._native import Mock, Plane
 from turnout.config import snapshot as written
 from turnout.ledger import record
+from turnout.providers.dialect import PATHS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -49,6 +50,19 @@ PRICES = written.Prices(
     cache_read=500_000_000,
     cache_write=2_500_000_000,
     request=7,
+    cache_write_1h=2_500_000_000,
+    reasoning=None,
+    audio_prompt=None,
+    audio_completion=None,
+    image_prompt=None,
+    image_completion=None,
+    image=0,
+    web_search=0,
+    search_unit=0,
+    second=0,
+    character=0,
+    tiers=[],
+    service=[],
 )
 """2 and 10 dollars per million tokens, 0.50 from the cache, and 7 nano-dollars a request."""
 
@@ -111,31 +125,62 @@ def credential(secret: str = UPSTREAM_KEY, **changes: Any) -> written.Credential
     """One upstream key, as a bearer token."""
     values: dict[str, Any] = {
         "label": "key-1",
-        "header": "authorization",
+        "scheme": "header",
+        "name": "authorization",
         "value": f"Bearer {secret}",
         "weight": 1,
+        "sigv4": None,
         **changes,
     }
     return written.Credential(**values)
 
 
+def quirks(**changes: Any) -> written.Quirks:
+    """Of a server that does all that its dialect says."""
+    values: dict[str, Any] = {
+        "stream_usage": True,
+        "max_tokens": "max_tokens",
+        "developer_role": True,
+        "reasoning": "effort",
+        "parallel_tool_calls": True,
+        "tool_choice_required": "required",
+        "json_schema": True,
+        "image_urls": True,
+        **changes,
+    }
+    return written.Quirks(**values)
+
+
+def wire(base_url: str, dialect: written.Dialect = "openai", **changes: Any) -> written.Wire:
+    """A protocol at ``base_url`` (``host:port`` is enough) with all its operations. ``quirks`` takes a dictionary."""
+    values: dict[str, Any] = {
+        "dialect": dialect,
+        "base_url": base_url if "://" in base_url else f"http://{base_url}/v1",
+        "paths": dict(PATHS[dialect]),
+        **changes,
+        "quirks": quirks(**changes.get("quirks", {})),
+    }
+    return written.Wire(**values)
+
+
 def provider(base_url: str, slug: str = "first", **changes: Any) -> written.Provider:
-    """A provider at ``base_url`` (``host:port`` is enough). ``timeouts`` takes a dictionary of what is different."""
+    """A provider at ``base_url`` (``host:port`` is enough) that speaks the dialect ``openai``.
+
+    ``timeouts`` and ``quirks`` take a dictionary of what is different.
+    """
     timeouts = written.UpstreamTimeouts(connect_ms=20_000, first_byte_ms=30_000, idle_ms=30_000, pool_idle_ms=50_000)
     if isinstance(changes.get("timeouts"), dict):
         timeouts = msgspec.structs.replace(timeouts, **changes.pop("timeouts"))
     values: dict[str, Any] = {
         "slug": slug,
         "name": slug.capitalize(),
-        "dialect": "openai",
-        "base_url": base_url if "://" in base_url else f"http://{base_url}/v1",
+        "wires": [wire(base_url, quirks=changes.pop("quirks", {}))],
         "credentials": [credential()],
         "headers": [],
         "timeouts": timeouts,
         "proxy": None,
         "ca_path": None,
         "routing_fields": False,
-        "stream_usage": True,
         **changes,
     }
     return written.Provider(**values)
@@ -150,6 +195,12 @@ def endpoint(provider: int = 0, model: str = "plain", **changes: Any) -> written
         "prices": PRICES,
         "context_length": None,
         "completion_tokens_max": None,
+        "dialect": None,
+        "parameters": None,
+        "inputs": [],
+        "outputs": [],
+        "quantization": None,
+        "data_policy": written.DataPolicy(training=None, retention_days=None, zdr=False),
         **changes,
     }
     return written.Endpoint(**values)

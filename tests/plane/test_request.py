@@ -524,7 +524,7 @@ def test_a_stream_asks_for_its_usage_and_changes_nothing_else() -> None:
 
 
 def test_a_provider_that_does_not_know_stream_options_is_not_sent_them() -> None:
-    with serving("echo", provider={"stream_usage": False}) as rig:
+    with serving("echo", provider={"quirks": {"stream_usage": False}}) as rig:
         assert rig.stream().usage["completion_tokens"] > 0
         (received,) = rig.received()
         assert "stream_options" not in json.loads(received["body"])

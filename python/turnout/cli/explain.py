@@ -94,7 +94,8 @@ def _endpoint(title: str, endpoint: snapshot.Endpoint, provider: snapshot.Provid
     return _filled(
         _table(title, "what", "value"),
         [
-            ("provider", f"{provider.name} ({provider.slug}), {provider.base_url}"),
+            ("provider", f"{provider.name} ({provider.slug})"),
+            ("protocols", _wires(provider)),
             ("upstream model", endpoint.model),
             ("prompt", prompt),
             ("completion", completion),
@@ -130,12 +131,12 @@ def _tables(compiled: Compiled) -> Iterable[Table]:
         ],
     )
     yield _filled(
-        _table("Providers", "slug", "name", "URL", "keys", "headers", "proxy", "timeouts"),
+        _table("Providers", "slug", "name", "protocols", "keys", "headers", "proxy", "timeouts"),
         [
             (
                 provider.slug,
                 provider.name,
-                provider.base_url,
+                _wires(provider),
                 _labels(provider),
                 ", ".join(f"{name}: {STARS}" for name, _ in provider.headers),
                 _proxy(provider.proxy),
@@ -230,6 +231,10 @@ def _price_cells(prices: snapshot.Prices | None) -> tuple[str, str, str]:
         f"${dollars(prices.completion)}",
         f"${dollars(prices.cache_read)} / ${dollars(prices.cache_write)}",
     )
+
+
+def _wires(provider: snapshot.Provider) -> str:
+    return "\n".join(f"{wire.dialect} {wire.base_url}" for wire in provider.wires)
 
 
 def _times(times: snapshot.UpstreamTimeouts) -> str:

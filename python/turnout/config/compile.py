@@ -12,23 +12,29 @@ import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path  # noqa: TC003 — msgspec reads the annotations of Compiled at run time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
-from turnout.config import model, proxy, snapshot
+from turnout.config import account, model, proxy, snapshot
 from turnout.config.card import card
 from turnout.config.collector import collector_paused
-from turnout.config.mistake import MISTAKES_MAX, Mistake, in_order, nearest
+from turnout.config.credential import credentials, environment_key
+from turnout.config.mistake import in_order
 from turnout.config.values import is_proxy, nano_dollars
+from turnout.config.work import Work
 from turnout.errors import ConfigError
 from turnout.providers import ROWS, Row, row
+from turnout.providers.row import Policy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
+    from decimal import Decimal
 
     from turnout.config.load import Loaded
     from turnout.config.source import Step
+
+_T = TypeVar("_T", int, None)
 
 KEY_CHARACTERS_MIN: Final = 16
 """Below this a key can be guessed in practice, so it is warned about."""
@@ -107,19 +113,19 @@ def compile(
     one that the file has too is the file's. Raises :class:`ConfigError` with all mistakes, those of loading included.
     """
     with collector_paused():
-        return _compile(_Work(loaded, environment), auth=auth, extra_keys=extra_keys)
+        return _compile(Work(loaded, environment), auth=auth, extra_keys=extra_keys)
 
 
-def _compile(work: _Work, *, auth: bool, extra_keys: Sequence[snapshot.Key]) -> Compiled:
-    providers, indices = _providers(work)
-    catalogue = _catalogue(work, providers, indices)
+def _compile(work: Work, *, auth: bool, extra_keys: Sequence[snapshot.Key]) -> Compiled:
+    accounts = _accounts(work)
+    catalogue = _catalogue(work, accounts)
     whole = snapshot.Snapshot(
         schema=snapshot.SCHEMA,
         digest="",
         server=_server(work),
         auth=auth,
         keys=_keys(work, catalogue, extra_keys),
-        providers=providers,
+        providers=accounts.providers,
         models=list(catalogue.models.values()),
         aliases=catalogue.aliases,
         wildcards=catalogue.wildcards,
@@ -144,47 +150,24 @@ def digested(whole: snapshot.Snapshot) -> snapshot.Snapshot:
 
 
 def detected(environment: Mapping[str, str]) -> list[Row]:
-    """The known providers whose environment variable is set, in the order of the table."""
-    return [known for known in ROWS if _environment_key(known, environment)]
+    """The known providers that the environment is enough for, in the order of the table.
 
-
-class _Work:
-    """One compilation: what was loaded, and what was found wrong on the way."""
-
-    def __init__(self, loaded: Loaded, environment: Mapping[str, str]) -> None:
-        self.loaded = loaded
-        self.config = loaded.config
-        self.environment = environment
-        self.mistakes = list(loaded.mistakes)
-        self.warnings: list[Mistake] = []
-
-    def wrong(self, path: Sequence[Step], message: str, *, name: str = "", known: Iterable[str] = ()) -> None:
-        """Notes a mistake; ``name`` was written where one of ``known`` was expected."""
-        near = nearest(name, known) if name and len(self.mistakes) < MISTAKES_MAX else None
-        self.mistakes.append(self.loaded.mistake(path, message, near))
-
-    def warn(self, path: Sequence[Step], message: str) -> None:
-        """Notes something that works and is probably not meant."""
-        self.warnings.append(self.loaded.mistake(path, message))
-
-    def is_cut(self, *path: Step) -> bool:
-        """Whether this, or something above it, was already found wrong and left out.
-
-        Complaining about what is missing there would only echo the first complaint.
-        """
-        whole = self.loaded.written(path)
-        return any(whole[: len(cut)] == cut for cut in self.loaded.cut)
-
-    def is_hurt(self, *path: Step) -> bool:
-        """The same, or something below it was left out."""
-        whole = self.loaded.written(path)
-        return self.is_cut(*path) or any(cut[: len(whole)] == whole for cut in self.loaded.cut)
+    Those whose variable commonly holds a credential for something else are left out: to have a cloud's login is not to
+    have asked for its models.
+    """
+    return [
+        known
+        for known in ROWS
+        if known.detect
+        and environment_key(known, environment)
+        and all(account.setting(setting, environment) is not None for setting in known.settings)
+    ]
 
 
 # ---------------------------------------------------------------------------------------------------- server, settings
 
 
-def _server(work: _Work) -> snapshot.Server:
+def _server(work: Work) -> snapshot.Server:
     written = work.config.server
     return snapshot.Server(
         listen=written.listen,
@@ -222,7 +205,7 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _settings(work: _Work) -> Settings:
+def _settings(work: Work) -> Settings:
     server, ledger, log = work.config.server, work.config.ledger, work.config.log
     url = ledger.url.get_secret_value() if ledger.url else None
     if url is not None and _DATABASE_URL.fullmatch(url) is None:
@@ -244,42 +227,56 @@ def _settings(work: _Work) -> Settings:
 # ----------------------------------------------------------------------------------------------------------- providers
 
 
-def _providers(work: _Work) -> tuple[list[snapshot.Provider], dict[str, int]]:
-    """The providers that are on, and the index of each by slug."""
+@dataclass(frozen=True, kw_only=True)
+class _Accounts:
+    """The providers that are on."""
+
+    providers: list[snapshot.Provider]
+    indices: dict[str, int]
+    """Slug → position in :attr:`providers`."""
+    policies: list[snapshot.DataPolicy]
+    """Of each provider, for endpoints that say nothing else."""
+
+
+def _accounts(work: Work) -> _Accounts:
     written = dict(work.config.providers)
     if work.loaded.path is None and not written:
         written = {known.slug: model.Provider() for known in detected(work.environment)}
-    providers: list[snapshot.Provider] = []
+    accounts = _Accounts(providers=[], indices={}, policies=[])
     for slug, provider in written.items():
         if PROVIDER_SLUG.fullmatch(slug) is None:
             work.wrong(
                 ("providers", slug), "a provider's slug has lower-case letters, digits, dots and dashes, at most 64"
             )
         if provider.enabled:
-            providers.append(_provider(work, slug, provider))
-    return providers, {provider.slug: index for index, provider in enumerate(providers)}
+            known = row(provider.row or slug)
+            accounts.indices[slug] = len(accounts.providers)
+            accounts.providers.append(_provider(work, slug, provider, known))
+            accounts.policies.append(_policy(provider, known))
+    return accounts
 
 
-def _provider(work: _Work, slug: str, written: model.Provider) -> snapshot.Provider:
+def _provider(work: Work, slug: str, written: model.Provider, known: Row | None) -> snapshot.Provider:
     path = ("providers", slug)
-    known = row(written.row or slug)
     if written.row and known is None:
         work.wrong((*path, "row"), f"no known provider is called {written.row}", name=written.row, known=_row_slugs())
-    base_url = written.base_url or (known.base_url if known else "")
-    if not base_url and not written.row and not work.is_cut(*path, "base_url") and not work.is_cut(*path, "row"):
+    is_told = bool(written.row) or any(work.is_hurt(*path, key) for key in ("base_url", "row", "wires"))
+    if known is None and written.base_url is None and written.wires is None and not is_told:
         work.wrong(
             path,
             "not a known provider: give base_url, or row for the provider it stands for",
             name=slug,
             known=_row_slugs(),
         )
+    if written.stream_usage is not None and written.quirks.stream_usage is not None:
+        work.wrong((*path, "stream_usage"), "give either stream_usage or quirks.stream_usage, not both")
+    wires = account.wires(work, path, written, known)
     headers = _headers(work, path, written)
     return snapshot.Provider(
         slug=slug,
         name=written.name or (known.name if known else slug),
-        dialect=written.dialect or (known.dialect if known else "openai"),
-        base_url=base_url,
-        credentials=_credentials(work, path, written, known, {name for name, _ in headers}),
+        wires=wires,
+        credentials=credentials(work, path, written, known, {name for name, _ in headers}),
         headers=headers,
         timeouts=snapshot.UpstreamTimeouts(
             connect_ms=written.timeouts.connect,
@@ -287,11 +284,22 @@ def _provider(work: _Work, slug: str, written: model.Provider) -> snapshot.Provi
             idle_ms=written.timeouts.idle,
             pool_idle_ms=written.timeouts.pool_idle,
         ),
-        proxy=_proxy(work, path, written, base_url) if base_url else None,
+        proxy=_proxy(work, path, written, wires[0].base_url) if wires else None,
         ca_path=str(written.ca) if written.ca else None,
         routing_fields=_first(written.routing_fields, known.routing_fields if known else None, False),
-        stream_usage=_first(written.stream_usage, known.stream_usage if known else None, True),
     )
+
+
+def _policy(written: model.Provider, known: Row | None) -> snapshot.DataPolicy:
+    """What the file says about the account, else what the row says about the provider."""
+    of_row = known.policy if known else Policy()
+    base = snapshot.DataPolicy(training=of_row.training, retention_days=of_row.retention_days, zdr=False)
+    return _policy_over(base, written.data_policy)
+
+
+def _policy_over(base: snapshot.DataPolicy, written: model.DataPolicy) -> snapshot.DataPolicy:
+    said = {name: value for name, value in written.model_dump().items() if value is not None}
+    return msgspec.structs.replace(base, **said) if said else base
 
 
 def _row_slugs() -> list[str]:
@@ -303,7 +311,7 @@ def _first(written: bool | None, of_row: bool | None, otherwise: bool) -> bool:
     return written if written is not None else of_row if of_row is not None else otherwise
 
 
-def _headers(work: _Work, path: tuple[Step, ...], written: model.Provider) -> list[tuple[str, str]]:
+def _headers(work: Work, path: tuple[Step, ...], written: model.Provider) -> list[tuple[str, str]]:
     """Extra headers with lower-case names, as HTTP/2 wants them and HTTP/1 does not mind."""
     headers: dict[str, str] = {}
     for name, value in written.headers.items():
@@ -319,50 +327,7 @@ def _headers(work: _Work, path: tuple[Step, ...], written: model.Provider) -> li
     return list(headers.items())
 
 
-def _credentials(
-    work: _Work, path: tuple[Step, ...], written: model.Provider, known: Row | None, headers: set[str]
-) -> list[snapshot.Credential]:
-    """The keys to send: those that were written, else the one in the row's environment variable, else none."""
-    if written.api_key is not None:
-        keys = [model.Credential(key=written.api_key)]
-    elif written.api_keys is not None:
-        keys = written.api_keys
-    elif "authorization" in headers or work.is_cut(*path, "api_key") or work.is_hurt(*path, "api_keys"):
-        return []
-    elif known is not None and (found := _environment_key(known, work.environment)):
-        variable, key = found
-        if not key.isascii() or not key.isprintable() or " " in key:
-            work.wrong(path, f"the environment variable {variable} holds characters that no key has")
-        return [_credential("key-1", key, 1)]
-    elif known is not None and known.env and not known.key_optional:
-        work.wrong(path, f"there is no key: set the environment variable {known.env[0]}, or give api_key")
-        return []
-    else:
-        return []
-    if "authorization" in headers:
-        work.wrong((*path, "headers"), "give either a key or the header Authorization, not both")
-    credentials: list[snapshot.Credential] = []
-    labels: set[str] = set()
-    for position, credential in enumerate(keys):
-        label = credential.label or f"key-{position + 1}"
-        if label in labels:
-            work.wrong((*path, "api_keys", position, "label"), f"the label {label} occurs twice in this provider")
-        labels.add(label)
-        credentials.append(_credential(label, credential.key.get_secret_value(), credential.weight))
-    return credentials
-
-
-def _credential(label: str, key: str, weight: int) -> snapshot.Credential:
-    return snapshot.Credential(label=label, header="authorization", value=f"Bearer {key}", weight=weight)
-
-
-def _environment_key(known: Row, environment: Mapping[str, str]) -> tuple[str, str] | None:
-    """The row's first variable that is set and not empty, with its value."""
-    found = ((variable, environment.get(variable, "").strip()) for variable in known.env)
-    return next(((variable, key) for variable, key in found if key), None)
-
-
-def _proxy(work: _Work, path: tuple[Step, ...], written: model.Provider, base_url: str) -> str | None:
+def _proxy(work: Work, path: tuple[Step, ...], written: model.Provider, base_url: str) -> str | None:
     if written.proxy is not None:
         url = written.proxy.get_secret_value()
         return None if url == "none" else url.rstrip("/")
@@ -395,7 +360,7 @@ class _Catalogue:
     """Slugs and patterns that were written but are not served: cut as wrong, or all their providers are off."""
 
 
-def _catalogue(work: _Work, providers: list[snapshot.Provider], indices: dict[str, int]) -> _Catalogue:
+def _catalogue(work: Work, accounts: _Accounts) -> _Catalogue:
     catalogue = _Catalogue(models={}, wildcards=[], aliases={}, off=_cut_slugs(work))
     tagged: list[tuple[str, str, tuple[Step, ...]]] = []
     for slug, written in work.config.models.items():
@@ -407,7 +372,7 @@ def _catalogue(work: _Work, providers: list[snapshot.Provider], indices: dict[st
             work.wrong(
                 path, "a model's slug has the form author/name, such as openai/gpt-4o, or ends in a wildcard, openai/*"
             )
-        endpoints = _endpoints(work, slug, written, providers, indices)
+        endpoints = _endpoints(work, slug, written, accounts)
         tagged += [(alias, slug, (*path, "aliases", position)) for position, alias in enumerate(written.aliases)]
         if is_wildcard:
             for key in sorted(written.model_fields_set - {"endpoints"}):
@@ -423,8 +388,9 @@ def _catalogue(work: _Work, providers: list[snapshot.Provider], indices: dict[st
                 slug=slug, endpoints=endpoints, card=card(slug, written, endpoints[0])
             )
     if not work.config.models and not catalogue.off:
-        for provider, index in indices.items():
-            endpoint = _endpoint(work, model.Endpoint(provider=provider, model="*"), index, "*", provider)
+        for provider in accounts.indices:
+            written_endpoint = model.Endpoint(provider=provider, model="*")
+            endpoint = _endpoint(accounts, written_endpoint, None, upstream="*", tag=provider)
             catalogue.wildcards.append(snapshot.Wildcard(prefix=f"{provider}/", endpoints=[endpoint]))
     # A longer prefix is more specific; the order of the file decides nothing between different prefixes.
     catalogue.wildcards.sort(key=lambda wildcard: -len(wildcard.prefix))
@@ -433,13 +399,11 @@ def _catalogue(work: _Work, providers: list[snapshot.Provider], indices: dict[st
     return catalogue
 
 
-def _cut_slugs(work: _Work) -> set[str]:
+def _cut_slugs(work: Work) -> set[str]:
     return {str(path[1]) for path in work.loaded.cut if len(path) > 1 and path[0] == "models"}
 
 
-def _endpoints(
-    work: _Work, slug: str, written: model.Model, providers: list[snapshot.Provider], indices: dict[str, int]
-) -> list[snapshot.Endpoint]:
+def _endpoints(work: Work, slug: str, written: model.Model, accounts: _Accounts) -> list[snapshot.Endpoint]:
     """The endpoints of one model at providers that are on, in the order of the file."""
     endpoints: list[snapshot.Endpoint] = []
     chosen = {endpoint.tag for endpoint in written.endpoints if endpoint.tag}
@@ -457,12 +421,19 @@ def _endpoints(
         else:
             tag = _free_tag(endpoint.provider, tags | chosen)
         tags.add(tag)
-        index = indices.get(endpoint.provider)
+        index = accounts.indices.get(endpoint.provider)
         if index is None:
-            _unknown_provider(work, (*path, "provider"), endpoint.provider, indices)
+            _unknown_provider(work, (*path, "provider"), endpoint.provider, accounts.indices)
             continue
-        upstream = _upstream_model(work, path, slug, endpoint, providers[index])
-        endpoints.append(_endpoint(work, endpoint, index, upstream, tag))
+        provider = accounts.providers[index]
+        spoken = [wire.dialect for wire in provider.wires]
+        if endpoint.dialect is not None and endpoint.dialect not in spoken and spoken:
+            work.wrong(
+                (*path, "dialect"), f"the provider {provider.slug} speaks {' and '.join(spoken)}: {endpoint.dialect}"
+            )
+        _tiers(work, (*path, "prices"), endpoint.prices)
+        upstream = _upstream_model(work, path, slug, endpoint, provider)
+        endpoints.append(_endpoint(accounts, endpoint, written, upstream=upstream, tag=tag))
     return endpoints
 
 
@@ -475,7 +446,7 @@ def _free_tag(provider: str, taken: set[str]) -> str:
     return tag
 
 
-def _unknown_provider(work: _Work, path: tuple[Step, ...], slug: str, indices: dict[str, int]) -> None:
+def _unknown_provider(work: Work, path: tuple[Step, ...], slug: str, indices: dict[str, int]) -> None:
     if slug in work.config.providers or work.is_cut("providers", slug):
         return
     if row(slug) is not None:
@@ -487,7 +458,7 @@ def _unknown_provider(work: _Work, path: tuple[Step, ...], slug: str, indices: d
 
 
 def _upstream_model(
-    work: _Work, path: tuple[Step, ...], slug: str, endpoint: model.Endpoint, provider: snapshot.Provider
+    work: Work, path: tuple[Step, ...], slug: str, endpoint: model.Endpoint, provider: snapshot.Provider
 ) -> str:
     """The provider's name for the model. A gateway knows whole slugs; everybody else only what follows the author."""
     is_wildcard = slug.endswith("*")
@@ -504,7 +475,19 @@ def _upstream_model(
     return endpoint.model
 
 
-def _endpoint(work: _Work, written: model.Endpoint, index: int, upstream: str, tag: str) -> snapshot.Endpoint:
+def _endpoint(
+    accounts: _Accounts, written: model.Endpoint, of: model.Model | None, *, upstream: str, tag: str
+) -> snapshot.Endpoint:
+    """``of`` is the model that it belongs to; what that says about itself counts for its endpoints as well."""
+    index = accounts.indices[written.provider]
+    parameters = written.supported_parameters
+    if parameters is None and of is not None and of.supported_parameters:
+        parameters = of.supported_parameters
+    inputs, outputs = written.input_modalities, written.output_modalities
+    if of is not None:
+        # The defaults of a model are for its card; only what somebody wrote is known of its endpoints.
+        inputs = inputs or (of.input_modalities if "input_modalities" in of.model_fields_set else None)
+        outputs = outputs or (of.output_modalities if "output_modalities" in of.model_fields_set else None)
     return snapshot.Endpoint(
         provider=index,
         model=upstream,
@@ -512,27 +495,83 @@ def _endpoint(work: _Work, written: model.Endpoint, index: int, upstream: str, t
         prices=_prices(written.prices, written.provider, upstream, tag) if written.prices else None,
         context_length=written.context_length,
         completion_tokens_max=written.max_output_tokens,
+        dialect=written.dialect,
+        parameters=None if parameters is None else list(parameters),
+        inputs=list(inputs or ()),
+        outputs=list(outputs or ()),
+        quantization=written.quantization,
+        data_policy=_policy_over(accounts.policies[index], written.data_policy),
     )
+
+
+def _tiers(work: Work, path: tuple[Step, ...], written: model.Prices | None) -> None:
+    """Tiers that could not be told apart are mistakes."""
+    if written is None:
+        return
+    for key, seen in (
+        ("tiers", [tier.above_tokens for tier in written.tiers]),
+        ("service_tiers", [service.tier for service in written.service_tiers]),
+    ):
+        for position, value in enumerate(seen):
+            if value in seen[:position]:
+                work.wrong((*path, key, position), f"this tier occurs twice: {value}")
 
 
 def _prices(written: model.Prices, provider: str, upstream: str, tag: str) -> snapshot.Prices:
     prompt = nano_dollars(written.prompt)
-    amounts = (
-        prompt,
-        nano_dollars(written.completion),
-        prompt if written.cache_read is None else nano_dollars(written.cache_read),
-        prompt if written.cache_write is None else nano_dollars(written.cache_write),
-        nano_dollars(written.request),
+    cache_write = _nano(written.cache_write, prompt)
+    unversioned = snapshot.Prices(
+        version="",
+        prompt=prompt,
+        completion=nano_dollars(written.completion),
+        cache_read=_nano(written.cache_read, prompt),
+        cache_write=cache_write,
+        cache_write_1h=_nano(written.cache_write_1h, cache_write),
+        reasoning=_nano(written.reasoning, None),
+        audio_prompt=_nano(written.audio_prompt, None),
+        audio_completion=_nano(written.audio_completion, None),
+        image_prompt=_nano(written.image_prompt, None),
+        image_completion=_nano(written.image_completion, None),
+        image=nano_dollars(written.image),
+        request=nano_dollars(written.request),
+        web_search=nano_dollars(written.web_search),
+        search_unit=nano_dollars(written.search_unit),
+        second=nano_dollars(written.second),
+        character=nano_dollars(written.character),
+        tiers=[
+            snapshot.Tier(
+                above_tokens=tier.above_tokens,
+                prompt=_nano(tier.prompt, None),
+                completion=_nano(tier.completion, None),
+                cache_read=_nano(tier.cache_read, None),
+                cache_write=_nano(tier.cache_write, None),
+                cache_write_1h=_nano(tier.cache_write_1h, None),
+            )
+            for tier in sorted(written.tiers, key=lambda tier: tier.above_tokens)
+        ],
+        service=[
+            snapshot.Service(
+                tier=service.tier,
+                prompt=_nano(service.prompt, None),
+                completion=_nano(service.completion, None),
+                cache_read=_nano(service.cache_read, None),
+                cache_write=_nano(service.cache_write, None),
+            )
+            for service in written.service_tiers
+        ],
     )
-    identity = msgspec.json.encode([provider, upstream, tag, *amounts])
-    return snapshot.Prices(
-        version=hashlib.sha256(identity).hexdigest()[:12],
-        prompt=amounts[0],
-        completion=amounts[1],
-        cache_read=amounts[2],
-        cache_write=amounts[3],
-        request=amounts[4],
-    )
+    return versioned(unversioned, provider=provider, upstream=upstream, tag=tag)
+
+
+def versioned(prices: snapshot.Prices, *, provider: str, upstream: str, tag: str) -> snapshot.Prices:
+    """The prices with their version: a short hash of them and of the endpoint that they belong to."""
+    blank = msgspec.structs.replace(prices, version="")
+    identity = msgspec.json.encode([provider, upstream, tag, blank])
+    return msgspec.structs.replace(blank, version=hashlib.sha256(identity).hexdigest()[:12])
+
+
+def _nano(price: Decimal | None, otherwise: _T) -> int | _T:
+    return otherwise if price is None else nano_dollars(price)
 
 
 def matching(wildcards: Sequence[snapshot.Wildcard], slug: str) -> snapshot.Wildcard | None:
@@ -550,7 +589,7 @@ def filled(wildcard: snapshot.Wildcard, slug: str) -> list[snapshot.Endpoint]:
     ]
 
 
-def _aliases(work: _Work, catalogue: _Catalogue, written: list[tuple[str, str, tuple[Step, ...]]]) -> None:
+def _aliases(work: Work, catalogue: _Catalogue, written: list[tuple[str, str, tuple[Step, ...]]]) -> None:
     """Follows each alias to the slug that it finally means."""
     targets: dict[str, str] = {}
     for alias, target, path in written:
@@ -594,7 +633,7 @@ def _adopted(catalogue: _Catalogue, slug: str) -> bool:
 # ---------------------------------------------------------------------------------------------------------------- keys
 
 
-def _keys(work: _Work, catalogue: _Catalogue, extra: Sequence[snapshot.Key]) -> list[snapshot.Key]:
+def _keys(work: Work, catalogue: _Catalogue, extra: Sequence[snapshot.Key]) -> list[snapshot.Key]:
     keys: dict[str, snapshot.Key] = {}
     names: set[str] = set()
     allowed: dict[str, str | None] = {}
@@ -621,7 +660,7 @@ def _keys(work: _Work, catalogue: _Catalogue, extra: Sequence[snapshot.Key]) -> 
     return list(keys.values())
 
 
-def _key_sha256(work: _Work, path: tuple[Step, ...], written: model.Key) -> str | None:
+def _key_sha256(work: Work, path: tuple[Step, ...], written: model.Key) -> str | None:
     if written.key is not None and written.sha256 is not None:
         work.wrong(path, "give either key or sha256, not both")
     if written.key is not None:
@@ -637,7 +676,7 @@ def _key_sha256(work: _Work, path: tuple[Step, ...], written: model.Key) -> str 
 
 
 def _allowed(
-    work: _Work, catalogue: _Catalogue, path: tuple[Step, ...], written: list[str], known: dict[str, str | None]
+    work: Work, catalogue: _Catalogue, path: tuple[Step, ...], written: list[str], known: dict[str, str | None]
 ) -> list[str]:
     """Slugs and patterns with aliases replaced; ``known`` remembers answers, since many keys share few patterns."""
     allowed: list[str] = []

@@ -14,11 +14,14 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from turnout.config.snapshot import Dialect  # noqa: TC001 — pydantic reads it at run time
 from turnout.config.values import (
     AnyPath,
     BaseUrl,
     Bytes,
     CertificateFile,
+    ExistingFile,
+    HeaderPrefix,
     HeaderSecret,
     HeaderValue,
     ListenAddress,
@@ -29,7 +32,9 @@ from turnout.config.values import (
     PrivateKeyFile,
     ProxySecret,
     Secret,
+    SettingText,
     UnixTime,
+    UrlPath,
     one_or_many,
     wrong,
 )
@@ -370,6 +375,170 @@ class UpstreamTimeouts(Section):
     )
 
 
+class Quirks(Section):
+    """Where a server differs from others of its dialect. Most of it only means something in the dialect ``openai``.
+
+    Each default is the row's; without a row it is the one that is named.
+    """
+
+    stream_usage: bool | None = Field(
+        default=None,
+        description="Whether stream_options.include_usage may be sent. Default: true. false for servers that refuse "
+        "it: then usage is taken when it comes by itself, and estimated when not.",
+    )
+    max_tokens: Literal["max_tokens", "max_completion_tokens"] | None = Field(
+        default=None,
+        description="Name of the bound on what is written. Default: max_tokens, the older and more widely known one.",
+    )
+    developer_role: bool | None = Field(
+        default=None,
+        description="Whether messages of the role developer are understood; else they are sent as system. "
+        "Default: false.",
+    )
+    reasoning: Literal["effort", "object", "thinking", "none"] | None = Field(
+        default=None,
+        description="How a wish for reasoning is said: the field reasoning_effort, an object reasoning as OpenRouter "
+        "has it, an object thinking with a type, or not at all. Default: effort.",
+    )
+    parallel_tool_calls: bool | None = Field(
+        default=None, description="Whether the field parallel_tool_calls may be sent. Default: true."
+    )
+    tool_choice_required: Literal["required", "any"] | None = Field(
+        default=None, description="The word for: some tool must be called. Default: required."
+    )
+    json_schema: bool | None = Field(
+        default=None,
+        description="Whether response_format may hold a JSON schema; else json_object is sent. Default: true.",
+    )
+    image_urls: bool | None = Field(
+        default=None, description="Whether the server fetches images from http URLs itself. Default: true."
+    )
+
+
+class Wire(Section):
+    """One protocol that a provider speaks, and where."""
+
+    dialect: Dialect = Field(description="The protocol.")
+    base_url: BaseUrl | None = Field(
+        default=None,
+        description="URL before the paths of the operations. Default: the row's for this dialect, if it has one.",
+    )
+    operations: list[str] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=16,
+        description="What is offered there, of the operations of the dialect. Default: the row's, else all of them.",
+    )
+    paths: dict[str, UrlPath] = Field(
+        default={},
+        max_length=16,
+        description="Operations that are elsewhere than usual: path below base_url, with {model} where the model's "
+        "name belongs, and with a query if it needs one (?api-version=…).",
+    )
+    quirks: Quirks = Field(default=Quirks(), description="Where it differs from others of its dialect.")
+
+
+AuthKind = Literal["bearer", "header", "query", "sigv4", "google", "entra"]
+
+
+class Auth(Section):
+    """How the provider is told who is asking. Needed where the row says nothing, or to use another way than the row's.
+
+    ``bearer``, ``header`` and ``query`` carry api_key. ``sigv4``, ``google`` and ``entra`` are identities: they sign
+    requests, or are exchanged for tokens of short life, which are renewed beside the traffic before they end.
+    """
+
+    kind: AuthKind | None = Field(
+        default=None,
+        description="bearer: Authorization: Bearer KEY. header: the key in the header name. query: the key in the "
+        "URL's parameter name, for providers with no other way. sigv4: AWS. google: a Google Cloud account. "
+        "entra: Microsoft Entra ID. Default: the row's, else bearer.",
+    )
+    name: str | None = Field(
+        default=None,
+        pattern="^[A-Za-z0-9_-]{1,64}$",
+        description="Of the header or the query parameter that carries the key: x-api-key, key.",
+    )
+    prefix: HeaderPrefix = Field(
+        default="", description="Text before the key in the header, and a space after it: Token. Default: nothing."
+    )
+    access_key_id: HeaderSecret | None = Field(
+        default=None, description="sigv4: default AWS_ACCESS_KEY_ID, if no profile is given."
+    )
+    secret_access_key: HeaderSecret | None = Field(
+        default=None, description="sigv4: default AWS_SECRET_ACCESS_KEY, if no profile is given."
+    )
+    session_token: HeaderSecret | None = Field(
+        default=None, description="sigv4: of credentials that expire. Default: AWS_SESSION_TOKEN."
+    )
+    profile: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=128,
+        description="sigv4: profile of the AWS configuration files, which may log in by SSO or a program. Needs the "
+        "extra turnout[aws]. Default: AWS_PROFILE, if no keys are given.",
+    )
+    role_arn: str | None = Field(
+        default=None,
+        pattern="^arn:[a-z0-9-]+:iam::[0-9]{12}:role/.{1,512}$",
+        description="sigv4: role to assume with the credentials above, or with web_identity_token_file. Needs the "
+        "extra turnout[aws]. Default: none, or AWS_ROLE_ARN beside AWS_WEB_IDENTITY_TOKEN_FILE.",
+    )
+    external_id: Secret | None = Field(default=None, description="sigv4: external ID that the role asks for.")
+    web_identity_token_file: AnyPath | None = Field(
+        default=None,
+        description="sigv4: file with the OpenID Connect token to exchange for the role, as Kubernetes mounts it. It "
+        "is read again at each exchange. Default: AWS_WEB_IDENTITY_TOKEN_FILE.",
+    )
+    region: SettingText | None = Field(
+        default=None,
+        description="sigv4: region that is signed for. Default: settings.region, else AWS_REGION.",
+    )
+    service: str | None = Field(
+        default=None,
+        pattern="^[a-z0-9-]{1,64}$",
+        description="sigv4: service that is signed for. Default: the row's, else bedrock.",
+    )
+    credentials_file: ExistingFile | None = Field(
+        default=None,
+        description="google: JSON file of a service account, of a user's login, or of workload identity federation. "
+        "Default: GOOGLE_APPLICATION_CREDENTIALS, else gcloud's login, else the metadata server. Needs the extra "
+        "turnout[google].",
+    )
+    tenant_id: str | None = Field(
+        default=None, pattern="^[A-Za-z0-9.-]{1,128}$", description="entra: default AZURE_TENANT_ID."
+    )
+    client_id: str | None = Field(
+        default=None, pattern="^[A-Za-z0-9.-]{1,128}$", description="entra: default AZURE_CLIENT_ID."
+    )
+    client_secret: Secret | None = Field(default=None, description="entra: default AZURE_CLIENT_SECRET.")
+    scope: str | None = Field(
+        default=None,
+        pattern="^[!-~]{1,256}$",
+        description="google and entra: what the token is for. Default: the row's.",
+    )
+    token_url: BaseUrl | None = Field(
+        default=None,
+        description="google, entra and sigv4 with a role: where to exchange, for a sovereign cloud or a private "
+        "address. Default: the provider's public one.",
+    )
+
+
+class DataPolicy(Section):
+    """What happens to what is sent. A row tells what the provider's terms say; say here what yours do."""
+
+    training: bool | None = Field(
+        default=None, description="Whether it may be used for training. Default: the row's, else unknown."
+    )
+    retention_days: int | None = Field(
+        default=None, ge=0, le=36_500, description="How long it is kept. Default: the row's, else unknown."
+    )
+    zdr: bool | None = Field(
+        default=None,
+        description="Whether zero data retention is in force for this account. Default: false; it is never assumed.",
+    )
+
+
 def _credentials(written: Any) -> Any:
     """A plain list of keys is a list of credentials without label and weight."""
     listed = one_or_many(written)
@@ -391,15 +560,45 @@ class Provider(Section):
         max_length=64,
         description="Display name, the provider field of answers. Default: the row's, else the slug.",
     )
-    dialect: Literal["openai"] | None = Field(
+    dialect: Dialect | None = Field(
         default=None,
-        description="Protocol that the provider speaks. Default: the row's, else openai, which is the only one so far.",
+        description="Protocol that the provider speaks. Default: all of the row's, else openai. With a row that has "
+        "several, only this one is used.",
     )
     base_url: BaseUrl | None = Field(
         default=None,
-        description="URL before /chat/completions, with the version: https://api.example.com/v1. Default: the row's. "
-        "Needed when there is no row.",
+        description="URL before the paths of the operations, with the version: https://api.example.com/v1 before "
+        "/chat/completions. Default: the row's. With a row it takes the place of the preferred URL; protocols that "
+        "the row has elsewhere are left out then. Needed when there is no row.",
     )
+    operations: list[str] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=16,
+        description="What it offers: chat, completions, embeddings … Default: the row's, else all operations of the "
+        "dialect.",
+    )
+    paths: dict[str, UrlPath] = Field(
+        default={},
+        max_length=16,
+        description="Operations that are elsewhere than usual: path below base_url, with {model} where the model's "
+        "name belongs, and with a query if it needs one (?api-version=…).",
+    )
+    wires: list[Wire] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=7,
+        description="Instead of dialect, base_url, operations and paths, for a provider with several protocols: each "
+        "with its own, in order of preference.",
+    )
+    quirks: Quirks = Field(default=Quirks(), description="Where it differs from others of its dialect.")
+    settings: dict[str, SettingText] = Field(
+        default={},
+        max_length=16,
+        description="What the row's URLs leave open, by name: region, resource, project … See the table of providers. "
+        "Default: the environment variables there.",
+    )
+    auth: Auth = Field(default=Auth(), description="How it is told who is asking.")
     api_key: HeaderSecret | None = Field(
         default=None,
         description="The provider's key: ${VARIABLE} or file:PATH rather than the text. Default: the row's "
@@ -412,6 +611,7 @@ class Provider(Section):
         description="Several keys instead of one: requests are spread by weight, and a key that is refused or "
         "rate-limited is followed by the next.",
     )
+    data_policy: DataPolicy = Field(default=DataPolicy(), description="What it does with what it is sent.")
     headers: dict[str, HeaderValue] = Field(
         default={},
         max_length=64,
@@ -435,8 +635,7 @@ class Provider(Section):
     )
     stream_usage: bool | None = Field(
         default=None,
-        description="Whether stream_options.include_usage may be sent. Default: the row's, else true. false for "
-        "servers that refuse it: then usage is taken when it comes by itself, and estimated when not.",
+        description="Short for quirks.stream_usage.",
     )
     enabled: bool = Field(
         default=True,
@@ -449,12 +648,43 @@ class Provider(Section):
             raise wrong("give either api_key or api_keys, not both")
         return self
 
+    @model_validator(mode="after")
+    def _one_way_to_give_wires(self) -> Provider:
+        single = self.model_fields_set & {"dialect", "base_url", "operations", "paths"}
+        if self.wires is not None and single:
+            raise wrong(f"give either wires or {sorted(single)[0]}, not both: each wire has its own")
+        return self
+
+
+class PriceTier(Section):
+    """Prices of a request whose prompt is longer than a number of tokens; they apply to the whole of it.
+
+    US dollars per million tokens. Each default is the price of the section above.
+    """
+
+    above_tokens: int = Field(ge=1, le=1_000_000_000, description="Tokens of the prompt that must be exceeded.")
+    prompt: PriceUsd | None = Field(default=None, description="Tokens that are read and were not cached.")
+    completion: PriceUsd | None = Field(default=None, description="Tokens that are written.")
+    cache_read: PriceUsd | None = Field(default=None, description="Prompt tokens from the cache.")
+    cache_write: PriceUsd | None = Field(default=None, description="Prompt tokens put into the cache.")
+    cache_write_1h: PriceUsd | None = Field(default=None, description="The same, kept for an hour.")
+
+
+class PriceService(Section):
+    """Prices of a service tier. US dollars per million tokens. Each default is the price of the section above."""
+
+    tier: Literal["flex", "priority", "batch"] = Field(description="The tier that the provider granted.")
+    prompt: PriceUsd | None = Field(default=None, description="Tokens that are read and were not cached.")
+    completion: PriceUsd | None = Field(default=None, description="Tokens that are written.")
+    cache_read: PriceUsd | None = Field(default=None, description="Prompt tokens from the cache.")
+    cache_write: PriceUsd | None = Field(default=None, description="Prompt tokens put into the cache.")
+
 
 class Prices(Section):
-    """US dollars per million tokens, exact to the nano-dollar; ``request`` is per request."""
+    """US dollars per million tokens, exact to the nano-dollar, where nothing else is said."""
 
     prompt: PriceUsd = Field(description="Tokens that are read and were not cached. 0 is free.")
-    completion: PriceUsd = Field(description="Tokens that are written, reasoning included. 0 is free.")
+    completion: PriceUsd = Field(description="Tokens that are written. 0 is free.")
     cache_read: PriceUsd | None = Field(
         default=None,
         description="Prompt tokens that came from the provider's cache. Default: the price of prompt, because a "
@@ -464,9 +694,52 @@ class Prices(Section):
         default=None,
         description="Prompt tokens that were put into the provider's cache. Default: the price of prompt.",
     )
+    cache_write_1h: PriceUsd | None = Field(
+        default=None,
+        description="Prompt tokens put into a cache that keeps them for an hour. Default: the price of cache_write.",
+    )
+    reasoning: PriceUsd | None = Field(
+        default=None, description="Tokens of reasoning. Default: the price of completion."
+    )
+    audio_prompt: PriceUsd | None = Field(
+        default=None, description="Audio tokens that are read. Default: the price of prompt."
+    )
+    audio_completion: PriceUsd | None = Field(
+        default=None, description="Audio tokens that are written. Default: the price of completion."
+    )
+    image_prompt: PriceUsd | None = Field(
+        default=None, description="Image tokens that are read. Default: the price of prompt."
+    )
+    image_completion: PriceUsd | None = Field(
+        default=None, description="Image tokens that are written. Default: the price of completion."
+    )
+    image: PriceUsd = Field(
+        default=0, validate_default=True, description="US dollars for each image in the prompt. Default: 0."
+    )
     request: PriceUsd = Field(
         default=0, validate_default=True, description="US dollars for each request, besides its tokens. Default: 0."
     )
+    web_search: PriceUsd = Field(
+        default=0, validate_default=True, description="US dollars for each web search. Default: 0."
+    )
+    search_unit: PriceUsd = Field(
+        default=0, validate_default=True, description="US dollars for each search unit of a rerank. Default: 0."
+    )
+    second: PriceUsd = Field(
+        default=0, validate_default=True, description="US dollars for each second of audio. Default: 0."
+    )
+    character: PriceUsd = Field(
+        default=0, validate_default=True, description="US dollars per million characters of speech. Default: 0."
+    )
+    tiers: list[PriceTier] = Field(
+        default=[], max_length=16, description="Other prices for long prompts. Default: none."
+    )
+    service_tiers: list[PriceService] = Field(
+        default=[], max_length=3, description="Other prices for flex, priority and batch. Default: none."
+    )
+
+
+Modality = Literal["text", "image", "audio", "file", "video", "embeddings", "rerank", "speech", "transcription"]
 
 
 class Endpoint(Section):
@@ -503,9 +776,28 @@ class Endpoint(Section):
         description="Name of this endpoint in the journal and metrics: the provider's slug, or that and a variant, "
         "deepinfra/turbo. Unique in the model. Default: the provider's slug, numbered from the second one on.",
     )
-
-
-Modality = Literal["text", "image", "audio", "file", "video", "embeddings", "rerank", "speech", "transcription"]
+    dialect: Dialect | None = Field(
+        default=None,
+        description="Protocol of the provider that this model is served on, where it is not served on all of them. "
+        "Default: whichever fits the request best.",
+    )
+    supported_parameters: tuple[str, ...] | None = Field(
+        default=None,
+        max_length=64,
+        description="Request parameters that it understands (tools, temperature …). Default: the model's.",
+    )
+    input_modalities: tuple[Modality, ...] | None = Field(
+        default=None, min_length=1, description="What it reads. Default: the model's."
+    )
+    output_modalities: tuple[Modality, ...] | None = Field(
+        default=None, min_length=1, description="What it writes. Default: the model's."
+    )
+    quantization: Literal["int4", "int8", "fp4", "fp6", "fp8", "fp16", "bf16", "fp32"] | None = Field(
+        default=None, description="Precision of its weights. Default: unknown."
+    )
+    data_policy: DataPolicy = Field(
+        default=DataPolicy(), description="What happens to what it is sent. Default: as the provider says."
+    )
 
 
 class Model(Section):
@@ -555,10 +847,12 @@ class Model(Section):
             return {"endpoints": [{"provider": written}]}
         if not isinstance(written, dict):
             return written
-        inline = {key: value for key, value in written.items() if key in Endpoint.model_fields and value is not None}
+        # A key that both have stays with the model; its endpoint takes it from there.
+        below = Endpoint.model_fields.keys() - cls.model_fields.keys()
+        inline = {key: value for key, value in written.items() if key in below and value is not None}
         if not inline or "endpoints" in written:
             return written
-        rest = {key: value for key, value in written.items() if key not in Endpoint.model_fields}
+        rest = {key: value for key, value in written.items() if key not in below}
         return {**rest, "endpoints": [inline]}
 
 

@@ -10,9 +10,14 @@ tokens (1 USD per million tokens = 1_000_000_000), so that no float ever touches
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
-SCHEMA = 1
+Dialect = Literal["openai", "responses", "anthropic", "gemini", "bedrock", "cohere", "ollama"]
+"""A protocol that providers speak."""
+
+SCHEMA = 2
 """Raised when a field changes meaning; the plane refuses a snapshot of another schema."""
 
 
@@ -99,19 +104,41 @@ class Key(Frozen, frozen=True):
     expires_unix: int | None
 
 
+class SigV4(Frozen, frozen=True):
+    """An AWS identity that signs each request: the plane computes the signature, since it covers the body."""
+
+    access_key_id: str
+    secret_access_key: str
+    """Secret."""
+    session_token: str | None
+    """Secret. Set for credentials that expire."""
+    region: str
+    service: str
+    """The name that is signed for, ``bedrock`` for Bedrock's run time."""
+
+    def __repr__(self) -> str:
+        """Without the secrets."""
+        return f"SigV4(access_key_id='***', secret_access_key='***', region={self.region!r}, service={self.service!r})"
+
+
 class Credential(Frozen, frozen=True):
-    """One upstream key, as the header that carries it."""
+    """One upstream key, as what carries it in a request."""
 
     label: str
     """Name for the journal and metrics; never the secret."""
-    header: str
+    scheme: Literal["header", "query", "sigv4"]
+    name: str
+    """Header in lower case, or query parameter; empty for ``sigv4``."""
     value: str
-    """Secret. Whole header value, e.g. ``Bearer sk-…``."""
+    """Secret. Whole header value, e.g. ``Bearer sk-…``, or query value; empty for ``sigv4``."""
     weight: int
+    sigv4: SigV4 | None
+    """Set exactly when the scheme is ``sigv4``."""
 
     def __repr__(self) -> str:
         """Without the secret, so that a log or a traceback with locals cannot show it."""
-        return f"Credential(label={self.label!r}, header={self.header!r}, value='***', weight={self.weight})"
+        shown = f"label={self.label!r}, scheme={self.scheme!r}, name={self.name!r}, value='***', weight={self.weight}"
+        return f"Credential({shown}, sigv4={self.sigv4!r})"
 
 
 class UpstreamTimeouts(Frozen, frozen=True):
@@ -127,15 +154,48 @@ class UpstreamTimeouts(Frozen, frozen=True):
     """A kept connection unused for this long is closed."""
 
 
+class Quirks(Frozen, frozen=True):
+    """Where servers of one dialect differ. Most of them only mean something in the dialect ``openai``."""
+
+    stream_usage: bool
+    """Whether ``stream_options.include_usage`` may be sent."""
+    max_tokens: Literal["max_tokens", "max_completion_tokens"]
+    """Name of the bound on what is written."""
+    developer_role: bool
+    """Whether messages of the role ``developer`` are understood; else they are sent as ``system``."""
+    reasoning: Literal["effort", "object", "thinking", "none"]
+    """How a wish for reasoning is said: ``reasoning_effort``, OpenRouter's object ``reasoning``, an object
+    ``thinking`` with a ``type`` as Anthropic has it, or not at all."""
+    parallel_tool_calls: bool
+    """Whether the field ``parallel_tool_calls`` may be sent."""
+    tool_choice_required: Literal["required", "any"]
+    """The word for "some tool must be called"."""
+    json_schema: bool
+    """Whether ``response_format`` may hold a schema; else ``json_object`` is sent."""
+    image_urls: bool
+    """Whether the provider fetches images from http URLs itself."""
+
+
+class Wire(Frozen, frozen=True):
+    """One protocol that an account speaks, and where."""
+
+    dialect: Dialect
+    base_url: str
+    """Scheme, host, optional port and path prefix without a trailing slash: ``https://api.openai.com/v1``."""
+    paths: dict[str, str]
+    """Operation → path below :attr:`base_url`; ``{model}`` in it stands for the percent-encoded model, and a query
+    may follow. An operation that is absent is not offered. The operations of each dialect are in
+    :data:`turnout.providers.dialect.PATHS`."""
+    quirks: Quirks
+
+
 class Provider(Frozen, frozen=True):
     """One upstream account: where, how, with which credentials. Position in the list is its index."""
 
     slug: str
     name: str
-    dialect: str
-    """``openai`` is the only one so far."""
-    base_url: str
-    """Scheme, host, optional port and path prefix without a trailing slash: ``https://api.openai.com/v1``."""
+    wires: list[Wire]
+    """In order of preference; never empty."""
     credentials: list[Credential]
     """Empty: requests go out without one."""
     headers: list[tuple[str, str]]
@@ -146,16 +206,35 @@ class Provider(Frozen, frozen=True):
     """PEM file of extra trusted roots."""
     routing_fields: bool
     """Whether the gateway's own fields (``provider``, ``models``, ``usage`` …) are forwarded: true for OpenRouter."""
-    stream_usage: bool
-    """Whether ``stream_options.include_usage`` may be sent."""
 
     def __repr__(self) -> str:
-        """Without credentials, headers and proxy, any of which may hold a secret."""
-        return f"Provider(slug={self.slug!r}, base_url={self.base_url!r}, credentials={self.credentials!r}, …)"
+        """Without headers and proxy, any of which may hold a secret."""
+        return f"Provider(slug={self.slug!r}, wires={self.wires!r}, credentials={self.credentials!r}, …)"
+
+
+class Tier(Frozen, frozen=True):
+    """Other prices for the whole of a request whose prompt is longer than this. ``None``: the base price."""
+
+    above_tokens: int
+    prompt: int | None
+    completion: int | None
+    cache_read: int | None
+    cache_write: int | None
+    cache_write_1h: int | None
+
+
+class Service(Frozen, frozen=True):
+    """Other prices for a service tier that the client asked for and the provider granted. ``None``: the base price."""
+
+    tier: Literal["flex", "priority", "batch"]
+    prompt: int | None
+    completion: int | None
+    cache_read: int | None
+    cache_write: int | None
 
 
 class Prices(Frozen, frozen=True):
-    """Nano-dollars per million tokens, ``request`` in nano-dollars per request."""
+    """Nano-dollars per million tokens where nothing else is said."""
 
     version: str
     """Short hash of the row; booked with each generation."""
@@ -163,7 +242,44 @@ class Prices(Frozen, frozen=True):
     completion: int
     cache_read: int
     cache_write: int
+    cache_write_1h: int
+    """Written to a cache that keeps it for an hour."""
+    reasoning: int | None
+    """``None``: as :attr:`completion`."""
+    audio_prompt: int | None
+    """``None``: as :attr:`prompt`."""
+    audio_completion: int | None
+    """``None``: as :attr:`completion`."""
+    image_prompt: int | None
+    """Per million image tokens; ``None``: as :attr:`prompt`."""
+    image_completion: int | None
+    """``None``: as :attr:`completion`."""
+    image: int
+    """Nano-dollars per image in the prompt."""
     request: int
+    """Nano-dollars per request."""
+    web_search: int
+    """Nano-dollars per search."""
+    search_unit: int
+    """Nano-dollars per search unit of a rerank."""
+    second: int
+    """Nano-dollars per second of audio."""
+    character: int
+    """Nano-dollars per million characters."""
+    tiers: list[Tier]
+    """Ascending; the highest one that a prompt exceeds applies."""
+    service: list[Service]
+    """At most one per tier."""
+
+
+class DataPolicy(Frozen, frozen=True):
+    """What an endpoint does with what it is sent. ``None``: not known, which is never taken for a promise."""
+
+    training: bool | None
+    """Whether prompts may be used for training."""
+    retention_days: int | None
+    zdr: bool
+    """Zero data retention is in force for this account."""
 
 
 class Endpoint(Frozen, frozen=True):
@@ -179,6 +295,16 @@ class Endpoint(Frozen, frozen=True):
     """``None``: unknown, booked as zero and marked so."""
     context_length: int | None
     completion_tokens_max: int | None
+    dialect: Dialect | None
+    """The provider's wire that serves it; ``None``: whichever fits the request best."""
+    parameters: list[str] | None
+    """Request parameters that it understands, in OpenRouter's words; ``None``: unknown."""
+    inputs: list[str]
+    """Modalities that it reads; empty: unknown."""
+    outputs: list[str]
+    """Modalities that it writes; empty: unknown."""
+    quantization: str | None
+    data_policy: DataPolicy
 
 
 class Model(Frozen, frozen=True):

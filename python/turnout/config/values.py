@@ -283,6 +283,36 @@ def base_url(written: object) -> str:
     return f"{split.scheme}://{split.netloc.lower()}{split.path.rstrip('/')}"
 
 
+_SETTING: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?")
+
+
+def setting_text(written: object) -> str:
+    """A part of a host name or path, such as a region: nothing that could end the part it stands in."""
+    if isinstance(written, (int, Decimal)) and not isinstance(written, bool):
+        written = str(written)
+    if not isinstance(written, str) or _SETTING.fullmatch(written) is None:
+        raise wrong("expected letters, digits, dots, dashes and underscores, at most 128, such as eu-central-1")
+    return written
+
+
+def url_path(written: object) -> str:
+    """A path below a base URL, with ``{model}`` at most once and a query if need be."""
+    expected = "expected a path such as /chat/completions or /models/{model}:generate?alt=sse"
+    if not isinstance(written, str) or len(written) > 512 or not written.startswith("/"):
+        raise wrong(expected)
+    plain = written.replace("{model}", "", 1)
+    if not _is_visible_ascii(plain) or any(mark in plain for mark in '{}#<>"\\^`|'):
+        raise wrong(f"{expected}; {{model}} may stand in it once, and nothing else in braces")
+    return written
+
+
+def header_prefix(written: object) -> str:
+    """What stands before a key in a header: a word, and one space that is added when it is not written."""
+    if not isinstance(written, str) or not _is_visible_ascii(written.strip()) or len(written) > 64:
+        raise wrong("expected a word such as Token")
+    return f"{written.strip()} " if written.strip() else ""
+
+
 def proxy_secret(written: object, info: ValidationInfo) -> object:
     """``none``, or a proxy's URL; a secret, because it may hold a password."""
     if written is False:
@@ -371,5 +401,8 @@ AnyPath = Annotated[Path, BeforeValidator(any_path), Kind("path")]
 ListenAddress = Annotated[str, BeforeValidator(listen_address), Kind("address")]
 Network = Annotated[str, BeforeValidator(network), Kind("network")]
 Origin = Annotated[str, BeforeValidator(origin), Kind("origin")]
+SettingText = Annotated[str, BeforeValidator(setting_text), Kind("text")]
+UrlPath = Annotated[str, BeforeValidator(url_path), Kind("path of a URL")]
+HeaderPrefix = Annotated[str, BeforeValidator(header_prefix), Kind("text")]
 BaseUrl = Annotated[str, BeforeValidator(base_url), Kind("URL")]
 UnixTime = Annotated[int, BeforeValidator(unix_time), Kind("moment", show_day)]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from turnout.config.snapshot import Provider, Snapshot
+    from turnout.config.snapshot import Credential, Provider, Snapshot
 
 STARS = "***"
 
@@ -46,11 +46,23 @@ def _hidden(provider: Provider) -> Provider:
     """Values of credentials, values of all extra headers (they may hold a key), and user data in the URLs."""
     return msgspec.structs.replace(
         provider,
-        credentials=[msgspec.structs.replace(credential, value=STARS) for credential in provider.credentials],
+        credentials=[_starred_credential(credential) for credential in provider.credentials],
         headers=[(name, STARS) for name, _ in provider.headers],
-        base_url=_without_user(provider.base_url),
+        wires=[msgspec.structs.replace(wire, base_url=_without_user(wire.base_url)) for wire in provider.wires],
         proxy=_without_user(provider.proxy) if provider.proxy is not None else None,
     )
+
+
+def _starred_credential(credential: Credential) -> Credential:
+    signing = credential.sigv4
+    if signing is not None:
+        signing = msgspec.structs.replace(
+            signing,
+            access_key_id=STARS,
+            secret_access_key=STARS,
+            session_token=None if signing.session_token is None else STARS,
+        )
+    return msgspec.structs.replace(credential, value=STARS, sigv4=signing)
 
 
 def _without_user(url: str) -> str:
