@@ -107,7 +107,7 @@ def test_a_demo_is_compiled_with_the_scripted_providers_address(tmp_path: Path) 
     worker, parent = worker_of(None, tmp_path)
 
     def inside(gateway: Gateway) -> None:
-        url = gateway.reloader.current.snapshot.providers[0].base_url
+        url = gateway.reloader.current.snapshot.providers[0].wires[0].base_url
         assert url.startswith("http://127.0.0.1:")
         assert not url.startswith("http://127.0.0.1:1/")
         assert gateway.reloader.reload().changed is False

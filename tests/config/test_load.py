@@ -134,7 +134,12 @@ def test_sections_and_keys_with_nothing_behind_them_are_left_out(tmp_path: Path)
             "give either api_key or api_keys, not both",
             None,
         ),
-        ("providers: {groq: {dialect: klingon}}", "providers.groq.dialect", "expected openai or responses or anthropic or gemini or bedrock or cohere or ollama", None),
+        (
+            "providers: {groq: {dialect: klingon}}",
+            "providers.groq.dialect",
+            "expected openai or responses or anthropic or gemini or bedrock or cohere or ollama",
+            None,
+        ),
         (
             "server: {drain: {min: 10s, max: 5s}}",
             "server.drain",

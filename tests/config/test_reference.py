@@ -23,7 +23,7 @@ def test_every_section_field_and_provider_is_on_the_page() -> None:
         for name in section.model_fields:
             assert f"| `{name}` |" in page[start:end], f"{path}.{name}"
     for row in ROWS:
-        assert f"| `{row.slug}` | {row.name} | `{row.base_url}` |" in page
+        assert f"| `{row.slug}` | {row.name} |" in page
 
 
 def test_defaults_and_ranges_are_written_with_their_units() -> None:

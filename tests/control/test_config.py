@@ -21,7 +21,7 @@ def test_the_snapshot_is_shown_with_stars_for_secrets(client: TestClient, tmp_pa
     assert provider["credentials"][0]["value"] == "***"
     assert provider["headers"] == [["x-team", "***"]]
     assert provider["proxy"] == "http://***@127.0.0.1:3128"
-    assert provider["base_url"] == "https://api.openai.com/v1"
+    assert provider["wires"][0]["base_url"] == "https://api.openai.com/v1"
     assert data["snapshot"]["keys"][0]["sha256"] == CLIENT_SHA256
     assert data["snapshot"]["models"][0]["slug"] == "openai/gpt"
     assert data["files"] == [str(tmp_path / "turnout.yaml")]

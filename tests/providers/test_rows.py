@@ -8,10 +8,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from turnout.config.account import filled
 from turnout.config.compile import PROVIDER_SLUG
 from turnout.config.proxy import from_environment
 from turnout.config.values import base_url
 from turnout.providers import ROWS, Row, row
+from turnout.providers.dialect import PATHS
 from turnout.providers.rows import CHECKED
 
 PROMISED = {
@@ -38,8 +40,11 @@ def test_slugs_names_and_variables_are_unique() -> None:
 @pytest.mark.parametrize("known", ROWS, ids=lambda known: known.slug)
 def test_a_row_is_well_formed(known: Row) -> None:
     assert PROVIDER_SLUG.fullmatch(known.slug)
-    assert base_url(known.base_url) == known.base_url
-    assert known.dialect == "openai"
+    assert known.wires
+    for wire in known.wires:
+        url = filled(wire.base_url, {setting.name: "x" for setting in known.settings})
+        assert base_url(url) == url
+        assert set(wire.operations) <= set(PATHS[wire.dialect])
     assert urlsplit(known.docs).scheme == "https"
     assert all(re.fullmatch(r"[A-Z][A-Z0-9_]+", variable) for variable in known.env)
     is_local = from_environment(known.base_url, {"ALL_PROXY": "http://p"}) is None

@@ -160,14 +160,15 @@ def _providers() -> str:
     lines = [
         "## Known providers",
         "",
-        f"From the providers' public documentation, compared on {CHECKED}. All speak the dialect `openai`.",
+        f"From the providers' public documentation, compared on {CHECKED}. What each speaks, and where, is below.",
         "",
         "| slug | name | URL | environment variable | documentation |",
         "| --- | --- | --- | --- | --- |",
     ]
     for row in ROWS:
         variables = ", ".join(f"`{name}`" for name in row.env) or "none, no key needed"
-        lines.append(f"| `{row.slug}` | {row.name} | `{row.base_url}` | {variables} | <{row.docs}> |")
+        wires = "<br>".join(f"{wire.dialect} `{wire.base_url}`" for wire in row.wires)
+        lines.append(f"| `{row.slug}` | {row.name} | {wires} | {variables} | <{row.docs}> |")
     return "\n".join([*lines, ""])
 
 
