@@ -4,7 +4,7 @@
 # make ci      lint + test + a smoke of the bench: what .ci/run calls
 # make bench   measure (see bench/README.md)
 # make local   a real small model on this machine, behind the gateway
-# make docs    write docs/config.md anew from the configuration's model
+# make docs    write docs/config.md and docs/providers.md anew from the configuration's model and the rows
 
 PYTHON ?= python3
 VENV := .venv
@@ -82,6 +82,7 @@ clients: $(STAMPS)/dev
 
 docs: $(STAMPS)/dev
 	$(BIN)/python -m turnout.config.reference > docs/config.md
+	$(BIN)/python -m turnout.providers.reference > docs/providers.md
 
 clean:
 	rm -rf $(STAMPS) $(VENV) target python/turnout/*.so

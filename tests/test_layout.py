@@ -8,6 +8,10 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "python" / "turnout"
 
 TESTED_ELSEWHERE = {
+    **dict.fromkeys(
+        (f"providers/{subject}.py" for subject in ("clouds", "gateways", "hosts", "labs", "local")),
+        "holds rows only; tests/providers/test_rows.py looks at each",
+    ),
     "gateway.py": "holds values only; tests/test_lifespan.py makes one and uses it",
     "local/model.py": "tests/local/test_local.py runs it with stand-ins for the optional packages",
 }

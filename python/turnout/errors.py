@@ -3,6 +3,7 @@
 ::
 
     TurnoutError
+    ├── AuthError       a provider's token cannot be had (``turnout.auth.source``)
     ├── ConfigError     the configuration has mistakes; it carries all of them
     ├── KeysError       the file of stored keys cannot be read (``turnout.keys``)
     ├── LaunchError     the gateway cannot listen as it was told (``turnout.launch``)

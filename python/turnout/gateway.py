@@ -10,6 +10,7 @@ from turnout.ledger.writer import Journal
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from turnout.auth.wallet import Wallet
     from turnout.ledger.store import Ledger
     from turnout.ledger.writer import Writer
     from turnout.reload import Reloader
@@ -72,3 +73,5 @@ class Gateway:
     """Where the plane reaches the control API."""
     addresses: tuple[str, ...]
     """Bound addresses of the public listener, ``host:port``."""
+    wallet: Wallet
+    """Credentials of short life."""

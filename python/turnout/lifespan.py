@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, cast
 
 import turnout
 from turnout import bridge, keys, report, state
+from turnout.auth.wallet import Wallet
 from turnout.config.load import environment as read_environment
 from turnout.drain import Drain
 from turnout.errors import TurnoutError
@@ -120,9 +121,10 @@ def _start(
         state_dir = _own_state(undo, origin, environment)
     control_socket = inherited or str(bridge.socket_path(state_dir))
     demo_address = _demo(undo, module).address if origin.demo else ""
+    wallet = Wallet()
 
     def build() -> Ready:
-        return compile_origin(origin, environment, state_dir=state_dir, demo_address=demo_address)
+        return compile_origin(origin, environment, state_dir=state_dir, demo_address=demo_address, wallet=wallet)
 
     ready, broken = _first(build, worker)
     settings = ready.compiled.settings
@@ -155,6 +157,7 @@ def _start(
     undo.callback(drain.stop)
 
     def taken(ready: Ready) -> None:
+        wallet.keep(ready.compiled.sources)
         if worker is not None:
             report.send(worker.reports, report.Taken(ready))
 
@@ -165,6 +168,8 @@ def _start(
         files=lambda: [*reloader.current.compiled.watched_files, keys.path(state_dir)], on_change=reloader.reload
     )
     undo.callback(watcher.stop)
+    undo.callback(wallet.stop)
+    wallet.start(reloader.reload)
     gateway = Gateway(
         version=turnout.__version__,
         plane=plane,
@@ -174,6 +179,7 @@ def _start(
         state_dir=state_dir,
         control_socket=control_socket,
         addresses=tuple(addresses),
+        wallet=wallet,
     )
     return gateway, drain, watcher
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from turnout import keys
+from turnout.auth.source import unfetched
 from turnout.config import demo, snapshot
 from turnout.config.compile import Compiled, compile, detected, digested
 from turnout.config.load import find, load
@@ -28,8 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from turnout.auth.source import Source
+    from turnout.auth.wallet import Wallet
     from turnout.config.load import Loaded
-    from turnout.config.snapshot import Key
+    from turnout.config.snapshot import Credential, Key
 
 log = logging.getLogger("turnout.reload")
 
@@ -100,10 +103,15 @@ def load_origin(origin: Origin, environment: Mapping[str, str], *, demo_address:
 
 
 def compile_loaded(
-    loaded: Loaded, origin: Origin, environment: Mapping[str, str], *, extra_keys: Sequence[Key] = ()
+    loaded: Loaded,
+    origin: Origin,
+    environment: Mapping[str, str],
+    *,
+    extra_keys: Sequence[Key] = (),
+    tokens: Callable[[Source], Credential | None] = unfetched,
 ) -> Compiled:
     """Compiles, with what the command line changes. Raises :class:`turnout.errors.ConfigError` with every mistake."""
-    compiled = compile(loaded, auth=origin.auth, environment=environment, extra_keys=extra_keys)
+    compiled = compile(loaded, auth=origin.auth, environment=environment, extra_keys=extra_keys, tokens=tokens)
     server = compiled.snapshot.server
     if origin.listen:
         server = msgspec.structs.replace(server, listen=list(origin.listen))
@@ -116,9 +124,18 @@ def compile_loaded(
 
 
 def compile_origin(
-    origin: Origin, environment: Mapping[str, str], *, state_dir: Path, demo_address: str = UNBOUND_DEMO
+    origin: Origin,
+    environment: Mapping[str, str],
+    *,
+    state_dir: Path,
+    demo_address: str = UNBOUND_DEMO,
+    wallet: Wallet | None = None,
 ) -> Ready:
-    """Makes the snapshot of an origin. Raises :class:`turnout.errors.TurnoutError`; nothing has happened then."""
+    """Makes the snapshot of an origin. Raises :class:`turnout.errors.TurnoutError`; nothing has happened then.
+
+    ``wallet`` fetches what new sources there are, which may take seconds. Without one the snapshot is only good for
+    looking at, if it has sources.
+    """
     loaded = load_origin(origin, environment, demo_address=demo_address)
     stored = keys.load(state_dir)
     own: list[Key] = []
@@ -126,7 +143,11 @@ def compile_origin(
         own.append(keys.as_client_key(stored.client.sha256, STORED_KEY_NAME))
     if origin.session_key_sha256 is not None:
         own.append(keys.as_client_key(origin.session_key_sha256, SESSION_KEY_NAME))
-    compiled = compile_loaded(loaded, origin, environment, extra_keys=own)
+    tokens = unfetched if wallet is None else wallet.credential
+    compiled = compile_loaded(loaded, origin, environment, extra_keys=own, tokens=tokens)
+    if wallet is not None and wallet.fetch(compiled.sources):
+        # Now that there are tokens, the providers that wait for them are on.
+        compiled = compile_loaded(loaded, origin, environment, extra_keys=own, tokens=tokens)
     return Ready(
         compiled=compiled,
         encoded=snapshot.encode(compiled.snapshot),

@@ -107,7 +107,10 @@ def test_quirks_of_a_wire_win_over_the_provider_s_and_those_over_the_row_s(tmp_p
         ),
         ("own: {base_url: 'http://h', settings: {region: x}}", "only a known provider has settings"),
         ("groq: {api_key: k, settings: {region: x}}", "this provider has no setting region"),
-        ("groq: {api_key: k, dialect: bedrock}", "the known provider groq speaks openai: give base_url as well"),
+        (
+            "groq: {api_key: k, dialect: bedrock}",
+            "the known provider groq speaks openai and responses: give base_url as well",
+        ),
         (
             "own: {base_url: 'http://h', stream_usage: true, quirks: {stream_usage: true}}",
             "give either stream_usage or quirks.stream_usage, not both",

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from written import compiled, told
+
+from turnout.auth.aws import AwsSource, KeyPair
+from turnout.auth.google import GoogleSource
+from turnout.auth.source import bearer
+from turnout.config.compile import compile
+from turnout.config.load import load
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,6 +82,96 @@ def test_mistakes_of_auth(tmp_path: Path, provider: str, message: str) -> None:
     assert message in messages(tmp_path, provider)
 
 
+BEDROCK = {"AWS_REGION": "eu-west-1"}
+
+
+def source(directory: Path, provider: str, environment: dict[str, str] | None = None) -> Any:
+    """The one source that the configuration has; with what the wallet would know of it, the provider is on."""
+    result = compiled(directory, f"providers: {{{provider}}}", environment)
+    (found,) = result.sources
+    assert [one.label for one in result.snapshot.providers[0].credentials] == ["fetched"]
+    return found
+
+
+def test_bedrock_takes_its_own_key_before_it_signs(tmp_path: Path) -> None:
+    pair = {"AWS_ACCESS_KEY_ID": "AK", "AWS_SECRET_ACCESS_KEY": "SK"}
+    (one,) = credentials(tmp_path, "amazon-bedrock: {}", {**BEDROCK, **pair, "AWS_BEARER_TOKEN_BEDROCK": "bk"})
+    assert (one.scheme, one.value) == ("header", "Bearer bk")
+    (one,) = credentials(tmp_path, "amazon-bedrock: {}", {**BEDROCK, **pair})
+    assert one.scheme == "sigv4"
+
+
 def test_aws_without_credentials_says_what_to_set(tmp_path: Path) -> None:
-    (message,) = messages(tmp_path, SIGNED + "}}")
-    assert message.startswith("there are no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+    (message,) = messages(tmp_path, "amazon-bedrock: {}", BEDROCK)
+    assert message == (
+        "there are no credentials: set AWS_BEARER_TOKEN_BEDROCK, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
+        "or give auth; auth: {kind: sigv4} alone takes the role of the machine"
+    )
+
+
+def test_aws_identities_are_sources(tmp_path: Path) -> None:
+    found = source(tmp_path, "amazon-bedrock: {auth: {kind: sigv4}}", BEDROCK)
+    assert found == AwsSource(region="eu-west-1", service="bedrock")
+    found = source(tmp_path, "amazon-bedrock: {auth: {kind: sigv4, profile: work}}", BEDROCK)
+    assert found == AwsSource(region="eu-west-1", service="bedrock", profile="work")
+    role = "arn:aws:iam::123456789012:role/models"
+    pair = {"AWS_ACCESS_KEY_ID": "AK", "AWS_SECRET_ACCESS_KEY": "SK"}
+    found = source(tmp_path, f"amazon-bedrock: {{auth: {{kind: sigv4, role_arn: '{role}'}}}}", {**BEDROCK, **pair})
+    assert (found.role_arn, found.pair) == (role, KeyPair(access_key_id="AK", secret_access_key="SK"))
+    web = {"AWS_WEB_IDENTITY_TOKEN_FILE": "/var/run/token", "AWS_ROLE_ARN": role}
+    found = source(tmp_path, "amazon-bedrock: {auth: {kind: sigv4}}", {**BEDROCK, **pair, **web})
+    assert (found.role_arn, found.web_identity_token_file, found.pair) == (role, "/var/run/token", None)
+
+
+def test_a_google_account_is_that_of_the_file_else_of_the_environment_else_of_the_machine(tmp_path: Path) -> None:
+    (tmp_path / "account.json").write_text("{}")
+    vertex = "google-vertex: {settings: {project: p}"
+    assert source(tmp_path, vertex + "}") == GoogleSource(credentials_file=None)
+    named = {"GOOGLE_APPLICATION_CREDENTIALS": "/etc/account.json"}
+    assert source(tmp_path, vertex + "}", named) == GoogleSource(credentials_file="/etc/account.json")
+    found = source(tmp_path, vertex + ", auth: {credentials_file: account.json, scope: some}}", named)
+    assert found == GoogleSource(credentials_file=str(tmp_path / "account.json"), scope="some")
+
+
+ENTRA = {"AZURE_TENANT_ID": "t", "AZURE_CLIENT_ID": "c", "AZURE_CLIENT_SECRET": "s", "AZURE_RESOURCE_NAME": "r"}
+
+
+def test_entra_stands_in_for_azure_s_key(tmp_path: Path) -> None:
+    found = source(tmp_path, "azure: {}", ENTRA)
+    assert (found.tenant_id, found.client_id, found.client_secret) == ("t", "c", "s")
+    assert found.scope == "https://cognitiveservices.azure.com/.default"
+    assert found.authority == "https://login.microsoftonline.com"
+    text = "azure: {auth: {kind: entra, tenant_id: t2, token_url: 'https://login.partner.microsoftonline.cn'}}"
+    found = source(tmp_path, text, {**ENTRA, "AZURE_API_KEY": "k"})
+    assert (found.tenant_id, found.authority) == ("t2", "https://login.partner.microsoftonline.cn")
+    (one,) = credentials(tmp_path, "azure: {}", {**ENTRA, "AZURE_API_KEY": "k"})
+    assert (one.scheme, one.name, one.value) == ("header", "api-key", "k")
+
+
+@pytest.mark.parametrize(
+    ("provider", "message"),
+    [
+        ("azure: {}", "there is no key: set the environment variable AZURE_API_KEY, or give api_key or auth"),
+        (
+            "azure: {auth: {kind: entra, tenant_id: t}}",
+            "Entra ID needs client_id and client_secret: give them here, or set AZURE_CLIENT_ID, AZURE_CLIENT_SECRET",
+        ),
+    ],
+)
+def test_mistakes_of_entra(tmp_path: Path, provider: str, message: str) -> None:
+    assert messages(tmp_path, provider, {"AZURE_RESOURCE_NAME": "r"}) == [message]
+
+
+def test_a_provider_is_off_until_its_token_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "turnout.yaml"
+    path.write_text("providers: {azure: {}, groq: {api_key: k}}")
+    environment = dict(ENTRA)
+    loaded = load(path, environment)
+    result = compile(loaded, auth=True, environment=environment, tokens=lambda source: None)
+    assert [one.slug for one in result.snapshot.providers] == ["groq"]
+    assert len(result.sources) == 1
+    assert any("off until there is a token: Entra application c of tenant t" in one for one in result.warnings)
+    result = compile(loaded, auth=True, environment=environment, tokens=lambda source: bearer("entra", "token"))
+    assert [one.slug for one in result.snapshot.providers] == ["azure", "groq"]
+    assert result.snapshot.providers[0].credentials[0].value == "Bearer token"
+    assert result.snapshot.providers[0].wires[0].base_url == "https://r.openai.azure.com/openai"

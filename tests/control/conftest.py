@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from starlette.testclient import TestClient
 
+from tests.fake.catalogues import CONFIG as CATALOGUE
+from tests.fake.gateways import CLIENT, bearer
 from tests.fake.gateways import gateway as make
 from turnout.control.app import control
 from turnout.ledger import store
@@ -36,4 +38,12 @@ def open_client(tmp_path: Path) -> Iterator[TestClient]:
     (tmp_path / "open").mkdir()
     made = make(tmp_path / "open", auth=False)
     yield TestClient(control(made), raise_server_exceptions=False)
+    store.close_ledger(made.ledger)
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path) -> Iterator[TestClient]:
+    """A gateway with models of every kind; the client presents a key that may use all of them."""
+    made = make(tmp_path, config=CATALOGUE)
+    yield TestClient(control(made), raise_server_exceptions=False, headers=bearer(CLIENT))
     store.close_ledger(made.ledger)

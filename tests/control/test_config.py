@@ -26,3 +26,4 @@ def test_the_snapshot_is_shown_with_stars_for_secrets(client: TestClient, tmp_pa
     assert data["snapshot"]["models"][0]["slug"] == "openai/gpt"
     assert data["files"] == [str(tmp_path / "turnout.yaml")]
     assert data["reload_error"] is None
+    assert data["credentials"] == []

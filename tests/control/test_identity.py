@@ -8,6 +8,8 @@ import msgspec
 import pytest
 
 from tests.fake.gateways import ADMIN, CLIENT, DISABLED, EXPIRED, bearer
+from turnout.control import identity
+from turnout.keys import as_client_key
 
 if TYPE_CHECKING:
     from starlette.testclient import TestClient
@@ -67,3 +69,31 @@ def test_a_key_that_the_running_snapshot_lacks_is_no_longer_known(client: TestCl
     gateway.reloader.current = dataclasses.replace(gateway.reloader.current, keys={})
     assert client.get("/v1/key", headers=bearer(CLIENT)).status_code == 401
     assert msgspec.json.decode(client.get("/v1/key").content)["error"]["code"] == 401
+
+
+@pytest.mark.parametrize(
+    ("models", "slug", "may"),
+    [
+        (None, "a/b", True),
+        (["a/b"], "a/b", True),
+        (["a/b"], "a/bc", False),
+        (["x/y", "a/*"], "a/b", True),
+        (["a/*"], "ab/c", False),
+        (["*"], "a/b", True),
+        ([], "a/b", False),
+    ],
+)
+def test_a_key_may_use_the_models_that_its_patterns_name(models: list[str] | None, slug: str, may: bool) -> None:
+    key = msgspec.structs.replace(as_client_key("ab" * 32, "k"), models=models)
+    assert identity.allows(key, slug) is may
+    assert identity.allows(None, slug)
+
+
+@pytest.mark.parametrize("path", ["/v1/key", "/v1/key?key=sk-nobody"])
+def test_google_s_header_presents_a_key_too(client: TestClient, path: str) -> None:
+    assert client.get(path, headers={"x-goog-api-key": CLIENT}).status_code == 200
+    assert client.get(f"/v1/key?key={CLIENT}").status_code == 200
+
+
+def test_the_admin_key_is_not_taken_from_an_address(client: TestClient) -> None:
+    assert client.get(f"/api/admin/config?key={ADMIN}").status_code == 401

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tests.fake.native import Plane
 from turnout import keys
+from turnout.auth.wallet import Wallet
 from turnout.gateway import Gateway
 from turnout.ledger import store
 from turnout.ledger.writer import Writer
@@ -62,6 +63,7 @@ def gateway(tmp_path: Path, *, config: str = CONFIG, auth: bool = True) -> Gatew
         state_dir=tmp_path,
         control_socket=str(tmp_path / "control.sock"),
         addresses=("127.0.0.1:4000",),
+        wallet=Wallet(),
     )
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from turnout.config import snapshot
+from turnout.config.values import is_setting
 from turnout.providers.dialect import OWN, PATHS, Quirks
 
 if TYPE_CHECKING:
@@ -157,8 +158,11 @@ def _quirks(base: Quirks, common: model.Quirks, written: model.Provider | model.
 
 
 def setting(known: Setting, environment: Mapping[str, str]) -> str | None:
-    """What the environment or the row's default says for a setting."""
-    found = (environment.get(variable, "").strip() for variable in known.env)
+    """What the environment or the row's default says for a setting.
+
+    Some variables hold a whole URL where a host is meant, with other tools; its scheme and last slash are left out.
+    """
+    found = (environment.get(variable, "").strip().removeprefix("https://").rstrip("/") for variable in known.env)
     return next((value for value in found if value), known.default)
 
 
@@ -172,6 +176,11 @@ def _settings(work: Work, path: tuple[Step, ...], written: model.Provider, known
     made: dict[str, str] | None = {}
     for name, one in expected.items():
         value = written.settings.get(name) or setting(one, work.environment)
+        if value is not None and not is_setting(value):
+            variables = " or ".join(one.env)
+            work.wrong((*path, "settings"), f"{variables} does not hold what a {name} looks like: give settings.{name}")
+            made = None
+            continue
         if value is None and _is_unneeded(written):
             value = ""
         if value is None:

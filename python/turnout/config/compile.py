@@ -12,10 +12,11 @@ import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path  # noqa: TC003 — msgspec reads the annotations of Compiled at run time
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
+from turnout.auth.source import unfetched
 from turnout.config import account, model, proxy, snapshot
 from turnout.config.card import card
 from turnout.config.collector import collector_paused
@@ -28,9 +29,10 @@ from turnout.providers import ROWS, Row, row
 from turnout.providers.row import Policy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from decimal import Decimal
 
+    from turnout.auth.source import Source
     from turnout.config.load import Loaded
     from turnout.config.source import Step
 
@@ -98,6 +100,8 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     """Not wrong, but probably not what was meant; each with its place."""
     watched_files: tuple[Path, ...]
     """A change of any of them asks for a reload. Empty when there is no file."""
+    sources: tuple[Any, ...] = ()
+    """The :class:`turnout.auth.source.Source` of each credential that must be fetched."""
 
 
 def compile(
@@ -106,14 +110,17 @@ def compile(
     auth: bool,
     environment: Mapping[str, str],
     extra_keys: Sequence[snapshot.Key] = (),
+    tokens: Callable[[Source], snapshot.Credential | None] = unfetched,
 ) -> Compiled:
     """Compiles what :func:`turnout.config.load.load` read.
 
     ``auth``: false lets every request in. ``extra_keys``: client keys from elsewhere (the generated one, a database);
-    one that the file has too is the file's. Raises :class:`ConfigError` with all mistakes, those of loading included.
+    one that the file has too is the file's. ``tokens`` has the credentials that had to be fetched; a provider without
+    its own is off, which is warned about. Without it the configuration is good for looking at only. Raises
+    :class:`ConfigError` with all mistakes, those of loading included.
     """
     with collector_paused():
-        return _compile(Work(loaded, environment), auth=auth, extra_keys=extra_keys)
+        return _compile(Work(loaded, environment, tokens), auth=auth, extra_keys=extra_keys)
 
 
 def _compile(work: Work, *, auth: bool, extra_keys: Sequence[snapshot.Key]) -> Compiled:
@@ -140,6 +147,7 @@ def _compile(work: Work, *, auth: bool, extra_keys: Sequence[snapshot.Key]) -> C
         settings=settings,
         warnings=tuple(str(warning) for warning in in_order(work.warnings)),
         watched_files=work.loaded.watched,
+        sources=tuple(dict.fromkeys(work.sources)),
     )
 
 
@@ -250,13 +258,16 @@ def _accounts(work: Work) -> _Accounts:
             )
         if provider.enabled:
             known = row(provider.row or slug)
-            accounts.indices[slug] = len(accounts.providers)
-            accounts.providers.append(_provider(work, slug, provider, known))
-            accounts.policies.append(_policy(provider, known))
+            made = _provider(work, slug, provider, known)
+            if made is not None:
+                accounts.indices[slug] = len(accounts.providers)
+                accounts.providers.append(made)
+                accounts.policies.append(_policy(provider, known))
     return accounts
 
 
-def _provider(work: Work, slug: str, written: model.Provider, known: Row | None) -> snapshot.Provider:
+def _provider(work: Work, slug: str, written: model.Provider, known: Row | None) -> snapshot.Provider | None:
+    """``None``: it is off because its credential is not there yet."""
     path = ("providers", slug)
     if written.row and known is None:
         work.wrong((*path, "row"), f"no known provider is called {written.row}", name=written.row, known=_row_slugs())
@@ -272,11 +283,14 @@ def _provider(work: Work, slug: str, written: model.Provider, known: Row | None)
         work.wrong((*path, "stream_usage"), "give either stream_usage or quirks.stream_usage, not both")
     wires = account.wires(work, path, written, known)
     headers = _headers(work, path, written)
+    sent_as = credentials(work, path, written, known, {name for name, _ in headers})
+    if sent_as is None:
+        return None
     return snapshot.Provider(
         slug=slug,
         name=written.name or (known.name if known else slug),
         wires=wires,
-        credentials=credentials(work, path, written, known, {name for name, _ in headers}),
+        credentials=sent_as,
         headers=headers,
         timeouts=snapshot.UpstreamTimeouts(
             connect_ms=written.timeouts.connect,

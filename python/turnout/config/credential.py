@@ -5,29 +5,37 @@ A part of :mod:`turnout.config.compile`. What is missing is a mistake here, at t
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from turnout.auth import aws
+from turnout.auth.aws import AwsSource
+from turnout.auth.entra import AUTHORITY, Entra, EntraSource
+from turnout.auth.google import SCOPE, Google, GoogleSource
 from turnout.auth.key import BEARER, Header, KeyScheme, Query
 from turnout.auth.key import credential as key_credential
-from turnout.config import model
+from turnout.config import model, snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from turnout.config import snapshot
+    from turnout.auth.source import Source
     from turnout.config.source import Step
     from turnout.config.work import Work
     from turnout.providers import Row
 
+AWS_CONTAINER_VARIABLES = ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI")
 AWS_REGION_VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")
 KEY_KINDS = ("bearer", "header", "query")
 
 
 def credentials(
     work: Work, path: tuple[Step, ...], written: model.Provider, known: Row | None, headers: set[str]
-) -> list[snapshot.Credential]:
-    """The credentials of one provider. Empty: requests go without, or there was a mistake, which is noted."""
+) -> list[snapshot.Credential] | None:
+    """The credentials of one provider. Empty: requests go without, or there was a mistake, which is noted.
+
+    ``None``: they must be fetched, and that has not happened yet, so the provider is off until it has.
+    """
     kind = written.auth.kind
     where = (*path, "auth")
     keys = _keys(written)
@@ -84,7 +92,7 @@ def _scheme(work: Work, where: tuple[Step, ...], written: model.Provider, known:
 
 def _from_environment(
     work: Work, path: tuple[Step, ...], written: model.Provider, known: Row | None, scheme: KeyScheme
-) -> list[snapshot.Credential]:
+) -> list[snapshot.Credential] | None:
     if known is None:
         return []
     found = environment_key(known, work.environment)
@@ -102,19 +110,70 @@ def _from_environment(
 
 def _identity(
     work: Work, path: tuple[Step, ...], written: model.Provider, known: Row | None
-) -> list[snapshot.Credential]:
+) -> list[snapshot.Credential] | None:
     """An identity in place of a key."""
+    kind = written.auth.kind or (known.identity.__struct_config__.tag if known and known.identity else None)
+    found: Source | snapshot.Credential | None
+    match kind:
+        case "entra":
+            found = _entra(work, path, written.auth, known)
+        case "google":
+            found = _google(work, written.auth, known)
+        case _:
+            found = _aws(work, path, written, known)
+    if found is None or isinstance(found, snapshot.Credential):
+        return [] if found is None else [found]
+    work.sources.append(found)
+    made = work.tokens(found)
+    if made is None:
+        work.warn(path, f"off until there is a token: {found.describe()}")
+        return None
+    return [made]
+
+
+def _entra(work: Work, path: tuple[Step, ...], auth: model.Auth, known: Row | None) -> EntraSource | None:
+    parts = {
+        "tenant_id": auth.tenant_id or _variable(work, "AZURE_TENANT_ID"),
+        "client_id": auth.client_id or _variable(work, "AZURE_CLIENT_ID"),
+        "client_secret": auth.client_secret.get_secret_value()
+        if auth.client_secret
+        else _variable(work, "AZURE_CLIENT_SECRET"),
+        "scope": auth.scope or (known.identity.scope if known and isinstance(known.identity, Entra) else ""),
+    }
+    missing = [name for name, value in parts.items() if not value]
+    if missing:
+        if auth.kind is None and known is not None and known.env:
+            work.wrong(path, f"there is no key: set the environment variable {known.env[0]}, or give api_key or auth")
+        else:
+            variables = ", ".join(f"AZURE_{name.upper()}" for name in missing if name != "scope")
+            hint = f", or set {variables}" if variables else ""
+            work.wrong((*path, "auth"), f"Entra ID needs {' and '.join(missing)}: give them here{hint}")
+        return None
+    authority = auth.token_url or _variable(work, "AZURE_AUTHORITY_HOST").rstrip("/") or AUTHORITY
+    return EntraSource(**parts, authority=authority if "://" in authority else f"https://{authority}")
+
+
+def _google(work: Work, auth: model.Auth, known: Row | None) -> GoogleSource:
+    named = auth.credentials_file or _variable(work, "GOOGLE_APPLICATION_CREDENTIALS") or None
+    scope = auth.scope or (known.identity.scope if known and isinstance(known.identity, Google) else SCOPE)
+    return GoogleSource(credentials_file=str(named) if named else None, scope=scope)
+
+
+def _aws(
+    work: Work, path: tuple[Step, ...], written: model.Provider, known: Row | None
+) -> snapshot.Credential | AwsSource | None:
+    """Keys that were written, else a role or profile that was, else the same in the environment, in AWS's order."""
     where = (*path, "auth")
     auth = written.auth
-    service = auth.service or (known.identity.service if known and known.identity else "bedrock")
-    region = (
-        auth.region
-        or written.settings.get("region")
-        or next((found for name in AWS_REGION_VARIABLES if (found := work.environment.get(name, "").strip())), "")
-    )
+    service = auth.service or (known.identity.service if known and isinstance(known.identity, aws.Aws) else "bedrock")
+    named = (_variable(work, name) for name in AWS_REGION_VARIABLES)
+    region = auth.region or written.settings.get("region") or next((one for one in named if one), "")
     if not region:
-        work.wrong((*where, "region"), "there is no region to sign for: give it here, or set AWS_REGION")
-    pair = aws.key_pair(work.environment)
+        # A row that has the region in its URL has told so already.
+        if not known or all(setting.name != "region" for setting in known.settings):
+            work.wrong((*where, "region"), "there is no region to sign for: give it here, or set AWS_REGION")
+        return None
+    pair = None
     if auth.access_key_id is not None and auth.secret_access_key is not None:
         pair = aws.KeyPair(
             access_key_id=auth.access_key_id.get_secret_value(),
@@ -123,10 +182,41 @@ def _identity(
         )
     elif auth.access_key_id is not None or auth.secret_access_key is not None:
         work.wrong(where, "give both access_key_id and secret_access_key")
-    if pair is None:
-        env = f"{known.env[0]} or " if known and known.env else ""
+        return None
+    if auth.web_identity_token_file is not None and auth.role_arn is None:
+        work.wrong((*where, "role_arn"), "give the role that web_identity_token_file is exchanged for")
+        return None
+    role, token_file = auth.role_arn, auth.web_identity_token_file
+    if pair is None and role is None and auth.profile is None:
+        file, arn = _variable(work, "AWS_WEB_IDENTITY_TOKEN_FILE"), _variable(work, "AWS_ROLE_ARN")
+        if file and arn:
+            role, token_file = arn, Path(file)
+    from_environment = aws.key_pair(work.environment) if auth.profile is None and token_file is None else None
+    pair = pair or from_environment
+    if pair is not None and role is None:
+        return aws.credential(pair, label="aws", region=region, service=service)
+    profile = auth.profile or (_variable(work, "AWS_PROFILE") if pair is None and token_file is None else "") or None
+    on_machine = any(_variable(work, name) for name in AWS_CONTAINER_VARIABLES) or auth.kind == "sigv4"
+    if role is None and profile is None and not on_machine:
+        variable = f"{known.env[0]}, or " if known and known.env else ""
         work.wrong(
-            path, f"there are no credentials: set {env}AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give auth"
+            path,
+            f"there are no credentials: set {variable}AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give auth; "
+            "auth: {kind: sigv4} alone takes the role of the machine",
         )
-        return []
-    return [aws.credential(pair, label="aws", region=region, service=service)]
+        return None
+    external_id = auth.external_id.get_secret_value() if auth.external_id else None
+    return AwsSource(
+        region=region,
+        service=service,
+        profile=profile,
+        pair=pair,
+        role_arn=role,
+        external_id=external_id,
+        web_identity_token_file=str(token_file) if token_file else None,
+        token_url=auth.token_url,
+    )
+
+
+def _variable(work: Work, name: str) -> str:
+    return work.environment.get(name, "").strip()

@@ -15,8 +15,6 @@ from pydantic_core import PydanticUndefined
 
 from turnout.config import model
 from turnout.config.values import Kind, one_or_many
-from turnout.providers import ROWS
-from turnout.providers.rows import CHECKED
 
 _HEAD: Final = """\
 # Configuration
@@ -33,6 +31,8 @@ The file is YAML 1.2. Values may hold `${NAME}` (must be set), `${NAME:-text}` (
 start at the folder of the configuration file. Unknown keys and keys that occur twice are mistakes. A list with one
 member may be written without its brackets where the kind says "one or a list". Text that begins with `*` needs quotes.
 
+The known providers, their variables and settings are in [providers.md](providers.md).
+
 | written as | means |
 | --- | --- |
 | duration | `250ms`, `10s`, `2m`, `1h`, `7d`, or a number of seconds |
@@ -47,7 +47,6 @@ def render() -> str:
     parts = [_HEAD]
     for path, section in _sections(model.Config, ""):
         parts.append(_section(path, section))
-    parts.append(_providers())
     return "\n".join(parts)
 
 
@@ -154,22 +153,6 @@ def _range(metadata: list[Any], show: Any) -> str:
         return f"{show(least)} to {show(most)}"
     length = next((item.max_length for item in metadata if hasattr(item, "max_length")), None)
     return f"at most {length}" if length is not None else ""
-
-
-def _providers() -> str:
-    lines = [
-        "## Known providers",
-        "",
-        f"From the providers' public documentation, compared on {CHECKED}. What each speaks, and where, is below.",
-        "",
-        "| slug | name | URL | environment variable | documentation |",
-        "| --- | --- | --- | --- | --- |",
-    ]
-    for row in ROWS:
-        variables = ", ".join(f"`{name}`" for name in row.env) or "none, no key needed"
-        wires = "<br>".join(f"{wire.dialect} `{wire.base_url}`" for wire in row.wires)
-        lines.append(f"| `{row.slug}` | {row.name} | {wires} | {variables} | <{row.docs}> |")
-    return "\n".join([*lines, ""])
 
 
 if __name__ == "__main__":

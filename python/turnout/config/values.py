@@ -290,9 +290,14 @@ def setting_text(written: object) -> str:
     """A part of a host name or path, such as a region: nothing that could end the part it stands in."""
     if isinstance(written, (int, Decimal)) and not isinstance(written, bool):
         written = str(written)
-    if not isinstance(written, str) or _SETTING.fullmatch(written) is None:
+    if not isinstance(written, str) or not is_setting(written):
         raise wrong("expected letters, digits, dots, dashes and underscores, at most 128, such as eu-central-1")
     return written
+
+
+def is_setting(text: str) -> bool:
+    """Whether this can stand in a host name or path without ending it."""
+    return _SETTING.fullmatch(text) is not None
 
 
 def url_path(written: object) -> str:

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from turnout.auth.source import unfetched
 from turnout.config.mistake import MISTAKES_MAX, Mistake, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from turnout.auth.source import Source
     from turnout.config.load import Loaded
+    from turnout.config.snapshot import Credential
     from turnout.config.source import Step
 
 
 class Work:
     """The compilation's notebook, handed to each of its parts."""
 
-    def __init__(self, loaded: Loaded, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, loaded: Loaded, environment: Mapping[str, str], tokens: Callable[[Source], Credential | None] = unfetched
+    ) -> None:
         self.loaded = loaded
+        self.tokens = tokens
+        self.sources: list[Source] = []
         self.config = loaded.config
         self.environment = environment
         self.mistakes = list(loaded.mistakes)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
-from turnout.control import config, generation, index, key, missing, refusal, reload
+from turnout.control import config, endpoints, generation, index, key, missing, models, providers, refusal, reload
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
     from turnout.gateway import Gateway
+
+    Handler = Callable[[Request], Awaitable[Response]]
 
 
 def routes() -> list[Route]:
@@ -25,9 +32,35 @@ def routes() -> list[Route]:
         # Its name until 2025; clients still ask for it.
         Route("/api/v1/auth/key", key.read, methods=["GET"]),
         Route("/v1/auth/key", key.read, methods=["GET"]),
+        *catalogue(),
         Route("/api/admin/reload", reload.create, methods=["POST"]),
         Route("/api/admin/config", config.read, methods=["GET"]),
     ]
+
+
+PREFIXES: Final = ("/api/v1", "/v1")
+
+
+def catalogue() -> list[Route]:
+    """What there is to ask for. A name holds slashes, so that the order of the routes decides.
+
+    Anthropic's and Google's clients have their own addresses beside the two that they share with everybody.
+    """
+    pages: list[tuple[str, Handler]] = [
+        ("/models", models.read),
+        ("/models/count", models.read_count),
+        ("/models/user", models.read_user),
+        ("/models/{name:path}/endpoints", endpoints.read),
+        ("/models/{name:path}", models.read_one),
+        ("/model/{name:path}", models.read_wrapped),
+        ("/embeddings/models", models.read_embeddings),
+        ("/providers", providers.read),
+    ]
+    routes = [Route(f"{prefix}{path}", handler, methods=["GET"]) for prefix in PREFIXES for path, handler in pages]
+    for prefix in ("/anthropic/v1", "/v1beta"):
+        routes.append(Route(f"{prefix}/models", models.read, methods=["GET"]))
+        routes.append(Route(f"{prefix}/models/{{name:path}}", models.read_one, methods=["GET"]))
+    return routes
 
 
 def control(gateway: Gateway) -> Starlette:

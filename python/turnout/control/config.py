@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -19,7 +20,7 @@ STARS = "***"
 
 
 async def read(request: Request) -> Response:
-    """The snapshot, and whether the last reload failed."""
+    """The snapshot, whether the last reload failed, and how credentials of short life are doing."""
     identity.admin(request)
     reloader = identity.gateway(request).reloader
     ready = reloader.current
@@ -30,6 +31,7 @@ async def read(request: Request) -> Response:
                 "files": [str(file) for file in ready.compiled.watched_files],
                 "warnings": [str(warning) for warning in ready.compiled.warnings],
                 "reload_error": reloader.last_error,
+                "credentials": [asdict(status) for status in identity.gateway(request).wallet.status()],
             }
         }
     )

@@ -26,10 +26,19 @@ def gateway(request: Request) -> Gateway:
     return cast("Gateway", request.app.state.gateway)
 
 
+def address(request: Request) -> str:
+    """The gateway's own address as the caller sees it, ``https://host``, without a path."""
+    # The plane sets both headers, from its own listener or from a proxy that it was told to trust.
+    scheme = request.headers.get("x-forwarded-proto", request.url.scheme)
+    host = request.headers.get("x-forwarded-host") or request.headers.get("host") or "127.0.0.1:4000"
+    return f"{scheme}://{host}"
+
+
 def client(request: Request) -> Key | None:
     """The client's key; ``None`` with ``--no-auth`` and no known key. Raises :class:`Refusal`."""
     reloader = gateway(request).reloader
-    presented = _presented(request)
+    # Google's clients may send the key in the query. Not so the admin's: addresses end up in logs and histories.
+    presented = _presented(request) or request.query_params.get("key") or None
     known = reloader.current.keys.get(keys.digest(presented)) if presented is not None else None
     if not reloader.current.snapshot.auth:
         return known
@@ -44,6 +53,13 @@ def client(request: Request) -> Key | None:
     return known
 
 
+def allows(key: Key | None, slug: str) -> bool:
+    """Whether a key may use a model; the plane decides the same way. ``None`` is ``--no-auth``, and may use all."""
+    if key is None or key.models is None:
+        return True
+    return any(slug.startswith(pattern[:-1]) if pattern.endswith("*") else slug == pattern for pattern in key.models)
+
+
 def admin(request: Request) -> None:
     """Passes for the admin key only, even with ``--no-auth``: a web page can reach loopback too."""
     presented = _presented(request)
@@ -55,8 +71,11 @@ def admin(request: Request) -> None:
 
 
 def _presented(request: Request) -> str | None:
-    """The bearer token, or the key that Anthropic's clients send as ``x-api-key``; ``None`` without either."""
+    """The bearer token, or the key in the headers of Anthropic's and Google's clients; ``None`` without any."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and token.strip():
         return token.strip()
-    return request.headers.get("x-api-key") or None
+    for header in ("x-api-key", "x-goog-api-key"):
+        if found := request.headers.get(header):
+            return found
+    return None

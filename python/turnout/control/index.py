@@ -47,13 +47,10 @@ PAGE = """<!doctype html>
 async def read(request: Request) -> Response:
     """The page, with this gateway's own address as the caller sees it."""
     gateway = identity.gateway(request)
-    # The plane sets both, from its own listener or from a proxy that it was told to trust.
-    scheme = request.headers.get("x-forwarded-proto", request.url.scheme)
-    host = request.headers.get("x-forwarded-host") or request.headers.get("host") or "127.0.0.1:4000"
     models = gateway.reloader.current.snapshot.models
     page = PAGE.format(
         version=escape(gateway.version),
-        base=escape(f"{scheme}://{host}"),
+        base=escape(identity.address(request)),
         model=escape(models[0].slug if models else "author/model"),
     )
     return HTMLResponse(

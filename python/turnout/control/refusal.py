@@ -1,4 +1,4 @@
-"""The ways in which the control API says no, in one table, in the envelope that OpenRouter's clients know.
+"""The ways in which the control API says no, in one table, in the envelope of the API that was called.
 
 The table of the hot endpoints is ``rust/wire/src/refusal.rs``; kinds that both have carry the same names and statuses.
 """
@@ -9,10 +9,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from turnout.control import answer
+from turnout.control.client_api import client_api
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
+
+    from turnout.control.client_api import ClientApi
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,29 @@ ALL: Final = (
 )
 
 
+ANTHROPIC_TYPES: Final = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    405: "invalid_request_error",
+    422: "invalid_request_error",
+    503: "overloaded_error",
+}
+"""Status → ``error.type`` in Anthropic's API; any other is ``api_error``."""
+
+GOOGLE_STATUSES: Final = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    405: "UNIMPLEMENTED",
+    422: "FAILED_PRECONDITION",
+    503: "UNAVAILABLE",
+}
+"""Status → ``error.status`` in Google's APIs; any other is ``INTERNAL``."""
+
+
 @dataclass
 class Refusal(Exception):
     """Raised anywhere below a handler; :func:`refused` makes the answer of it."""
@@ -65,25 +91,33 @@ class Refusal(Exception):
     metadata: dict[str, Any] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
 
-    def response(self) -> Response:
-        """The envelope, with ``error.code`` equal to the status."""
-        error = {
-            "code": self.kind.status,
-            "message": self.message or self.kind.message,
-            "metadata": {"error_type": self.kind.error_type, **self.metadata},
-        }
+    def response(self, spoken: ClientApi = "openrouter") -> Response:
+        """The envelope of the API that the client speaks, with the status in it wherever it has a place for one."""
         headers = dict(self.headers)
         if self.kind.status == 401:
             headers.setdefault("www-authenticate", "Bearer")
-        return answer.json({"error": error}, status=self.kind.status, headers=headers)
+        return answer.json(self._body(spoken), status=self.kind.status, headers=headers)
+
+    def _body(self, spoken: ClientApi) -> dict[str, Any]:
+        status, message = self.kind.status, self.message or self.kind.message
+        if spoken == "anthropic":
+            return {
+                "type": "error",
+                "error": {"type": ANTHROPIC_TYPES.get(status, "api_error"), "message": message},
+                "request_id": None,
+            }
+        if spoken == "gemini":
+            return {"error": {"code": status, "message": message, "status": GOOGLE_STATUSES.get(status, "INTERNAL")}}
+        metadata = {"error_type": self.kind.error_type, **self.metadata}
+        return {"error": {"code": status, "message": message, "metadata": metadata}}
 
 
 async def refused(request: Request, error: Exception) -> Response:
     """Starlette's handler for :class:`Refusal`."""
     assert isinstance(error, Refusal)
-    return error.response()
+    return error.response(client_api(request))
 
 
 async def failed(request: Request, error: Exception) -> Response:
     """Starlette's handler for everything that nobody expected; it logs the traceback itself."""
-    return Refusal(SERVER).response()
+    return Refusal(SERVER).response(client_api(request))

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import msgspec
 
-from turnout.auth.aws import Aws  # noqa: TC001 — msgspec reads the annotations of Row at run time
+from turnout.auth.aws import Aws  # noqa: TC001 — msgspec reads the annotations of Row at run time, as for all of these
+from turnout.auth.entra import Entra  # noqa: TC001
+from turnout.auth.google import Google  # noqa: TC001
 from turnout.auth.key import BEARER, KeyScheme
-from turnout.providers.dialect import Wire  # noqa: TC001 — msgspec reads the annotations of Row at run time
+from turnout.providers.dialect import Wire  # noqa: TC001
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,10 +32,16 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """What the provider's terms say about what it is sent, for an ordinary paid account."""
+    """What the provider says about what it is sent, for an ordinary paid account that changed no setting."""
 
     training: bool | None = None
+    """Whether it may be used for training."""
     retention_days: int | None = None
+    """How long it may be kept, abuse monitoring included; 0: it is not kept."""
+    zdr_offered: bool = False
+    """Whether zero data retention can be agreed on where it is not the rule."""
+    source: str | None = None
+    """Where that is said. A policy without a source claims nothing."""
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +58,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """Where the URL and the authentication are documented."""
     auth: KeyScheme = BEARER
     """How a key is sent."""
-    identity: Aws | None = None
+    identity: Aws | Entra | Google | None = None
     """What may stand in for a key."""
     settings: tuple[Setting, ...] = ()
     key_optional: bool = False
@@ -61,6 +69,13 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     routing_fields: bool = False
     """Whether the gateway's own fields (``provider``, ``models`` …) mean something there."""
     policy: Policy = Policy()
+    headquarters: str | None = None
+    """Country of the company, ISO 3166-1 alpha-2."""
+    datacenters: tuple[str, ...] = ()
+    """Countries in which it computes, the same way; empty: not told, or the customer's choice."""
+    privacy_url: str | None = None
+    terms_url: str | None = None
+    status_url: str | None = None
 
     @property
     def base_url(self) -> str:

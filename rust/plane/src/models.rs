@@ -1,15 +1,23 @@
 //! `GET /models` and `GET /models/{author}/{slug}`: what this key may ask for.
 //!
-//! The objects were written when the configuration was compiled; here they are only put together.
+//! The objects were written when the configuration was compiled; here they are only put together. Lists that are filtered,
+//! sorted or of another API's shape are the control side's, see [`of_another_api`].
 
 use turnout_wire::refusal::{Kind, Refusal};
 
 use crate::authenticate::authenticate;
 use crate::caller::{Caller, ReplyHead};
 use crate::cors;
+use crate::edge::head::{Head, Known};
 use crate::snapshot::{self, Found, Snapshot};
 use crate::thread::Thread;
 use crate::upstream::origin::percent_decode;
+
+/// Whether a list or a model is wanted in Anthropic's or Google's shape: their libraries send these headers with everything.
+/// `python/turnout/control/client_api.py` decides between the two.
+pub(crate) fn of_another_api(head: &Head) -> bool {
+    head.get(Known::AnthropicVersion).is_some() || head.get(Known::GoogApiKey).is_some()
+}
 
 /// The list, for the caller's key.
 pub(crate) fn list<C: Caller>(

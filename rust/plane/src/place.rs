@@ -7,6 +7,7 @@
 use turnout_wire::api::{Api, Family};
 
 use crate::edge::head::{Head, Known};
+use crate::models::of_another_api;
 use crate::upstream::origin::percent_decode;
 
 /// What is at a path.
@@ -72,7 +73,7 @@ fn below_v1(rest: &[u8], head: &Head) -> Place {
         b"messages/count_tokens" => Place::Generate(Api::MessagesCount),
         b"rerank" => Place::Generate(Api::Rerank),
         // Filters, pages and Anthropic's form of the list are the control side's.
-        b"models" if head.query().is_empty() && !speaks_anthropic(head) => Place::Models,
+        b"models" if head.query().is_empty() && !of_another_api(head) => Place::Models,
         _ => match rest.strip_prefix(b"models/") {
             // Deeper paths (`…/endpoints`) belong to the catalogue, which is the control side's.
             Some(name) if !name.is_empty() => {
@@ -82,7 +83,8 @@ fn below_v1(rest: &[u8], head: &Head) -> Place {
                 let deep = name.iter().filter(|byte| **byte == b'/').count() > 1;
                 match deep
                     || matches!(name, b"count" | b"user")
-                    || speaks_anthropic(head)
+                    || name.ends_with(b"/endpoints")
+                    || of_another_api(head)
                     || !head.query().is_empty()
                 {
                     true => Place::Cold,

@@ -14,7 +14,7 @@ use std::time::Duration;
 use turnout_wire::answer::Serving;
 use turnout_wire::count;
 use turnout_wire::api::{self, Api, Task};
-use turnout_wire::dialect::{Dialect, Quirks};
+use turnout_wire::dialect::Dialect;
 use turnout_wire::refusal::{Kind, PreviousError, Refusal};
 use turnout_wire::request::{Request, Target, Upstream};
 use turnout_wire::stream::StreamEditor;

@@ -331,13 +331,6 @@ impl Provider {
         }
         second
     }
-
-    /// The first protocol that offers an operation, for what is never translated.
-    pub(crate) fn way_of(&self, op: Op, pinned: Option<Dialect>) -> Option<usize> {
-        self.wires.iter().position(|wire| {
-            pinned.is_none_or(|pinned| pinned == wire.dialect) && wire.offers(op)
-        })
-    }
 }
 
 /// An upstream key, with the heads of the requests that it makes.
