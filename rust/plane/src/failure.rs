@@ -52,11 +52,7 @@ impl Failure {
     pub(crate) fn untranslatable(refusal: Refusal) -> Failure {
         Failure {
             unsent: Some(Box::new(refusal.clone())),
-            ..Failure::new(
-                Outcome::Connect,
-                refusal.kind,
-                refusal.message.into_owned(),
-            )
+            ..Failure::new(Outcome::Connect, refusal.kind, refusal.message.into_owned())
         }
     }
 

@@ -85,7 +85,6 @@ fn below_v1(rest: &[u8], head: &Head) -> Place {
                     || matches!(name, b"count" | b"user")
                     || name.ends_with(b"/endpoints")
                     || of_another_api(head)
-                    || !head.query().is_empty()
                 {
                     true => Place::Cold,
                     false => Place::Model,
@@ -188,9 +187,18 @@ mod tests {
     #[test]
     fn geminis_paths_name_the_model() {
         for (path, model) in [
-            ("/v1beta/models/gemini-2.5-pro:streamGenerateContent", "gemini-2.5-pro"),
-            ("/v1/models/openai/gpt-4o:streamGenerateContent", "openai/gpt-4o"),
-            ("/v1beta/models/openai%2Fgpt-4o%3Afree:streamGenerateContent", "openai/gpt-4o:free"),
+            (
+                "/v1beta/models/gemini-2.5-pro:streamGenerateContent",
+                "gemini-2.5-pro",
+            ),
+            (
+                "/v1/models/openai/gpt-4o:streamGenerateContent",
+                "openai/gpt-4o",
+            ),
+            (
+                "/v1beta/models/openai%2Fgpt-4o%3Afree:streamGenerateContent",
+                "openai/gpt-4o:free",
+            ),
             (
                 "/v1beta1/projects/p/locations/l/publishers/google/models/m:streamGenerateContent",
                 "m",

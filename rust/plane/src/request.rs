@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use turnout_wire::answer::Serving;
-use turnout_wire::count;
 use turnout_wire::api::{self, Api, Task};
+use turnout_wire::count;
 use turnout_wire::dialect::Dialect;
 use turnout_wire::refusal::{Kind, PreviousError, Refusal};
 use turnout_wire::request::{Request, Target, Upstream};
@@ -78,8 +78,9 @@ pub(crate) async fn serve<C: Caller>(thread: &Rc<Thread>, caller: &mut C) -> Out
             return done(caller.reply(&head).await);
         }
         // Coding agents look here for a socket first, and post when they are told quickly that there is none.
-        Place::NoSocket => Refusal::new(Kind::NotFound)
-            .with_message("The responses API is not offered over a WebSocket here; POST to the same path"),
+        Place::NoSocket => Refusal::new(Kind::NotFound).with_message(
+            "The responses API is not offered over a WebSocket here; POST to the same path",
+        ),
         Place::Models if get => match models::list(thread, &snapshot, caller) {
             Ok(head) => return done(caller.reply(&head).await),
             Err(refusal) => refusal,
@@ -188,9 +189,7 @@ async fn generate<C: Caller>(
     let candidates = match route::plan(snapshot, key, &request) {
         Ok(candidates) => candidates,
         // No endpoint of the model counts in the client's protocol: then an estimate is better than a refusal.
-        Err(refusal)
-            if refusal.kind == Kind::WrongEndpoint && api.task() == Task::CountTokens =>
-        {
+        Err(refusal) if refusal.kind == Kind::WrongEndpoint && api.task() == Task::CountTokens => {
             let head = count(snapshot, caller, &request);
             return done(caller.reply(&head).await);
         }

@@ -113,12 +113,7 @@ pub(crate) async fn send<C: Caller>(
         let deadline = (started + provider.first_byte_time).min(total_deadline);
         let mut head = AnswerHead::new();
         let outcome = {
-            let exchange = exchange(
-                thread,
-                &mut connection,
-                &headed,
-                &mut head,
-            );
+            let exchange = exchange(thread, &mut connection, &headed, &mut head);
             patiently(caller, comments, deadline, exchange).await
         };
         account.waited(started);

@@ -538,7 +538,12 @@ impl Snapshot {
                 ))
             })?;
             let dialect = endpoint.dialect.as_deref().map(read_dialect).transpose()?;
-            if dialect.is_some() && provider.wires.iter().all(|wire| Some(wire.dialect) != dialect) {
+            if dialect.is_some()
+                && provider
+                    .wires
+                    .iter()
+                    .all(|wire| Some(wire.dialect) != dialect)
+            {
                 return Err(BadSnapshot(format!(
                     "{slug}: provider {} does not speak {:?}",
                     provider.slug, endpoint.dialect

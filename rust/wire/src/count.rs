@@ -89,7 +89,10 @@ mod tests {
 
     #[test]
     fn text_counts_by_bytes_and_media_as_a_whole() {
-        assert_eq!(estimate(&request(r#"{"model":"abcd","a":["12345678"]}"#)), 3);
+        assert_eq!(
+            estimate(&request(r#"{"model":"abcd","a":["12345678"]}"#)),
+            3
+        );
         let image = format!(r#"{{"model":"abcd","data":"{}"}}"#, "A".repeat(100_000));
         assert_eq!(estimate(&request(&image)), 1 + MEDIUM_TOKENS);
         assert_eq!(estimate(&request("{}")), 1);

@@ -131,9 +131,8 @@ impl Origins {
         base_url: &str,
         provider: &written::Provider,
     ) -> Result<(Arc<Origin>, String), String> {
-        let url = Url::read(base_url).ok_or_else(|| {
-            format!("base_url {base_url:?} is not http(s)://host[:port][/path]")
-        })?;
+        let url = Url::read(base_url)
+            .ok_or_else(|| format!("base_url {base_url:?} is not http(s)://host[:port][/path]"))?;
         let proxy = match &provider.proxy {
             Some(text) => Some(
                 Url::read(text.expose())

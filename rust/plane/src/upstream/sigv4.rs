@@ -64,7 +64,8 @@ impl Signer {
             })
             .collect();
         pairs.sort_unstable();
-        let mut headers = format!("host:{host}\nx-amz-content-sha256:{payload}\nx-amz-date:{stamp}\n");
+        let mut headers =
+            format!("host:{host}\nx-amz-content-sha256:{payload}\nx-amz-date:{stamp}\n");
         let mut names = "host;x-amz-content-sha256;x-amz-date".to_owned();
         if let Some(token) = &self.session_token {
             headers.push_str(&format!("x-amz-security-token:{}\n", token.expose()));
@@ -162,7 +163,11 @@ fn stamp(unix_secs: u64) -> String {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let month = if shifted < 10 {
+        shifted + 3
+    } else {
+        shifted - 9
+    };
     let year = year_of_era + era * 400 + u64::from(month <= 2);
     format!(
         "{year:04}{month:02}{day:02}T{:02}{:02}{:02}Z",
@@ -244,7 +249,10 @@ mod tests {
                 text.contains(&format!("Signature={signature}\r\n")),
                 "{text}"
             );
-            assert_eq!(text.contains("x-amz-security-token: TOKEN"), token.is_some());
+            assert_eq!(
+                text.contains("x-amz-security-token: TOKEN"),
+                token.is_some()
+            );
         }
     }
 
