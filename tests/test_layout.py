@@ -8,6 +8,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "python" / "turnout"
 
 TESTED_ELSEWHERE = {
+    "catalogue/making/fact.py": "holds values only; the tests of every source beside it make some",
     "gateway.py": "holds values only; tests/test_lifespan.py makes one and uses it",
     "local/model.py": "tests/local/test_local.py runs it with stand-ins for the optional packages",
 }

@@ -3,6 +3,7 @@
 ::
 
     TurnoutError
+    ├── CatalogueError  a catalogue cannot be read, or is unfit for use (``turnout.catalogue.data``)
     ├── ConfigError     the configuration has mistakes; it carries all of them
     ├── KeysError       the file of stored keys cannot be read (``turnout.keys``)
     ├── LaunchError     the gateway cannot listen as it was told (``turnout.launch``)
