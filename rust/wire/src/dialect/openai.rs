@@ -1,42 +1,14 @@
-//! PLACEHOLDER.
-use crate::answer::Unusable;
-use crate::dialect::{Sink, StreamReader, Target};
-use crate::exchange::{Answer, Ask};
-use crate::refusal::Refusal;
-use crate::sse::Frame;
-use crate::stream::StreamFault;
+//! OpenAI's chat completions as a protocol of providers, and the embeddings beside it.
+//!
+//! Nearly everybody speaks it, and nearly everybody speaks it a little differently. How a request has to differ is said by
+//! [`crate::dialect::Quirks`]; answers are read so that all the differences that are known mean the same.
 
-pub(crate) fn write(
-    _ask: &Ask<'_>,
-    target: &Target<'_>,
-    _out: &mut Vec<u8>,
-) -> Result<(), Refusal> {
-    Err(target.inexpressible("anything"))
-}
-pub(crate) fn read_answer(_text: &str) -> Result<Answer<'_>, Unusable> {
-    Err(Unusable::NoChoices)
-}
-#[derive(Debug, Default)]
-pub(crate) struct Reader;
-impl StreamReader for Reader {
-    fn frame(&mut self, _frame: Frame<'_>, _sink: &mut Sink<'_>) -> Result<(), StreamFault> {
-        Ok(())
-    }
-    fn close(&mut self, _sink: &mut Sink<'_>) {}
-    fn done(&self) -> bool {
-        false
-    }
-    fn held_bytes(&self) -> usize {
-        0
-    }
-}
-pub(crate) fn write_embed(
-    _ask: &crate::exchange::EmbedAsk<'_>,
-    target: &Target<'_>,
-    _out: &mut Vec<u8>,
-) -> Result<(), Refusal> {
-    Err(target.inexpressible("anything"))
-}
-pub(crate) fn read_embed(_text: &str) -> Result<crate::exchange::EmbedAnswer<'_>, Unusable> {
-    Err(Unusable::NoChoices)
-}
+mod answer;
+mod embed;
+mod stream;
+mod write;
+
+pub(crate) use answer::read_answer;
+pub(crate) use embed::{read_embed, write_embed};
+pub(crate) use stream::Reader;
+pub(crate) use write::write;
