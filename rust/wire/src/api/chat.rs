@@ -6,5 +6,5 @@
 mod read;
 mod write;
 
-pub(crate) use read::{Shown, read};
-pub(crate) use write::{Writer, write_answer};
+pub(crate) use read::{Shown, read, read_content, read_with};
+pub(crate) use write::{Writer, envelope, write_answer, write_reasons};

@@ -23,10 +23,22 @@ pub(crate) const STOP_TEXTS_MAX: usize = 4;
 
 /// Reads a request.
 pub(crate) fn read(text: &str) -> Result<Ask<'_>, Refusal> {
+    read_with(text, |_, _, _| Ok(false))
+}
+
+/// Reads a request of an API that has members of its own beside those of chat: `own` is shown each member first, and says whether
+/// it has read its value.
+pub(crate) fn read_with<'a>(
+    text: &'a str,
+    mut own: impl FnMut(&mut Ask<'a>, &str, &mut Walker<'a>) -> Result<bool, Refusal>,
+) -> Result<Ask<'a>, Refusal> {
     let mut reading = Reading::default();
     let mut walker = Walker::new(text);
     member::object(&mut walker, &Path::ROOT, |name, walker| {
-        reading.member(name, walker)
+        match own(&mut reading.ask, name, walker)? {
+            true => Ok(()),
+            false => reading.member(name, walker),
+        }
     })?;
     reading.settle()
 }
@@ -334,7 +346,7 @@ impl<'a> Message<'a> {
         match name {
             "role" => self.role = member::string(walker, path)?,
             "name" => self.name = member::string(walker, path)?,
-            "content" => self.content = content(walker, path)?,
+            "content" => self.content = read_content(walker, path)?,
             "tool_calls" => {
                 member::array(walker, path, |index, walker| {
                     self.calls.push(tool_call(walker, &path.element(index))?);
@@ -443,7 +455,10 @@ fn gives_signature<'a>(
 }
 
 /// Reads `content`: a string, or parts.
-fn content<'a>(walker: &mut Walker<'a>, path: &Path<'_>) -> Result<Vec<Block<'a>>, Refusal> {
+pub(crate) fn read_content<'a>(
+    walker: &mut Walker<'a>,
+    path: &Path<'_>,
+) -> Result<Vec<Block<'a>>, Refusal> {
     let mut blocks = Vec::new();
     match walker.peek() {
         Some(Kind::Array) => {

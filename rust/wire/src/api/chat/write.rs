@@ -53,7 +53,7 @@ fn write_usage(closing: &Closing<'_>, serving: &Serving<'_>, members: &mut Membe
 }
 
 /// Writes the members that all answers of this family begin with.
-fn envelope(serving: &Serving<'_>, object: &str, members: &mut Members<'_>) {
+pub(crate) fn envelope(serving: &Serving<'_>, object: &str, members: &mut Members<'_>) {
     members.string("id", serving.id);
     members.string("provider", serving.provider);
     members.string("model", serving.model);
@@ -61,7 +61,8 @@ fn envelope(serving: &Serving<'_>, object: &str, members: &mut Members<'_>) {
     members.number("created", serving.created);
 }
 
-fn write_reasons(finish: Finish, native: &str, out: &mut Vec<u8>) {
+/// Writes why the generation ended, in our word and the provider's.
+pub(crate) fn write_reasons(finish: Finish, native: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\"finish_reason\":");
     write_string(finish.name(), out);
     out.extend_from_slice(b",\"native_finish_reason\":");
