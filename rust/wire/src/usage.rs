@@ -5,6 +5,8 @@
 //! object byte for byte, unknown members included, and adds the cost; what the provider itself says about cost is taken out,
 //! because what it charges the gateway is not what the gateway charges.
 
+use serde::Deserialize;
+
 use crate::api::Api;
 use crate::cost::{Cost, write_dollars};
 use crate::edit::Stop;
@@ -14,8 +16,9 @@ use crate::json::{self, Kind, Walker, write_number};
 pub const BYTES_PER_TOKEN: u64 = 4;
 
 /// What one generation used, by kind: tokens, and what is priced by the piece. A default is nothing at all, so that a dialect
-/// fills in what it knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// fills in what it knows. Its names are those of the JSON that the command line and the oracle of costs give it in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Usage {
     /// Tokens read, cached ones included.
     pub prompt: u64,
