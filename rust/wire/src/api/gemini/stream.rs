@@ -106,10 +106,8 @@ impl Writer {
                 },
                 Delta::Text(data),
             ) => payload.push_str(data),
-            (Block::Thought { .. }, Delta::Text(text)) => {
-                if shows {
-                    event(serving, out, |out| write_text(text, true, None, out));
-                }
+            (Block::Thought { .. }, Delta::Text(text)) if shows => {
+                event(serving, out, |out| write_text(text, true, None, out));
             }
             (Block::Thought { payload, .. }, Delta::Signature(signature)) => {
                 payload.push_str(signature);
