@@ -460,17 +460,18 @@ pub(crate) fn write_estimated(usage: &Usage, api: Api, cost: &Cost, out: &mut Ve
 /// counted itself: the shape of OpenRouter, with every detail that `usage` knows.
 ///
 /// The details that its clients look for are always there; others (images in the prompt, web searches, an hour's cache) only
-/// when there are any. Embeddings generate nothing, so they have no completion tokens and, as ever, no details.
+/// when there are any. Embeddings and reranks generate nothing, so they have no completion tokens and, as ever, no details.
 pub fn write_own(usage: &Usage, cost: &Cost, api: Api, out: &mut Vec<u8>) {
+    let generates = !matches!(api, Api::Embeddings | Api::Rerank);
     out.extend_from_slice(b"{\"prompt_tokens\":");
     write_number(usage.prompt, out);
-    if api != Api::Embeddings {
+    if generates {
         out.extend_from_slice(b",\"completion_tokens\":");
         write_number(usage.completion, out);
     }
     out.extend_from_slice(b",\"total_tokens\":");
     write_number(usage.total, out);
-    if api != Api::Embeddings {
+    if generates {
         write_details(usage, out);
     }
     if usage.cache_write_1h > 0 {
@@ -818,6 +819,21 @@ mod tests {
                 r#"{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3,"prompt_tokens_details":{"cached_tokens":0,"cache_write_tokens":0,"audio_tokens":0,"video_tokens":0},"completion_tokens_details":{"reasoning_tokens":0,"image_tokens":0,"audio_tokens":0},"#
             )
         );
+    }
+
+    #[test]
+    fn a_rerank_is_counted_in_search_units() {
+        let usage = Usage {
+            prompt: 9,
+            total: 9,
+            search_units: 1,
+            ..Usage::default()
+        };
+        let mut out = Vec::new();
+        write_own(&usage, &Cost::default(), Api::Rerank, &mut out);
+        let text = String::from_utf8(out).unwrap();
+        let expected = r#"{"prompt_tokens":9,"total_tokens":9,"search_units":1,"cost":0,"#;
+        assert!(text.starts_with(expected), "{text}");
     }
 
     #[test]
