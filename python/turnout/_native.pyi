@@ -1,12 +1,20 @@
 """The native plane, as Python sees it.
 
-Two frozen classes and plain values. Every method that may wait releases the interpreter. The plane never calls
-Python, and no Python runs while it serves a request.
+Two frozen classes, a function and plain values. Every method that may wait releases the interpreter. The plane never
+calls Python, and no Python runs while it serves a request.
 """
 
 from typing import Self, final
 
 __version__: str
+
+def cost(prices: bytes, usage: bytes, *, service_tier: str | None = None) -> tuple[int, int, int]:
+    """What ``usage`` costs at ``prices``, as a generation is booked: nano-dollars in all, for prompt and for answer.
+
+    ``prices``: JSON of :class:`turnout.config.snapshot.Prices`. ``usage``: a JSON object with counts by kind; the names
+    are those of ``Usage`` in ``rust/wire/src/usage.rs``, what is absent is 0. ``service_tier``: the tier that served,
+    ``flex``, ``priority`` or ``batch``. Raises ``ValueError`` for JSON that is not this.
+    """
 
 @final
 class Plane:

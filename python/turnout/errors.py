@@ -4,6 +4,7 @@
 
     TurnoutError
     ├── AuthError       a provider's token cannot be had (``turnout.auth.source``)
+    ├── CatalogueError  a catalogue cannot be read, or is unfit for use (``turnout.catalogue.data``)
     ├── ConfigError     the configuration has mistakes; it carries all of them
     ├── KeysError       the file of stored keys cannot be read (``turnout.keys``)
     ├── LaunchError     the gateway cannot listen as it was told (``turnout.launch``)

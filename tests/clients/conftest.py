@@ -46,6 +46,8 @@ models:
     prices: {{prompt: 1, completion: 2}}
     context_length: 8192
     aliases: [echo]
+  demo/embed: {{provider: mock, model: "embedding;dim=4", output_modalities: [embeddings]}}
+  demo/paint: {{provider: mock, model: image, output_modalities: [image], created: 2026-01-01}}
   demo/fallback:
     endpoints:
       - {{provider: mock, model: "echo;status=500;message=out of order"}}

@@ -54,6 +54,42 @@ def test_the_list_of_models(client: Any) -> None:
     assert float(models["demo/echo"].pricing.completion) == pytest.approx(2e-6)
 
 
+def test_the_list_is_filtered_sorted_and_paged(client: Any) -> None:
+    listed = client.models.list
+    assert "demo/embed" not in {model.id for model in listed().result.data}
+    assert {model.id for model in listed(output_modalities="embeddings,image").result.data} == {
+        "demo/embed",
+        "demo/paint",
+    }
+    assert listed(output_modalities="all", sort="newest").result.data[0].id == "demo/paint"
+    assert [model.id for model in listed(q="ECHO", min_price=1, max_output_price=2, context=8192).result.data] == [
+        "demo/echo"
+    ]
+    first = listed(output_modalities="all", limit=2)
+    rest = first.next()
+    assert len(first.result.data) == 2
+    assert first.result.links.next
+    assert {model.id for model in first.result.data}.isdisjoint(model.id for model in rest.result.data)
+    assert client.models.count(output_modalities="all").data.count == first.result.total_count
+
+
+def test_one_model_and_its_endpoints(client: Any) -> None:
+    model = client.models.get(author="demo", slug="echo:nitro").data
+    assert (model.id, model.pricing.completion) == ("demo/echo", "0.000002")
+    found = client.endpoints.list(author="demo", slug="fallback").data
+    assert [endpoint.tag for endpoint in found.endpoints] == ["mock", "mock/2"]
+    with pytest.raises(errors.NotFoundResponseError):
+        client.models.get(author="demo", slug="nothing")
+
+
+def test_the_other_lists(client: Any) -> None:
+    assert "demo/echo" in {model.id for model in client.models.list_for_user(security={"bearer": KEY}).result.data}
+    assert [model.id for model in client.embeddings.list_models().result.data] == ["demo/embed"]
+    assert [model.id for model in client.images.list_models().data] == ["demo/paint"]
+    assert client.images.list_model_endpoints(author="demo", slug="paint").endpoints[0].provider_slug == "mock"
+    assert ("Mock", "mock") in [(provider.name, provider.slug) for provider in client.providers.list().data]
+
+
 # The library warns of fields that OpenRouter is about to drop, just because the answer has them.
 @pytest.mark.filterwarnings(r"ignore:warning. \*\* DEPRECATED:DeprecationWarning")
 def test_the_key_and_the_generation(client: Any) -> None:

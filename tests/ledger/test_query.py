@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 from tests.fake.booked import KEY, generation
 from turnout.ledger import query, store
-from turnout.ledger.query import Usage
+from turnout.ledger.query import Record, Usage
 
 
 def at(*moment: int) -> int:
@@ -50,6 +50,25 @@ def test_the_day_is_utcs_wherever_the_clock_stands(ledger: store.Ledger) -> None
     store.insert(ledger, [generation(1, created_ms=at(2026, 11, 17, 23, 30), cost_nano=1)])
     local = datetime(2026, 11, 17, 23, 45, tzinfo=UTC).astimezone(timezone(timedelta(hours=9)))
     assert query.usage(ledger, key_sha256=KEY, now=local).daily == 1
+
+
+def test_records_sum_what_each_model_did(ledger: store.Ledger) -> None:
+    now = at(2026, 11, 18)
+    made = {"created_ms": now, "tokens_prompt": 10, "tokens_completion": 20, "ttft_us": 1_000, "total_us": 201_000}
+    store.insert(
+        ledger,
+        [
+            generation(1, model="a/b", **made),
+            generation(2, model="a/b", **{**made, "ttft_us": 3_000, "total_us": 203_000}),
+            generation(3, model="a/b", **{**made, "error_type": "timeout"}),
+            generation(4, model="a/plain", **{**made, "ttft_us": 0}),
+            generation(5, model="a/old", **{**made, "created_ms": now - 1}),
+        ],
+    )
+    assert query.records(ledger, since=datetime(2026, 11, 18, tzinfo=UTC)) == {
+        "a/b": Record(tokens=90, ttft_us=2_000, tokens_per_s=100.0),
+        "a/plain": Record(tokens=30, ttft_us=None, tokens_per_s=None),
+    }
 
 
 def test_a_key_without_generations_has_used_nothing(ledger: store.Ledger) -> None:

@@ -108,6 +108,8 @@ class Endpoint(Frozen, frozen=True):
     """Slug of a row of :mod:`turnout.providers`."""
     model: str
     """The provider's own name of the model."""
+    tag: str = ""
+    """Name of this endpoint among others of the same provider, ``deepinfra/turbo``. Empty: the provider's slug."""
     prices: Prices | None = None
     """``None``: unknown."""
     context_length: int | None = None

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from turnout.catalogue.making import genai
 from turnout.catalogue.entry import NANO, Prices
+from turnout.catalogue.making import genai
 from turnout.catalogue.prices import complete
 
 if TYPE_CHECKING:

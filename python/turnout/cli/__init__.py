@@ -101,6 +101,40 @@ def _explain(
     raise typer.Exit(command(model, config))
 
 
+@app.command("price")
+def _price(
+    model: Annotated[str, typer.Argument(help="A model's slug, alias, or any name a client would send.")],
+    prompt: Annotated[int, typer.Option("--prompt", min=0, metavar="N", help="Tokens read, cached ones included.")] = 0,
+    completion: Annotated[
+        int, typer.Option("--completion", min=0, metavar="N", help="Tokens generated, thought included.")
+    ] = 0,
+    cached: Annotated[int, typer.Option("--cached", min=0, metavar="N", help="Part of the prompt that is cached.")] = 0,
+    cache_write: Annotated[
+        int, typer.Option("--cache-write", min=0, metavar="N", help="Part of the prompt that is put into the cache.")
+    ] = 0,
+    reasoning: Annotated[
+        int, typer.Option("--reasoning", min=0, metavar="N", help="Part of the completion that is thought.")
+    ] = 0,
+    tier: Annotated[
+        str | None, typer.Option("--tier", metavar="NAME", help="Service tier: flex, priority or batch.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, in nano-dollars.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Show what a request would cost at each endpoint of a model."""
+    from turnout.cli.price import price as command
+
+    usage = {
+        "prompt": prompt,
+        "completion": completion,
+        "total": prompt + completion,
+        "cached": cached,
+        "cache_write": cache_write,
+        "reasoning": reasoning,
+    }
+    raise typer.Exit(command(model, config, usage, tier, as_json=as_json))
+
+
 @app.command("init")
 def _init(
     path: Annotated[Path, typer.Argument(help="File to write.")] = Path("turnout.yaml"),

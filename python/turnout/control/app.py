@@ -8,7 +8,19 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
-from turnout.control import config, endpoints, generation, index, key, missing, models, providers, refusal, reload
+from turnout.control import (
+    config,
+    endpoints,
+    generation,
+    images,
+    index,
+    key,
+    missing,
+    models,
+    providers,
+    refusal,
+    reload,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -54,6 +66,8 @@ def catalogue() -> list[Route]:
         ("/models/{name:path}", models.read_one),
         ("/model/{name:path}", models.read_wrapped),
         ("/embeddings/models", models.read_embeddings),
+        ("/images/models", images.read),
+        ("/images/models/{name:path}/endpoints", images.read_endpoints),
         ("/providers", providers.read),
     ]
     routes = [Route(f"{prefix}{path}", handler, methods=["GET"]) for prefix in PREFIXES for path, handler in pages]

@@ -10,13 +10,19 @@ can reach, and through whom, is nobody else's business.
 
 from __future__ import annotations
 
+import logging
 import time
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from turnout.control import answer, feed, identity, listing, models_anthropic, models_gemini, selection
 from turnout.control.client_api import client_api
+from turnout.ledger import query as ledger
+from turnout.ledger.writer import describe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +31,9 @@ if TYPE_CHECKING:
 
     from turnout.control.listing import Shown
     from turnout.control.selection import Query
+    from turnout.ledger.query import Record
+
+log = logging.getLogger("turnout.control")
 
 RSS: Final = "application/rss+xml"
 
@@ -38,7 +47,7 @@ async def read(request: Request) -> Response:
         return models_gemini.page(request)
     parameters = request.query_params
     query = selection.read(parameters, outputs=default_outputs(request))
-    found = _select(request, listing.visible(request), query)
+    found = await _select(request, query)
     if parameters.get("use_rss", "").lower() in ("true", "1"):
         return Response(
             feed.rss(found, identity.address(request)), media_type=RSS, headers={"cache-control": "no-store"}
@@ -54,14 +63,14 @@ async def read_user(request: Request) -> Response:
 async def read_count(request: Request) -> Response:
     """``GET models/count``: how many the list has with the same parameters."""
     query = selection.read(request.query_params, outputs=default_outputs(request))
-    return answer.json({"data": {"count": len(_select(request, listing.visible(request), query))}})
+    return answer.json({"data": {"count": len(await _select(request, query))}})
 
 
 async def read_embeddings(request: Request) -> Response:
     """``GET embeddings/models``: those that make embeddings."""
     given: Mapping[str, str] = {**request.query_params, "output_modalities": "embeddings"}
     query = selection.read(given, outputs="embeddings")
-    return answer.json(paged(request, _select(request, listing.visible(request), query), query))
+    return answer.json(paged(request, await _select(request, query), query))
 
 
 async def read_one(request: Request) -> Response:
@@ -96,5 +105,16 @@ def paged(request: Request, found: list[Shown], query: Query) -> dict[str, Any]:
     }
 
 
-def _select(request: Request, models: list[Shown], query: Query) -> list[Shown]:
-    return selection.select(models, query, listing.of(request).snapshot, now=time.time())
+async def _select(request: Request, query: Query) -> list[Shown]:
+    models = listing.visible(request)
+    snapshot = listing.of(request).snapshot
+    days = selection.MEASURED_DAYS.get(query.sort or "")
+    records: Mapping[str, Record] = {}
+    if days is not None:
+        since = datetime.now(UTC) - timedelta(days=days)
+        try:
+            records = await run_in_threadpool(ledger.records, identity.gateway(request).ledger, since=since)
+        except SQLAlchemyError as error:
+            # A list in another order is of more use than none.
+            log.warning("models are not sorted by %s, the ledger cannot be read: %s", query.sort, describe(error))
+    return selection.select(models, query, snapshot, now=time.time(), records=records)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal, get_args
 from urllib.parse import urlencode
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
     from turnout.config.snapshot import Snapshot
     from turnout.control.listing import Shown
+    from turnout.ledger.query import Record
+
+    Records = Mapping[str, Record]
 
 LIMIT_MAX: Final = 1000
 LIMIT_DEFAULT: Final = 500
@@ -166,13 +170,18 @@ def paging(given: Mapping[str, str]) -> dict[str, int | None]:
     }
 
 
-def select(models: Sequence[Shown], query: Query, snapshot: Snapshot, *, now: float) -> list[Shown]:
-    """The models that the query asks for, sorted. ``now`` is in Unix seconds."""
+def select(
+    models: Sequence[Shown], query: Query, snapshot: Snapshot, *, now: float, records: Records = MappingProxyType({})
+) -> list[Shown]:
+    """The models that the query asks for, sorted.
+
+    ``now`` is in Unix seconds. ``records`` are those of the last :data:`MEASURED_DAYS` of the query's order, by slug.
+    """
     # Nothing here knows what a model is used for, whether it may be distilled or how it does in benchmarks.
     if query.category is not None or query.distillable or not all(measure.is_open for measure in query.benchmarks):
         return []
     found = [shown for shown in models if _fits(shown, query, snapshot, now)]
-    return _sorted(found, query.sort)
+    return _sorted(found, query.sort, records)
 
 
 def page(models: Sequence[Shown], query: Query) -> Page:
@@ -233,13 +242,20 @@ def _providers(shown: Shown, snapshot: Snapshot) -> set[str]:
     return {name.lower() for provider in found for name in (provider.slug, provider.name)}
 
 
-def _sorted(models: list[Shown], sort: str | None) -> list[Shown]:
+def _sorted(models: list[Shown], sort: str | None, records: Records) -> list[Shown]:
     """Sorted, what is not known last. An order by something that is known of no model leaves the order as it is."""
     key = _KEYS.get(sort or "")
-    if key is None:
+    measure = _MEASURES.get(sort or "")
+    values: list[Decimal | float | None]
+    if measure is not None:
+        values = [measure(records[shown.slug]) if shown.slug in records else None for shown in models]
+    elif key is not None:
+        values = [key(shown) for shown in models]
+    else:
         return models
-    # Pairs, so that what is not known is behind everything else in either direction; equal ones keep their order.
-    return sorted(models, key=lambda shown: (key(shown) is None, key(shown) or 0))
+    # What is not known is behind everything else in either direction; equal ones keep their order.
+    order = sorted(range(len(models)), key=lambda at: (values[at] is None, values[at] or 0))
+    return [models[at] for at in order]
 
 
 def _average_price(shown: Shown) -> Decimal | None:
@@ -247,17 +263,32 @@ def _average_price(shown: Shown) -> Decimal | None:
     return None if prompt is None or completion is None else (prompt + completion) / 2
 
 
-def _negative(value: Decimal | int | None) -> Decimal | int | None:
+def _negative(value: Decimal | float | None) -> Decimal | float | None:
     """For an order from high to low."""
     return None if value is None else -value
 
 
-_KEYS: Final[Mapping[str, Callable[[Shown], Decimal | int | None]]] = {
+_KEYS: Final[Mapping[str, Callable[[Shown], Decimal | float | None]]] = {
     "newest": lambda shown: _negative(shown.card.created or None),
     "pricing-low-to-high": _average_price,
     "pricing-high-to-low": lambda shown: _negative(_average_price(shown)),
     "context-high-to-low": lambda shown: _negative(shown.card.context_length),
 }
+
+_MEASURES: Final[Mapping[str, Callable[[Record], float | None]]] = {
+    "most-popular": lambda record: -record.tokens,
+    "top-weekly": lambda record: -record.tokens,
+    "throughput-high-to-low": lambda record: None if record.tokens_per_s is None else -record.tokens_per_s,
+    "latency-low-to-high": lambda record: record.ttft_us,
+}
+
+MEASURED_DAYS: Final[Mapping[str, int]] = {
+    "most-popular": 30,
+    "top-weekly": 7,
+    "throughput-high-to-low": 1,
+    "latency-low-to-high": 1,
+}
+"""Order → how far back this gateway's own generations count for it."""
 
 
 # -------------------------------------------------------------------------------------------------------- parameters

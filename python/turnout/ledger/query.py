@@ -1,4 +1,4 @@
-"""Reads the ledger: one generation, and what a key has used."""
+"""Reads the ledger: one generation, what a key has used, and how models did."""
 
 from __future__ import annotations
 
@@ -40,6 +40,18 @@ class Usage:
     monthly: int
 
 
+@dataclass(frozen=True)
+class Record:
+    """How a model did since some moment, over all keys and providers."""
+
+    tokens: int
+    """Read and written."""
+    ttft_us: int | None
+    """Mean time to the first token of streams; ``None``: there was none."""
+    tokens_per_s: float | None
+    """Of streams, from their first token on; ``None``: nothing was measured."""
+
+
 def generation(ledger: Ledger, generation_id: str, *, key_sha256: str | None) -> Generation | None:
     """The generation with this id; ``None`` when there is none, or when it belongs to another key than this one."""
     statement = select(generations).where(generations.c.id == generation_id)
@@ -64,6 +76,35 @@ def usage(ledger: Ledger, *, key_sha256: str, now: datetime) -> Usage:
         # A key without generations has no sum.
         sums = [int(value or 0) for value in connection.execute(statement).one()]
     return Usage(total=sums[0], daily=sums[1], weekly=sums[2], monthly=sums[3])
+
+
+def records(ledger: Ledger, *, since: datetime) -> dict[str, Record]:
+    """How each model that was used did since a moment, by slug."""
+    columns = generations.c
+    streams = (columns.ttft_us > 0) & (columns.error_type.is_(None))
+    writing = columns.total_us - columns.ttft_us
+    statement = (
+        select(
+            columns.model,
+            func.sum(columns.tokens_prompt + columns.tokens_completion),
+            func.sum(case((streams, columns.ttft_us), else_=0)),
+            func.sum(case((streams, 1), else_=0)),
+            func.sum(case((streams, columns.tokens_completion), else_=0)),
+            func.sum(case((streams, writing), else_=0)),
+        )
+        .where(columns.created_ms >= _milliseconds(since))
+        .group_by(columns.model)
+    )
+    with ledger.engine.connect() as connection:
+        rows = connection.execute(statement).all()
+    found: dict[str, Record] = {}
+    for model, tokens, ttft, count, written, writing_us in rows:
+        found[model] = Record(
+            tokens=int(tokens),
+            ttft_us=int(ttft) // int(count) if count else None,
+            tokens_per_s=int(written) * 1_000_000 / int(writing_us) if writing_us and int(writing_us) > 0 else None,
+        )
+    return found
 
 
 def _milliseconds(moment: datetime) -> int:

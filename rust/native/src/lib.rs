@@ -1,7 +1,7 @@
 //! The door: what Python sees of the plane. The only crate that names pyo3, and it decides nothing.
 //!
-//! Two frozen classes with plain values; `python/turnout/_native.pyi` is their manual. Whatever may wait detaches from
-//! the interpreter. The plane never calls Python.
+//! Two frozen classes and a function with plain values; `python/turnout/_native.pyi` is their manual. Whatever may wait
+//! detaches from the interpreter. The plane never calls Python.
 
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -175,10 +175,18 @@ impl Mock {
     }
 }
 
+#[pyfunction]
+#[pyo3(signature = (prices, usage, *, service_tier = None))]
+fn cost(prices: &[u8], usage: &[u8], service_tier: Option<&str>) -> PyResult<(u64, u64, u64)> {
+    turnout_wire::cost::of_json(prices, usage, service_tier)
+        .map(|cost| (cost.total_nano, cost.prompt_nano, cost.completion_nano))
+        .map_err(|error| PyValueError::new_err(error.to_string()))
+}
+
 #[pymodule(gil_used = false)]
 mod _native {
     #[pymodule_export]
-    use super::{Mock, Plane};
+    use super::{Mock, Plane, cost};
 
     #[pymodule_init]
     fn init(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {

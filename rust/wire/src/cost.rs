@@ -188,6 +188,17 @@ impl Cost {
     }
 }
 
+/// [`Cost::of`] for prices and a usage that are JSON, as the command line has them.
+pub fn of_json(
+    prices: &[u8],
+    usage: &[u8],
+    service_tier: Option<&str>,
+) -> Result<Cost, serde_json::Error> {
+    let prices: Prices = serde_json::from_slice(prices)?;
+    let usage: Usage = serde_json::from_slice(usage)?;
+    Ok(Cost::of(&usage, Some(&prices), service_tier))
+}
+
 impl Prices {
     /// Whether text alone costs the five prices that every model has, whatever the length and the service tier.
     fn are_plain(&self) -> bool {
@@ -747,6 +758,15 @@ mod tests {
             assert_eq!(serde_json::from_str::<ServiceTier>(&text).unwrap(), tier);
         }
         assert_eq!(ServiceTier::named("standard"), None);
+    }
+
+    #[test]
+    fn prices_and_usage_may_be_json() {
+        let prices = br#"{"version":"v","prompt":1000000000,"completion":0,"cache_read":0,"cache_write":0,"request":7}"#;
+        let cost = of_json(prices, br#"{"prompt":5}"#, None).unwrap();
+        assert_eq!((cost.total_nano, cost.prompt_nano), (5_007, 5_000));
+        assert!(of_json(prices, br#"{"prompts":5}"#, None).is_err());
+        assert!(of_json(b"{}", b"{}", None).is_err());
     }
 
     #[test]

@@ -20,6 +20,7 @@ use serde_json::value::RawValue;
 
 use crate::api::Api;
 use crate::finish::Finish;
+use crate::json::{write_string, write_string_inside};
 use crate::usage::Usage;
 
 /// A client's wish for a generation.
@@ -234,6 +235,22 @@ impl<'a> Source<'a> {
                     ),
                 };
                 Source::Data { media_type, base64 }
+            }
+        }
+    }
+}
+
+impl Source<'_> {
+    /// Appends the address as a JSON string; data become a data URL. The id of a file is written as it is.
+    pub(crate) fn write_url(&self, out: &mut Vec<u8>) {
+        match self {
+            Source::Url(text) | Source::Id(text) => write_string(text, out),
+            Source::Data { media_type, base64 } => {
+                out.extend_from_slice(b"\"data:");
+                write_string_inside(media_type, out);
+                out.extend_from_slice(b";base64,");
+                write_string_inside(base64, out);
+                out.push(b'"');
             }
         }
     }

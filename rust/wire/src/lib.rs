@@ -22,6 +22,9 @@
 //! | [`parameter`] | the parameters in which endpoints differ |
 //! | [`sse`] | byte streams cut into frames |
 //! | [`json`] | the walker, and what is needed to write JSON back |
+//! | `detail` | `reasoning_details`, in which clients and providers carry thoughts |
+//! | `member` | members of objects, read with refusals that say where, and written |
+//! | `reading` | documents taken apart level by level, tolerantly or with a path for refusals |
 //! | [`request`] | what routing reads of a client's body, and the body that goes upstream |
 //! | [`answer`] | a plain answer of a provider, made ours |
 //! | [`stream`] | a streamed answer, made ours |
@@ -43,13 +46,16 @@ pub mod answer;
 pub mod api;
 pub mod cost;
 pub mod count;
+mod detail;
 pub mod dialect;
 mod edit;
 pub mod exchange;
 pub mod finish;
 pub mod json;
+mod member;
 pub mod parameter;
 mod pass;
+mod reading;
 pub mod refusal;
 mod repeat;
 pub mod request;

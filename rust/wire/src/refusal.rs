@@ -455,11 +455,22 @@ impl Refusal {
 
     /// Why nobody could serve. The two members before it are where the API's own examples have them.
     fn write_availability(&self, code: &str, out: &mut Vec<u8>) {
-        let details = self.details();
         out.extend_from_slice(b",\"error_type\":");
         write_string(self.error_type(), out);
         out.extend_from_slice(b",\"http_status\":");
         write_number(u64::from(self.status()), out);
+        self.write_availability_object(code, out);
+    }
+
+    /// Appends the member `availability`, comma first, where there is one: for the forms of errors of other APIs.
+    pub(crate) fn write_availability_member(&self, out: &mut Vec<u8>) {
+        if let Some(code) = self.kind.row().availability {
+            self.write_availability_object(code, out);
+        }
+    }
+
+    fn write_availability_object(&self, code: &str, out: &mut Vec<u8>) {
+        let details = self.details();
         out.extend_from_slice(b",\"availability\":{\"code\":");
         write_string(code, out);
         out.extend_from_slice(b",\"retryable\":");

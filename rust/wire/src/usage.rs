@@ -5,6 +5,8 @@
 //! object byte for byte, unknown members included, and adds the cost; what the provider itself says about cost is taken out,
 //! because what it charges the gateway is not what the gateway charges.
 
+use serde::Deserialize;
+
 use crate::api::Api;
 use crate::cost::{Cost, write_dollars};
 use crate::edit::Stop;
@@ -14,8 +16,9 @@ use crate::json::{self, Kind, Walker, write_number};
 pub const BYTES_PER_TOKEN: u64 = 4;
 
 /// What one generation used, by kind: tokens, and what is priced by the piece. A default is nothing at all, so that a dialect
-/// fills in what it knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// fills in what it knows. Its names are those of the JSON that the command line and the oracle of costs give it in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Usage {
     /// Tokens read, cached ones included.
     pub prompt: u64,
@@ -457,17 +460,18 @@ pub(crate) fn write_estimated(usage: &Usage, api: Api, cost: &Cost, out: &mut Ve
 /// counted itself: the shape of OpenRouter, with every detail that `usage` knows.
 ///
 /// The details that its clients look for are always there; others (images in the prompt, web searches, an hour's cache) only
-/// when there are any. Embeddings generate nothing, so they have no completion tokens and, as ever, no details.
+/// when there are any. Embeddings and reranks generate nothing, so they have no completion tokens and, as ever, no details.
 pub fn write_own(usage: &Usage, cost: &Cost, api: Api, out: &mut Vec<u8>) {
+    let generates = !matches!(api, Api::Embeddings | Api::Rerank);
     out.extend_from_slice(b"{\"prompt_tokens\":");
     write_number(usage.prompt, out);
-    if api != Api::Embeddings {
+    if generates {
         out.extend_from_slice(b",\"completion_tokens\":");
         write_number(usage.completion, out);
     }
     out.extend_from_slice(b",\"total_tokens\":");
     write_number(usage.total, out);
-    if api != Api::Embeddings {
+    if generates {
         write_details(usage, out);
     }
     if usage.cache_write_1h > 0 {
@@ -815,6 +819,21 @@ mod tests {
                 r#"{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3,"prompt_tokens_details":{"cached_tokens":0,"cache_write_tokens":0,"audio_tokens":0,"video_tokens":0},"completion_tokens_details":{"reasoning_tokens":0,"image_tokens":0,"audio_tokens":0},"#
             )
         );
+    }
+
+    #[test]
+    fn a_rerank_is_counted_in_search_units() {
+        let usage = Usage {
+            prompt: 9,
+            total: 9,
+            search_units: 1,
+            ..Usage::default()
+        };
+        let mut out = Vec::new();
+        write_own(&usage, &Cost::default(), Api::Rerank, &mut out);
+        let text = String::from_utf8(out).unwrap();
+        let expected = r#"{"prompt_tokens":9,"total_tokens":9,"search_units":1,"cost":0,"#;
+        assert!(text.starts_with(expected), "{text}");
     }
 
     #[test]

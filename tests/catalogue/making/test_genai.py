@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from turnout.catalogue.making import genai
 from turnout.catalogue.entry import Prices, Service, Tier
+from turnout.catalogue.making import genai
 
 types = pytest.importorskip("genai_prices.types")
 

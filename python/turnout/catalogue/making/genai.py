@@ -12,9 +12,12 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from turnout.catalogue.entry import NANO, Prices, Service, ServiceTier, Tier
+from turnout.catalogue.making.fact import Fact
+from turnout.catalogue.making.names import PROVIDERS
+from turnout.catalogue.making.sources import GENAI
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
 PER_MILLION: Final = {
@@ -135,3 +138,67 @@ def _nano(price: Decimal, rounded: list[str], name: str) -> int:
     if whole != exact:
         rounded.append(name)
     return int(whole)
+
+
+OWN_NAMES: Final = frozenset(
+    {"anthropic", "deepseek", "google-ai-studio", "minimax", "moonshotai", "openai", "openrouter", "xai", "z-ai"}
+)
+"""Providers whose models it calls by the names that their APIs take; elsewhere an id may be its own shorthand."""
+
+
+def facts(at: datetime) -> Iterator[Fact]:
+    """The models that the price list itself names. For the names of other sources there is :func:`price_list`."""
+    for slug, provider in _providers().items():
+        if slug not in OWN_NAMES:
+            continue
+        for model in provider.models:
+            if model.prices and not model.deprecated and not model.id.startswith("~"):
+                yield Fact(
+                    source=GENAI,
+                    provider=slug,
+                    model=model.id,
+                    name=model.name if model.name and "/" not in model.name else None,
+                    prices=settled(model, at),
+                    context_length=model.context_window,
+                )
+
+
+def price_list(at: datetime) -> Callable[[str, str], Prices | None]:
+    """A look-up of the prices of a provider's model, by the matching rules of the price list."""
+    providers = _providers()
+
+    def price(provider: str, model: str) -> Prices | None:
+        # Its Google list is of Gemini, which costs the same in the Gemini API and on Vertex; Claude does not.
+        if provider == "google-vertex" and not model.startswith("gemini"):
+            return None
+        found = providers.get(provider)
+        if found is None:
+            return None
+        exact = next((known for known in found.models if known.id == model), None)
+        known = exact or next((known for known in found.models if known.is_match(model.lower())), None)
+        return settled(known, at) if known is not None and known.prices else None
+
+    return price
+
+
+def settled(model: Any, at: datetime) -> Prices:
+    """The prices that hold all day: where they change with the hour, those of the dearest one.
+
+    A price that a snapshot cannot vary by the hour must not book less than what is charged.
+    """
+    hours = [read(model, at.replace(hour=hour)).prices for hour in _hours(model)]
+    return max(hours, key=lambda prices: (prices.prompt + prices.completion, -prices.prompt))
+
+
+def _hours(model: Any) -> range:
+    timed = isinstance(model.prices, list) and any(
+        type(price.constraint).__name__ == "TimeOfDateConstraint" for price in model.prices
+    )
+    return range(24) if timed else range(1)
+
+
+def _providers() -> dict[str, Any]:
+    from genai_prices.data import providers
+
+    known = {provider.id: provider for provider in providers}
+    return {slug: known[names.genai] for slug, names in PROVIDERS.items() if names.genai}

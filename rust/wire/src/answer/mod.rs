@@ -168,7 +168,8 @@ fn other(
 ) -> Result<Facts, Unusable> {
     let text = document(body)?;
     if serving.dialect == serving.api.home() {
-        return crate::pass::answer(text, serving, input_bytes, out);
+        return crate::pass::answer(text, serving, input_bytes, out)
+            .map_err(|unusable| inside(unusable, body));
     }
     match serving.api.task() {
         Task::Generate => {

@@ -1,38 +1,10 @@
-//! PLACEHOLDER.
-use crate::answer::{Closing, Serving};
-use crate::api::StreamWriter;
-use crate::exchange::{Answer, Ask, Event};
-use crate::refusal::{Kind, Refusal};
+//! OpenAI's chat completions, as OpenRouter extends them (openrouter.md §2.1, §2.10, §4.1–4.5).
+//!
+//! Where the provider speaks the same, none of this is used: the body and the chunks pass. What stands here is for a provider of
+//! another dialect.
 
-pub(crate) fn read(_text: &str) -> Result<Ask<'_>, Refusal> {
-    Err(Refusal::new(Kind::InvalidRequest))
-}
-pub(crate) fn write_answer(
-    _answer: &Answer<'_>,
-    _closing: &Closing<'_>,
-    _serving: &Serving<'_>,
-    _out: &mut Vec<u8>,
-) {
-}
-#[derive(Debug)]
-pub(crate) struct Writer;
-impl Writer {
-    pub(crate) fn new(_serving: &Serving<'_>) -> Writer {
-        Writer
-    }
-}
-impl StreamWriter for Writer {
-    fn event(&mut self, _event: &Event<'_>, _serving: &Serving<'_>, _out: &mut Vec<u8>) {}
-    fn end(&mut self, _closing: &Closing<'_>, _serving: &Serving<'_>, _out: &mut Vec<u8>) {}
-    fn interrupted(
-        &mut self,
-        _refusal: &Refusal,
-        _closing: &Closing<'_>,
-        _serving: &Serving<'_>,
-        _out: &mut Vec<u8>,
-    ) {
-    }
-    fn held_bytes(&self) -> usize {
-        0
-    }
-}
+mod read;
+mod write;
+
+pub(crate) use read::{Shown, read, read_content, read_with};
+pub(crate) use write::{Writer, envelope, write_answer, write_reasons};

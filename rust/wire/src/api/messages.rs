@@ -1,41 +1,22 @@
-//! PLACEHOLDER.
-use crate::answer::{Closing, Serving};
-use crate::api::StreamWriter;
-use crate::exchange::{Answer, Ask, Event};
-use crate::refusal::{Kind, Refusal};
+//! Anthropic's messages API: `POST /messages`, for any model (openrouter.md §1.2.4, checklist A01–A07).
+//!
+//! - `read`: the request, which coding agents fill with more than any model knows.
+//! - `write`: answers, streams and errors. The order of a stream's events is fixed and blocks come one after the other, so that what a
+//!   provider mixes is put in order here.
+//! - `carried`: how signatures of other vendors' thoughts travel through clients that know only Anthropic's.
 
-pub(crate) fn read(_text: &str) -> Result<Ask<'_>, Refusal> {
-    Err(Refusal::new(Kind::InvalidRequest))
-}
-pub(crate) fn write_answer(
-    _answer: &Answer<'_>,
-    _closing: &Closing<'_>,
-    _serving: &Serving<'_>,
-    _out: &mut Vec<u8>,
-) {
-}
-#[derive(Debug)]
-pub(crate) struct Writer;
-impl Writer {
-    pub(crate) fn new(_serving: &Serving<'_>) -> Writer {
-        Writer
-    }
-}
-impl StreamWriter for Writer {
-    fn event(&mut self, _event: &Event<'_>, _serving: &Serving<'_>, _out: &mut Vec<u8>) {}
-    fn end(&mut self, _closing: &Closing<'_>, _serving: &Serving<'_>, _out: &mut Vec<u8>) {}
-    fn interrupted(
-        &mut self,
-        _refusal: &Refusal,
-        _closing: &Closing<'_>,
-        _serving: &Serving<'_>,
-        _out: &mut Vec<u8>,
-    ) {
-    }
-    fn held_bytes(&self) -> usize {
-        0
-    }
-}
-pub(crate) fn write_refusal(refusal: &Refusal, _id: &str, out: &mut Vec<u8>) {
-    refusal.write_json(out);
+use crate::refusal::Refusal;
+
+pub(crate) mod carried;
+mod read;
+mod write;
+
+pub(crate) use read::read;
+pub(crate) use write::{
+    Writer, error_event, write_answer, write_cost, write_delta_event, write_stop_event, write_usage,
+};
+
+/// Appends an error body. `id`: the generation's; empty when there is none yet.
+pub(crate) fn write_refusal(refusal: &Refusal, id: &str, out: &mut Vec<u8>) {
+    write::refusal(refusal, id, out);
 }
