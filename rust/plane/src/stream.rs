@@ -11,6 +11,7 @@
 use std::future::poll_fn;
 
 use turnout_wire::answer::{Facts, Serving};
+use turnout_wire::api::gemini::ArrayFraming;
 use turnout_wire::refusal::{Kind, Refusal};
 use turnout_wire::stream::{EofVerdict, StreamEditor, from_answer};
 
@@ -83,6 +84,7 @@ impl Relay<'_> {
         };
         let limits = &self.server.limits;
         let mut editor = StreamEditor::new(self.serving, limits.event_bytes_max);
+        let mut framing = self.array.then(ArrayFraming::new);
         let (mut input, mut packed) = (Vec::new(), Vec::new());
         // Chunks from before the first one with a choice.
         let mut held = Vec::new();
@@ -122,7 +124,14 @@ impl Relay<'_> {
                     let refusal = Refusal::new(Kind::Draining)
                         .with_message("The gateway is shutting down and this stream did not end in time (server.drain)");
                     return self
-                        .interrupt(caller, account, &mut editor, &refusal, Outcome::Cancelled)
+                        .interrupt(
+                            caller,
+                            account,
+                            &mut editor,
+                            framing,
+                            &refusal,
+                            Outcome::Cancelled,
+                        )
                         .await;
                 }
                 Err(Break::Ending) => return Err(Trouble::Broken(Break::Ending)),
@@ -183,11 +192,24 @@ impl Relay<'_> {
                 let refusal =
                     failure.refusal(&self.candidate.provider.name, self.server.raw_errors);
                 return self
-                    .interrupt(caller, account, &mut editor, &refusal, failure.outcome)
+                    .interrupt(
+                        caller,
+                        account,
+                        &mut editor,
+                        framing,
+                        &refusal,
+                        failure.outcome,
+                    )
                     .await;
             }
             if editor.events() > 0 && !held.is_empty() {
                 caller.out().splice(..0, held.drain(..));
+            }
+            if editor.events() > 0
+                && !done
+                && let Some(framing) = &mut framing
+            {
+                turn(framing, caller.out());
             }
             if done {
                 if editor.events() == 0 {
@@ -196,7 +218,9 @@ impl Relay<'_> {
                         Failure::empty(self.head.status, "its stream held no answer").into(),
                     );
                 }
-                return self.finish(caller, comments, account, &mut editor).await;
+                return self
+                    .finish(caller, comments, account, &mut editor, framing)
+                    .await;
             }
             if caller.out().is_empty() {
                 continue;
@@ -239,8 +263,10 @@ impl Relay<'_> {
         comments: &mut Comments<'_>,
         account: &mut Account<'_>,
         editor: &mut StreamEditor,
+        framing: Option<ArrayFraming>,
     ) -> Result<Ended, Trouble> {
         let facts = editor.end(self.serving, self.input_bytes, caller.out());
+        end_array(framing, caller.out());
         self.send_last(caller, comments, account, &facts).await
     }
 
@@ -282,6 +308,7 @@ impl Relay<'_> {
         .await?;
         let facts = from_answer(&body, self.serving, self.input_bytes, caller.out())
             .map_err(|unusable| Failure::of_unusable(self.head.status, unusable))?;
+        end_array(self.array.then(ArrayFraming::new), caller.out());
         self.send_last(caller, comments, account, &facts).await
     }
 
@@ -290,10 +317,12 @@ impl Relay<'_> {
         caller: &mut C,
         account: &mut Account<'_>,
         editor: &mut StreamEditor,
+        framing: Option<ArrayFraming>,
         refusal: &Refusal,
         outcome: Outcome,
     ) -> Result<Ended, Trouble> {
         let facts = editor.interrupted(self.serving, self.input_bytes, refusal, caller.out());
+        end_array(framing, caller.out());
         account.book_interrupted(refusal.error_type(), outcome, &facts);
         Ok(match caller.end(None).await {
             Ok(()) => Ended::Interrupted,
@@ -304,5 +333,19 @@ impl Relay<'_> {
     fn gone(&self, account: &mut Account<'_>, editor: &StreamEditor) -> Ended {
         account.book_cancelled(Some(&editor.facts(self.serving, self.input_bytes)));
         Ended::Gone
+    }
+}
+
+/// Turns events into elements.
+fn turn(framing: &mut ArrayFraming, out: &mut Vec<u8>) {
+    let events = std::mem::take(out);
+    framing.chunk(&events, out);
+}
+
+/// Turns the last events into elements, and closes the array, where the client reads one.
+fn end_array(framing: Option<ArrayFraming>, out: &mut Vec<u8>) {
+    if let Some(mut framing) = framing {
+        turn(&mut framing, out);
+        framing.end(out);
     }
 }
