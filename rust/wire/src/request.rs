@@ -9,21 +9,39 @@
 //! canonical form ([`crate::json::canonical`]: keys decoded, the last value kept, values byte for byte), and from there on that form *is*
 //! the body.
 //!
-//! **What is judged here.** Only what the gateway itself acts on: a `model` that is no string, a `stream` that is no boolean, a
-//! `models` or `provider` that cannot be understood. Everything else is for the provider to judge, which knows its own rules.
+//! **What is judged here.** What the gateway itself acts on (a `model` that is no string, a `stream` that is no boolean, a
+//! `models` or `provider` that cannot be understood), and what OpenRouter's API limits whoever serves (openrouter.md §2.1). Everything
+//! else is for the provider to judge, which knows its own rules.
+//!
+//! **What changes on the way** to a provider that speaks the client's API: the model's name, that a stream ends with its usage, the
+//! client's `user`, which no provider gets as it is; the gateway's own members go, and so do parameters that the endpoint is known
+//! not to take; OpenRouter's and OpenAI's newer words are said in those that the provider has.
 
 use std::borrow::Cow;
 
 use serde_json::Value as Tree;
 
+use crate::api::chat::{Stated, stop_texts};
 use crate::api::{self, Api, Task};
 pub use crate::dialect::Target;
-use crate::dialect::{self, Dialect};
+use crate::dialect::openai::{has_newest_words, write_wish};
+use crate::dialect::{self, Dialect, MaxTokens, ReasoningWords};
 use crate::json::{self, Key, Kind, Malformed, Reach, Span, Value, Walker};
+use crate::member::{self, Path};
+use crate::parameter::Parameter;
 use crate::refusal::{Kind as RefusalKind, Refusal};
 
 /// Most entries of `models`, and of each list in `provider`. More is refused.
 pub const LIST_MAX: usize = 64;
+
+/// Most entries of Anthropic's `fallbacks`, by openrouter.md §1.2.4.
+pub const FALLBACKS_MAX: usize = 3;
+
+/// Most characters of `session_id` (checklist Q16).
+pub const SESSION_ID_CHARS_MAX: usize = 256;
+
+/// Most entries of `metadata`, and most characters of a key and of a value (checklist Q15).
+pub const METADATA_MAX: (usize, usize, usize) = (16, 64, 512);
 
 /// A client's request, read.
 #[derive(Debug)]
@@ -46,8 +64,10 @@ pub struct Request {
     preferences: Option<Box<Preferences>>,
     session_id: Option<Text>,
     user: Option<Text>,
-    /// The gateway's own members, in the order of the body.
-    routing: Vec<Member>,
+    /// Whether the client wants no thought to be shown.
+    hides_thought: bool,
+    /// Members that may have to go or to change, in the order of the body.
+    noted: Vec<Noted>,
 }
 
 /// A string of the body: where it stands if it has no escapes, else its text.
@@ -58,9 +78,11 @@ enum Text {
     Decoded(String),
 }
 
-/// A top-level member that may have to be taken out.
+/// A top-level member that may have to be taken out, or said otherwise.
 #[derive(Debug, Clone, Copy)]
-struct Member {
+struct Noted {
+    what: What,
+    value: Value,
     /// Where the value before it ends; the start of the key for the first member.
     before: usize,
     /// From the start of its key to the end of its value.
@@ -69,6 +91,37 @@ struct Member {
     next: usize,
     /// Position among the members, from 0.
     index: usize,
+}
+
+/// What a noted member is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum What {
+    /// One of [`ROUTING_FIELDS`].
+    Routing,
+    /// Anthropic's word for `models`; it routes only there.
+    Fallbacks,
+    /// A parameter in which endpoints differ.
+    Parameter(Parameter),
+    /// A word of OpenRouter's that no other provider has.
+    Extension,
+    User,
+    Metadata,
+    StreamOptions,
+    Store,
+    Background,
+    PreviousResponseId,
+}
+
+/// What becomes of a noted member.
+enum Fate {
+    Keep,
+    Remove,
+    /// The key has another name.
+    Rename(&'static str),
+    /// Another value.
+    Value(Vec<u8>),
+    /// Another member.
+    Member(Vec<u8>),
 }
 
 /// What has to be done so that `stream_options.include_usage` is true.
@@ -141,14 +194,14 @@ impl Request {
         };
         match scan(text, false) {
             Ok(scan) => Request::interpret(&scan, true, api, text)
-                .map(|request| request.with_body(scan.routing, body)),
+                .map(|request| request.with_body(scan.noted, body)),
             Err(Stop::Malformed(wrong)) => Err(malformed(&body, wrong)),
             Err(Stop::Irregular) => {
                 let canonical =
                     json::canonical(text, Reach::Top).map_err(|wrong| malformed(&body, wrong))?;
                 match scan(&canonical, true) {
                     Ok(scan) => Request::interpret(&scan, false, api, &canonical)
-                        .map(|request| request.with_body(scan.routing, canonical.into_bytes())),
+                        .map(|request| request.with_body(scan.noted, canonical.into_bytes())),
                     Err(Stop::Malformed(wrong)) => Err(malformed(canonical.as_bytes(), wrong)),
                     Err(Stop::Irregular) => Err(Refusal::new(RefusalKind::Server)),
                 }
@@ -156,15 +209,15 @@ impl Request {
         }
     }
 
-    fn with_body(self, routing: Vec<Member>, body: Vec<u8>) -> Request {
+    fn with_body(self, noted: Vec<Noted>, body: Vec<u8>) -> Request {
         Request {
-            routing,
+            noted,
             body,
             ..self
         }
     }
 
-    /// All but the body and its routing members. `original`: whether `text` is what the client sent; in its canonical form
+    /// All but the body and its noted members. `original`: whether `text` is what the client sent; in its canonical form
     /// offsets mean nothing to the client and are left out of messages.
     fn interpret(scan: &Scan, original: bool, api: Api, text: &str) -> Result<Request, Refusal> {
         let wrong = |name: &str, expected: &str, value: &Value| {
@@ -202,8 +255,14 @@ impl Request {
                 _ => return Err(wrong("stream", "true or false", &value)),
             },
         };
+        let judged = judge(&scan.noted, api, text)?;
         let models = match given(Field::Models) {
-            None => Vec::new(),
+            None => judged.fallbacks,
+            Some(_) if !judged.fallbacks.is_empty() => {
+                return Err(Refusal::new(RefusalKind::InvalidRequest).with_message(
+                    "`models` and `fallbacks` say the same thing in two words; send one of them",
+                ));
+            }
             Some(value) => match strings(value.raw(text)) {
                 Some(models) => models,
                 None => {
@@ -231,6 +290,13 @@ impl Request {
         let max_tokens = whole(Field::MaxCompletionTokens).or_else(|| whole(Field::MaxTokens));
         let session_id = string(Field::SessionId);
         let user = string(Field::User);
+        if let Some(value) = given(Field::SessionId)
+            && let Some(id) = value.string(text)
+            && id.chars().nth(SESSION_ID_CHARS_MAX).is_some()
+        {
+            let expected = format!("a string of at most {SESSION_ID_CHARS_MAX} characters");
+            return Err(wrong("session_id", &expected, &value));
+        }
         Ok(Request {
             api,
             inside: scan.inside,
@@ -245,7 +311,8 @@ impl Request {
             preferences,
             session_id,
             user,
-            routing: Vec::new(),
+            hides_thought: judged.hides_thought,
+            noted: Vec::new(),
             body: Vec::new(),
         })
     }
@@ -300,13 +367,22 @@ impl Request {
         std::str::from_utf8(&self.body).unwrap_or_default()
     }
 
+    /// What the answer of a provider depends on, for [`crate::answer::Serving::asked`]: the body where it is translated or something
+    /// has to be hidden, nothing where it passes.
+    pub fn asked_of(&self, dialect: Dialect) -> &str {
+        match self.api.home() == dialect && dialect == Dialect::OpenAi && !self.hides_thought {
+            true => "",
+            false => self.asked(),
+        }
+    }
+
     /// The body for one endpoint: the client's own bytes where the endpoint speaks its API, else a translation. The refusal says what
     /// the endpoint's protocol cannot express, or, of a body that is translated, what is wrong with it.
     pub fn upstream<'a>(&'a self, target: &Target<'a>) -> Result<Upstream<'a>, Refusal> {
         // OpenAI-like providers rank in Cohere's words.
         let home = self.api.home() == target.dialect || self.api == Api::Rerank;
         match home {
-            true => Ok(self.pass(target)),
+            true => self.pass(target),
             false => self.translate(target),
         }
     }
@@ -336,59 +412,202 @@ impl Request {
         })
     }
 
-    fn pass<'a>(&'a self, target: &Target<'a>) -> Upstream<'a> {
-        let mut edits = Vec::with_capacity(
-            4 + if target.routing_fields {
-                0
-            } else {
-                self.routing.len()
-            },
-        );
-        let removed = if target.routing_fields {
-            0
-        } else {
-            self.routing.len()
-        };
+    fn pass<'a>(&'a self, target: &Target<'a>) -> Result<Upstream<'a>, Refusal> {
+        let mut edits = Vec::with_capacity(4 + self.noted.len());
+        let mut removed = 0;
+        // A member is leading when everything before it is taken out too: then it takes the comma after it, not the one before.
+        let mut leading = 0;
+        for noted in &self.noted {
+            let (span, new) = match self.fate(noted, target)? {
+                Fate::Keep => continue,
+                Fate::Remove => {
+                    removed += 1;
+                    let span = match noted.index == leading {
+                        true => {
+                            leading += 1;
+                            Span {
+                                start: noted.span.start,
+                                end: noted.next,
+                            }
+                        }
+                        false => Span {
+                            start: noted.before,
+                            end: noted.span.end,
+                        },
+                    };
+                    (span, Cow::Borrowed(b"".as_slice()))
+                }
+                Fate::Rename(name) => {
+                    // A key of interest is written without escapes, so that its quotes end it.
+                    let inside = self.body.get(noted.span.start + 1..).unwrap_or_default();
+                    let len = memchr::memchr(b'"', inside).unwrap_or(0);
+                    let span = Span {
+                        start: noted.span.start + 1,
+                        end: noted.span.start + 1 + len,
+                    };
+                    (span, Cow::Borrowed(name.as_bytes()))
+                }
+                Fate::Value(value) => (noted.value.span, Cow::Owned(value)),
+                Fate::Member(member) => (noted.span, Cow::Owned(member)),
+            };
+            edits.push(Edit { span, new });
+        }
         if !self.api.model_in_path() {
             self.put_model(target.model, removed, &mut edits);
         }
         if self.stream && target.dialect == Dialect::OpenAi && target.quirks.stream_usage {
             self.ask_for_usage(&mut edits);
         }
-        if removed > 0 {
-            // A member is leading when everything before it is taken out too: then it takes the comma after it, not the one before.
-            let mut leading = 0;
-            for member in &self.routing {
-                let span = if member.index == leading {
-                    leading += 1;
-                    Span {
-                        start: member.span.start,
-                        end: member.next,
-                    }
-                } else {
-                    Span {
-                        start: member.before,
-                        end: member.span.end,
-                    }
-                };
-                edits.push(Edit {
-                    span,
-                    new: Cow::Borrowed(b""),
-                });
-            }
+        if !target.quirks.developer_role && self.api == Api::Chat {
+            rename_developers(self.asked(), &mut edits);
         }
-        // Stable, so that what is inserted at an offset stays before what is removed from there on.
-        edits.sort_by_key(|edit| edit.span.start);
+        // What is inserted at an offset stays before what is removed from there on.
+        edits.sort_by_key(|edit| (edit.span.start, edit.span.end));
         let removed: usize = edits
             .iter()
             .map(|edit| edit.span.end - edit.span.start)
             .sum();
         let added: usize = edits.iter().map(|edit| edit.new.len()).sum();
-        Upstream {
+        Ok(Upstream {
             body: Cow::Borrowed(&self.body),
             len: self.body.len() - removed + added,
             edits,
+        })
+    }
+
+    /// What becomes of a member at an endpoint that speaks the client's API.
+    fn fate(&self, noted: &Noted, target: &Target<'_>) -> Result<Fate, Refusal> {
+        let openai = self.api.home() == Dialect::OpenAi;
+        let routed = target.routing_fields || target.quirks.reasoning == ReasoningWords::Object;
+        match noted.what {
+            What::Routing if !target.routing_fields => Ok(Fate::Remove),
+            What::Fallbacks if self.api == Api::Messages && !target.routing_fields => {
+                Ok(Fate::Remove)
+            }
+            What::Extension if !routed && openai => Ok(Fate::Remove),
+            What::StreamOptions if openai && !target.quirks.stream_usage => Ok(Fate::Remove),
+            // Neither of the two protocols has such a member; it is OpenRouter's there.
+            What::User if !openai && self.api != Api::Responses && !routed => Ok(Fate::Remove),
+            What::User => Ok(match (target.user, noted.value.kind.is_string()) {
+                (Some(user), true) => {
+                    let mut value = Vec::with_capacity(user.len() + 2);
+                    json::write_string(user, &mut value);
+                    Fate::Value(value)
+                }
+                _ => Fate::Keep,
+            }),
+            What::Parameter(parameter) => self.fate_of_parameter(parameter, noted, target),
+            _ => Ok(Fate::Keep),
         }
+    }
+
+    fn fate_of_parameter(
+        &self,
+        parameter: Parameter,
+        noted: &Noted,
+        target: &Target<'_>,
+    ) -> Result<Fate, Refusal> {
+        let means_it = match self.api.home() {
+            Dialect::OpenAi => true,
+            Dialect::Responses => !matches!(parameter, Parameter::ToolChoice | Parameter::Tools),
+            // Other members of the same name have their own rules there.
+            Dialect::Anthropic => matches!(
+                parameter,
+                Parameter::Temperature | Parameter::TopP | Parameter::TopK
+            ),
+            _ => false,
+        };
+        if !means_it || noted.value.kind == Kind::Null {
+            return Ok(Fate::Keep);
+        }
+        if !target.takes(parameter)? {
+            return Ok(Fate::Remove);
+        }
+        if self.api.home() != Dialect::OpenAi {
+            return Ok(Fate::Keep);
+        }
+        let quirks = target.quirks;
+        let has = |other: Parameter| {
+            let same = |noted: &Noted| noted.what == What::Parameter(other);
+            self.noted.iter().any(same)
+        };
+        Ok(match (parameter, quirks.max_tokens) {
+            (Parameter::MaxTokens, MaxTokens::MaxCompletionTokens)
+                if self.api == Api::Chat && !has(Parameter::MaxCompletionTokens) =>
+            {
+                Fate::Rename("max_completion_tokens")
+            }
+            (Parameter::MaxCompletionTokens, MaxTokens::MaxTokens)
+                if !has(Parameter::MaxTokens) =>
+            {
+                Fate::Rename("max_tokens")
+            }
+            (Parameter::Verbosity, _)
+                if target.parameters.is_none()
+                    && quirks.reasoning != ReasoningWords::Object
+                    && !has_newest_words(quirks) =>
+            {
+                target.cannot(parameter.name())?;
+                Fate::Remove
+            }
+            (Parameter::StructuredOutputs, _)
+                if quirks.reasoning != ReasoningWords::Object && !target.routing_fields =>
+            {
+                Fate::Remove
+            }
+            (
+                Parameter::Reasoning | Parameter::ReasoningEffort | Parameter::IncludeReasoning,
+                _,
+            ) => self.fate_of_reasoning(parameter, noted, target)?,
+            _ => Fate::Keep,
+        })
+    }
+
+    /// A wish for thought, in the words of the provider. Of the members that say it the first one is rewritten and the others go.
+    fn fate_of_reasoning(
+        &self,
+        parameter: Parameter,
+        noted: &Noted,
+        target: &Target<'_>,
+    ) -> Result<Fate, Refusal> {
+        let words = target.quirks.reasoning;
+        let at_home = match words {
+            ReasoningWords::Object => true,
+            ReasoningWords::Effort => parameter == Parameter::ReasoningEffort,
+            ReasoningWords::Thinking | ReasoningWords::None => false,
+        };
+        if at_home {
+            return Ok(Fate::Keep);
+        }
+        let wishes = || {
+            self.noted.iter().filter(|noted| {
+                matches!(
+                    noted.what,
+                    What::Parameter(Parameter::Reasoning | Parameter::ReasoningEffort)
+                )
+            })
+        };
+        let first = wishes()
+            .next()
+            .is_some_and(|wish| wish.index == noted.index);
+        let said = words == ReasoningWords::Effort
+            && wishes().any(|wish| wish.what == What::Parameter(Parameter::ReasoningEffort));
+        if parameter == Parameter::IncludeReasoning || !first || said {
+            return Ok(Fate::Remove);
+        }
+        let stated = Stated::of(self.asked(), wishes().map(|wish| wish.value.span))?;
+        let mut value = Vec::new();
+        let Some(name) = write_wish(&stated.reasoning, self.max_tokens, words, &mut value) else {
+            if words == ReasoningWords::None && stated.reasoning.wanted().is_some() {
+                target.cannot(parameter.name())?;
+            }
+            return Ok(Fate::Remove);
+        };
+        let mut member = Vec::with_capacity(name.len() + value.len() + 3);
+        json::write_string(name, &mut member);
+        member.push(b':');
+        member.extend_from_slice(&value);
+        Ok(Fate::Member(member))
     }
 
     fn put_model<'a>(&self, model: &'a str, removed: usize, edits: &mut Vec<Edit<'a>>) {
@@ -523,64 +742,59 @@ enum Field {
     Provider,
     SessionId,
     User,
-    Route,
-    Plugins,
-    Preset,
-    Transforms,
-    Trace,
-    Usage,
-    Debug,
 }
 
-const FIELDS: usize = Field::Debug as usize + 1;
+const FIELDS: usize = Field::User as usize + 1;
 
-impl Field {
-    #[inline]
-    fn named(name: &str) -> Option<Field> {
-        Some(match name {
-            "model" => Field::Model,
-            "models" => Field::Models,
-            "stream" => Field::Stream,
-            "stream_options" => Field::StreamOptions,
-            "max_tokens" => Field::MaxTokens,
-            "max_completion_tokens" => Field::MaxCompletionTokens,
-            "provider" => Field::Provider,
-            "session_id" => Field::SessionId,
-            "user" => Field::User,
-            "route" => Field::Route,
-            "plugins" => Field::Plugins,
-            "preset" => Field::Preset,
-            "transforms" => Field::Transforms,
-            "trace" => Field::Trace,
-            "usage" => Field::Usage,
-            "debug" => Field::Debug,
-            _ => return None,
-        })
-    }
+/// What is known of a member by its name: that its value is of interest, that the member may have to go or to change, or both.
+type Known = (Option<Field>, Option<What>);
 
-    /// Whether it is one of [`ROUTING_FIELDS`].
-    fn is_routing(self) -> bool {
-        matches!(
-            self,
-            Field::Models
-                | Field::Provider
-                | Field::Route
-                | Field::Plugins
-                | Field::Preset
-                | Field::Transforms
-                | Field::SessionId
-                | Field::Trace
-                | Field::Usage
-                | Field::Debug
-        )
+/// Looks a name up that is none of the usual ones.
+#[inline]
+fn named(name: &str) -> Known {
+    match name {
+        "model" => (Some(Field::Model), None),
+        "stream" => (Some(Field::Stream), None),
+        "messages" | "input" | "prompt" | "instructions" | "contents" | "system" => (None, None),
+        "models" => (Some(Field::Models), Some(What::Routing)),
+        "provider" => (Some(Field::Provider), Some(What::Routing)),
+        "session_id" => (Some(Field::SessionId), Some(What::Routing)),
+        "route" | "plugins" | "preset" | "transforms" | "trace" | "usage" | "debug" => {
+            (None, Some(What::Routing))
+        }
+        "stream_options" => (Some(Field::StreamOptions), Some(What::StreamOptions)),
+        "max_tokens" => MAX_TOKENS,
+        "max_completion_tokens" => (
+            Some(Field::MaxCompletionTokens),
+            Some(What::Parameter(Parameter::MaxCompletionTokens)),
+        ),
+        "user" => (Some(Field::User), Some(What::User)),
+        "metadata" => (None, Some(What::Metadata)),
+        "fallbacks" => (None, Some(What::Fallbacks)),
+        "store" => (None, Some(What::Store)),
+        "background" => (None, Some(What::Background)),
+        "previous_response_id" => (None, Some(What::PreviousResponseId)),
+        "image_config"
+        | "cache_control"
+        | "max_tool_calls"
+        | "stop_server_tools_when"
+        | "deferred_tools"
+        | "x_search_filter" => (None, Some(What::Extension)),
+        name => (None, Parameter::of(name).map(What::Parameter)),
     }
 }
+
+const MAX_TOKENS: Known = (
+    Some(Field::MaxTokens),
+    Some(What::Parameter(Parameter::MaxTokens)),
+);
+const TEMPERATURE: Known = (None, Some(What::Parameter(Parameter::Temperature)));
 
 struct Scan {
     inside: usize,
     members: usize,
     values: [Option<Value>; FIELDS],
-    routing: Vec<Member>,
+    noted: Vec<Noted>,
 }
 
 enum Stop {
@@ -601,7 +815,7 @@ fn scan(text: &str, canonical: bool) -> Result<Scan, Stop> {
         inside: 0,
         members: 0,
         values: [None; FIELDS],
-        routing: Vec::new(),
+        noted: Vec::new(),
     };
     if walker.peek().is_some_and(|kind| kind != Kind::Object) {
         return Err(Stop::Malformed(Malformed {
@@ -613,12 +827,12 @@ fn scan(text: &str, canonical: bool) -> Result<Scan, Stop> {
     scan.inside = walker.offset() + 1;
     let mut more = walker.enter_object()?;
     let mut before = None;
-    // The last member is a routing one whose `next` is not known yet.
+    // The last member is a noted one whose `next` is not known yet.
     let mut open = false;
     while more {
-        let (start, field) = member(&mut walker, canonical)?;
+        let (start, (field, what)) = member(&mut walker, canonical)?;
         if open {
-            if let Some(last) = scan.routing.last_mut() {
+            if let Some(last) = scan.noted.last_mut() {
                 last.next = start;
             }
             open = false;
@@ -630,18 +844,25 @@ fn scan(text: &str, canonical: bool) -> Result<Scan, Stop> {
                 return Err(Stop::Irregular);
             }
             *place = Some(value);
-            if field.is_routing() {
-                scan.routing.push(Member {
-                    before: before.unwrap_or(start),
-                    span: Span {
-                        start,
-                        end: value.span.end,
-                    },
-                    next: value.span.end,
-                    index: scan.members,
-                });
-                open = true;
+        }
+        if let Some(what) = what {
+            // Several names are no more than routing ones or extensions; of the others each has its own word.
+            let distinct = !matches!(what, What::Routing | What::Extension);
+            if distinct && scan.noted.iter().any(|noted| noted.what == what) {
+                return Err(Stop::Irregular);
             }
+            scan.noted.push(Noted {
+                what,
+                value,
+                before: before.unwrap_or(start),
+                span: Span {
+                    start,
+                    end: value.span.end,
+                },
+                next: value.span.end,
+                index: scan.members,
+            });
+            open = true;
         }
         before = Some(value.span.end);
         scan.members += 1;
@@ -651,30 +872,174 @@ fn scan(text: &str, canonical: bool) -> Result<Scan, Stop> {
     Ok(scan)
 }
 
-/// Reads a key; where it starts, and whether it is one of interest. The keys of nearly every body come first, told by their
-/// first letter and compared as one constant.
+/// Reads a key; where it starts, and what is known of it. The keys of nearly every body come first, told by their first letter
+/// and compared as one constant.
 #[inline(always)]
-fn member(walker: &mut Walker<'_>, canonical: bool) -> Result<(usize, Option<Field>), Stop> {
+fn member(walker: &mut Walker<'_>, canonical: bool) -> Result<(usize, Known), Stop> {
     let start = walker.offset();
     let usual = match walker.letter() {
-        b'm' if walker.takes(b"\"model\":") => Some(Field::Model),
-        b'm' if walker.takes(b"\"messages\":") => None,
-        b'm' if walker.takes(b"\"max_tokens\":") => Some(Field::MaxTokens),
-        b's' if walker.takes(b"\"stream\":") => Some(Field::Stream),
-        b't' if walker.takes(b"\"temperature\":") => None,
+        b'm' if walker.takes(b"\"model\":") => (Some(Field::Model), None),
+        b'm' if walker.takes(b"\"messages\":") => (None, None),
+        b'm' if walker.takes(b"\"max_tokens\":") => MAX_TOKENS,
+        b's' if walker.takes(b"\"stream\":") => (Some(Field::Stream), None),
+        b't' if walker.takes(b"\"temperature\":") => TEMPERATURE,
         _ => {
             let key: Key<'_> = walker.key()?;
             if key.escaped && !canonical {
                 return Err(Stop::Irregular);
             }
-            let field = match key.escaped {
-                true => None,
-                false => Field::named(key.name),
+            let known = match key.escaped {
+                true => (None, None),
+                false => named(key.name),
             };
-            return Ok((key.start, field));
+            return Ok((key.start, known));
         }
     };
     Ok((start, usual))
+}
+
+/// What noted members say that has to be known before routing.
+#[derive(Default)]
+struct Judged {
+    fallbacks: Vec<String>,
+    hides_thought: bool,
+}
+
+/// Judges noted members by the limits of the API. A value of another type than the limit is about is left to the provider.
+fn judge(noted: &[Noted], api: Api, text: &str) -> Result<Judged, Refusal> {
+    let mut judged = Judged::default();
+    let chat = api.home() == Dialect::OpenAi && api.streams();
+    let mut wishes = false;
+    for noted in noted.iter().filter(|noted| noted.value.kind != Kind::Null) {
+        let raw = noted.value.raw(text);
+        match noted.what {
+            What::Parameter(Parameter::Stop) if chat && noted.value.kind == Kind::Array => {
+                stop_texts(&mut Walker::new(raw), &Path::ROOT.member("stop"))?;
+            }
+            What::Parameter(
+                Parameter::Reasoning | Parameter::ReasoningEffort | Parameter::IncludeReasoning,
+            ) => wishes = chat,
+            What::Metadata if chat || api == Api::Responses => judge_metadata(raw)?,
+            What::Fallbacks if api == Api::Messages => judged.fallbacks = fallbacks(raw)?,
+            What::Store | What::Background
+                if api == Api::Responses && noted.value.kind == Kind::True =>
+            {
+                let name = match noted.what {
+                    What::Store => "store",
+                    _ => "background",
+                };
+                return Err(Path::ROOT.member(name).wrong(STATELESS, "true"));
+            }
+            What::PreviousResponseId if api == Api::Responses => {
+                let path = Path::ROOT.member("previous_response_id");
+                return Err(path.wrong(STATELESS, noted.value.kind.name()));
+            }
+            _ => {}
+        }
+    }
+    if wishes {
+        let members = noted.iter().filter(|noted| {
+            matches!(
+                noted.what,
+                What::Parameter(
+                    Parameter::Reasoning | Parameter::ReasoningEffort | Parameter::IncludeReasoning
+                )
+            )
+        });
+        judged.hides_thought = Stated::of(text, members.map(|noted| noted.value.span))?
+            .reasoning
+            .exclude;
+    }
+    Ok(judged)
+}
+
+const STATELESS: &str =
+    "false or absent, because nothing is kept between requests; send the whole history in `input`";
+
+fn judge_metadata(raw: &str) -> Result<(), Refusal> {
+    let (entries_max, key_max, value_max) = METADATA_MAX;
+    let path = Path::ROOT.member("metadata");
+    let mut walker = Walker::new(raw);
+    if walker.peek() != Some(Kind::Object) {
+        return Ok(());
+    }
+    let mut entries = 0;
+    member::object(&mut walker, &path, |name, walker| {
+        entries += 1;
+        if name.chars().nth(key_max).is_some() {
+            let expected = format!("an object whose keys have at most {key_max} characters");
+            return Err(path.wrong(&expected, "a longer key"));
+        }
+        let value = walker.value().map_err(member::malformed)?;
+        match value.string(walker.text()) {
+            Some(text) if text.chars().nth(value_max).is_some() => {
+                let expected = format!("a string of at most {value_max} characters");
+                Err(path.member(name).wrong(&expected, "a longer one"))
+            }
+            _ => Ok(()),
+        }
+    })?;
+    match entries > entries_max {
+        true => Err(path.wrong(
+            &format!("an object with at most {entries_max} members"),
+            &entries.to_string(),
+        )),
+        false => Ok(()),
+    }
+}
+
+/// Reads Anthropic's `fallbacks`: at most three objects with nothing but a model.
+fn fallbacks(raw: &str) -> Result<Vec<String>, Refusal> {
+    let path = Path::ROOT.member("fallbacks");
+    let expected = "an array of at most 3 objects with `model` and nothing else";
+    let mut models = Vec::new();
+    let mut walker = Walker::new(raw);
+    member::array(&mut walker, &path, |index, walker| {
+        let path = path.element(index);
+        member::object(walker, &path, |name, walker| {
+            if name != "model" {
+                return Err(path.wrong(expected, &format!("a member `{name}`")));
+            }
+            models.extend(member::string(walker, &path.member(name))?.map(Cow::into_owned));
+            Ok(())
+        })?;
+        match models.len() == index + 1 && index < FALLBACKS_MAX {
+            true => Ok(()),
+            false => Err(path.wrong(expected, "something else")),
+        }
+    })?;
+    Ok(models)
+}
+
+/// Makes `developer` the older word `system` in the roles of messages. Few bodies hold the word, and it is looked for first.
+fn rename_developers(text: &str, edits: &mut Vec<Edit<'_>>) {
+    if memchr::memmem::find(text.as_bytes(), b"\"developer\"").is_none() {
+        return;
+    }
+    let mut walker = Walker::new(text);
+    // The body has been walked before, so that only the types of values can be others, and then there are no such roles.
+    let _ = member::object(&mut walker, &Path::ROOT, |name, walker| {
+        if name != "messages" || walker.peek() != Some(Kind::Array) {
+            return member::skip(walker);
+        }
+        member::array(walker, &Path::ROOT, |_, walker| {
+            if walker.peek() != Some(Kind::Object) {
+                return member::skip(walker);
+            }
+            member::object(walker, &Path::ROOT, |name, walker| {
+                let value = walker.value().map_err(member::malformed)?;
+                if name == "role" && value.raw(text) == "\"developer\"" {
+                    edits.push(Edit {
+                        span: value.span,
+                        new: Cow::Borrowed(b"\"system\""),
+                    });
+                }
+                Ok(())
+            })
+            .map(|_| ())
+        })
+        .map(|_| ())
+    });
 }
 
 const NOT_AN_OBJECT: &str = "the body must be a JSON object, which starts with `{`";
@@ -1030,11 +1395,265 @@ mod tests {
             r#"{"models":["a"],"model":"up/m"}"#
         );
         for name in ROUTING_FIELDS {
-            assert!(Field::named(name).is_some_and(Field::is_routing), "{name}");
+            assert_eq!(named(name).1, Some(What::Routing), "{name}");
             assert_eq!(
                 sent(&format!(r#"{{"model":"m","{name}":null}}"#), PLAIN),
                 r#"{"model":"up/m"}"#
             );
         }
+    }
+
+    fn with(quirks: &Quirks) -> Target<'_> {
+        Target {
+            quirks,
+            ..Target::new(Dialect::OpenAi, "up/m")
+        }
+    }
+
+    fn refused_by(body: &str, api: Api) -> String {
+        let refusal = Request::read(body.as_bytes().to_vec(), api).unwrap_err();
+        assert_eq!(refusal.status(), 400, "{body}");
+        refusal.message.into_owned()
+    }
+
+    #[test]
+    fn q02_parameters_that_an_endpoint_does_not_take_are_left_out() {
+        let target = Target {
+            parameters: Some(["temperature", "max_tokens"].into_iter().collect()),
+            ..PLAIN
+        };
+        assert_eq!(
+            sent(
+                r#"{"top_k":4,"min_p":0.1,"model":"m","temperature":1.0,"seed":7,"max_completion_tokens":5,"stop":null,"x":1}"#,
+                target
+            ),
+            r#"{"model":"up/m","temperature":1.0,"max_completion_tokens":5,"stop":null,"x":1}"#
+        );
+        let strict = Target {
+            require_parameters: true,
+            ..target
+        };
+        let refusal = read(r#"{"model":"m","seed":7}"#)
+            .upstream(&strict)
+            .unwrap_err();
+        assert!(refusal.message.starts_with("`seed` cannot be sent"), "q03");
+    }
+
+    #[test]
+    fn q05_the_limit_of_tokens_has_the_name_that_the_provider_knows() {
+        let old = Quirks {
+            max_tokens: MaxTokens::MaxTokens,
+            ..Quirks::OPENAI
+        };
+        assert_eq!(
+            sent(r#"{"model":"m","max_completion_tokens" : 5}"#, with(&old)),
+            r#"{"model":"up/m","max_tokens" : 5}"#
+        );
+        assert_eq!(
+            sent(r#"{"model":"m","max_tokens":5}"#, PLAIN),
+            r#"{"model":"up/m","max_completion_tokens":5}"#
+        );
+        for both in [PLAIN, with(&old)] {
+            let body = r#"{"model":"up/m","max_tokens":5,"max_completion_tokens":6}"#;
+            assert_eq!(sent(body, both), body);
+        }
+    }
+
+    #[test]
+    fn q06_a_wish_for_thought_is_said_in_the_words_of_the_provider() {
+        let quirks = |reasoning| Quirks {
+            reasoning,
+            ..Quirks::OPENAI
+        };
+        let (effort, thinking, none, object) = (
+            quirks(ReasoningWords::Effort),
+            quirks(ReasoningWords::Thinking),
+            quirks(ReasoningWords::None),
+            quirks(ReasoningWords::Object),
+        );
+        for (body, words, expected) in [
+            (
+                r#""reasoning":{"effort":"high"}"#,
+                &effort,
+                r#","reasoning_effort":"high""#,
+            ),
+            (
+                r#""reasoning":{"max_tokens":1000},"max_tokens":2000"#,
+                &effort,
+                r#","reasoning_effort":"medium","max_completion_tokens":2000"#,
+            ),
+            (
+                r#""reasoning":{"enabled":true}"#,
+                &effort,
+                r#","reasoning_effort":"medium""#,
+            ),
+            (r#""reasoning":{"enabled":false}"#, &effort, ""),
+            (
+                r#""reasoning":{"exclude":true},"include_reasoning":false"#,
+                &effort,
+                "",
+            ),
+            (
+                r#""reasoning":{},"reasoning_effort":"low""#,
+                &effort,
+                r#","reasoning_effort":"low""#,
+            ),
+            (
+                r#""reasoning_effort":"new""#,
+                &effort,
+                r#","reasoning_effort":"new""#,
+            ),
+            (
+                r#""reasoning":{"effort":"none"}"#,
+                &thinking,
+                r#","thinking":{"type":"disabled"}"#,
+            ),
+            (
+                r#""reasoning_effort":"low","reasoning":{"effort":"low"}"#,
+                &thinking,
+                r#","thinking":{"type":"enabled"}"#,
+            ),
+            (
+                r#""reasoning":{"effort":"low"},"include_reasoning":true"#,
+                &none,
+                "",
+            ),
+            (
+                r#""reasoning":{"effort":"low"},"include_reasoning":true"#,
+                &object,
+                r#","reasoning":{"effort":"low"},"include_reasoning":true"#,
+            ),
+        ] {
+            assert_eq!(
+                sent(&format!("{{\"model\":\"m\",{body}}}"), with(words)),
+                format!("{{\"model\":\"up/m\"{expected}}}"),
+                "{body}"
+            );
+        }
+    }
+
+    #[test]
+    fn q08_two_words_for_one_wish_may_not_disagree() {
+        let body = r#"{"reasoning":{"effort":"high"},"reasoning_effort":"low"}"#;
+        assert!(refused(body).contains("`reasoning.effort` and `reasoning_effort`"));
+        read(r#"{"reasoning":{"effort":"low"},"reasoning_effort":"low"}"#);
+    }
+
+    #[test]
+    fn q12_q15_q16_limits_hold_whoever_serves() {
+        assert!(
+            refused(r#"{"stop":["a","b","c","d","e"]}"#).contains("at most 4 strings; seen: 5")
+        );
+        read(r#"{"stop":["a","b","c","d"]}"#);
+        let entries: Vec<String> = (0..17).map(|n| format!("\"k{n}\":\"v\"")).collect();
+        assert!(
+            refused(&format!("{{\"metadata\":{{{}}}}}", entries.join(",")))
+                .contains("at most 16 members; seen: 17")
+        );
+        let long = "é".repeat(513);
+        assert!(refused(&format!("{{\"metadata\":{{\"{long}\":\"v\"}}}}")).contains("64"));
+        assert!(refused(&format!("{{\"metadata\":{{\"k\":\"{long}\"}}}}")).contains("512"));
+        let long = "é".repeat(257);
+        assert!(refused(&format!("{{\"session_id\":\"{long}\"}}")).contains("at most 256"));
+        read(&format!("{{\"session_id\":\"{}\"}}", "é".repeat(256)));
+    }
+
+    #[test]
+    fn q17_nobody_gets_the_name_of_a_user() {
+        let body = r#"{"model":"m","user":"ann","x":1}"#;
+        let target = Target {
+            user: Some("a1b2"),
+            ..PLAIN
+        };
+        assert_eq!(
+            sent(body, target),
+            r#"{"model":"up/m","user":"a1b2","x":1}"#
+        );
+    }
+
+    #[test]
+    fn c22_developers_become_systems_where_they_are_not_known() {
+        let quirks = Quirks {
+            developer_role: false,
+            ..Quirks::OPENAI
+        };
+        assert_eq!(
+            sent(
+                r#"{"model":"m","messages":[{"role" : "developer","content":"\"developer\""},{"content":"developer","role":"user"}],"x":"developer"}"#,
+                with(&quirks)
+            ),
+            r#"{"model":"up/m","messages":[{"role" : "system","content":"\"developer\""},{"content":"developer","role":"user"}],"x":"developer"}"#
+        );
+    }
+
+    #[test]
+    fn words_of_the_router_go_to_routers_only() {
+        let body = r#"{"image_config":{},"model":"m","max_tool_calls":3,"cache_control":{"type":"ephemeral"}}"#;
+        assert_eq!(sent(body, PLAIN), r#"{"model":"up/m"}"#);
+        let routed = Quirks {
+            reasoning: ReasoningWords::Object,
+            ..Quirks::OPENAI
+        };
+        assert_eq!(sent(body, with(&routed)), body.replace("\"m\"", "\"up/m\""));
+        assert_eq!(
+            sent(r#"{"model":"m","stream_options":{"x":1}}"#, with(&QUIET)),
+            r#"{"model":"up/m"}"#
+        );
+    }
+
+    #[test]
+    fn b02_nothing_is_kept_between_requests() {
+        for (body, name) in [
+            (r#"{"model":"m","store":true}"#, "store"),
+            (r#"{"model":"m","background":true}"#, "background"),
+            (
+                r#"{"model":"m","previous_response_id":"r"}"#,
+                "previous_response_id",
+            ),
+        ] {
+            let message = refused_by(body, Api::Responses);
+            assert!(message.starts_with(&format!("`{name}` must be false or absent")));
+            read(body);
+        }
+        let body = r#"{"store":false,"background":null,"previous_response_id":null}"#;
+        Request::read(body.as_bytes().to_vec(), Api::Responses).unwrap();
+    }
+
+    #[test]
+    fn r29_fallbacks_are_models() {
+        let body = r#"{"model":"m","fallbacks":[{"model":"a"},{"model":"b"}],"max_tokens":1,"metadata":{"user_id":"u"},"user":"u"}"#;
+        let request = Request::read(body.as_bytes().to_vec(), Api::Messages).unwrap();
+        assert_eq!(request.models(), ["a", "b"]);
+        let mut out = Vec::new();
+        let target = Target::new(Dialect::Anthropic, "up/m");
+        request.upstream(&target).unwrap().write_to(&mut out);
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            r#"{"model":"up/m","max_tokens":1,"metadata":{"user_id":"u"}}"#
+        );
+        for wrong in [
+            r#"{"fallbacks":[{"model":"a","x":1}]}"#,
+            r#"{"fallbacks":[{"model":"a"},{"model":"a"},{"model":"a"},{"model":"a"}]}"#,
+            r#"{"fallbacks":[{}]}"#,
+            r#"{"fallbacks":["a"]}"#,
+            r#"{"fallbacks":[{"model":"a"}],"models":["b"]}"#,
+        ] {
+            refused_by(wrong, Api::Messages);
+        }
+    }
+
+    #[test]
+    fn c15_an_answer_depends_on_a_wish_to_hide_thought() {
+        let hidden = read(r#"{"model":"m","reasoning":{"exclude":true}}"#);
+        assert_eq!(hidden.asked_of(Dialect::OpenAi), hidden.asked());
+        assert_eq!(
+            read(r#"{"include_reasoning":false}"#)
+                .asked_of(Dialect::OpenAi)
+                .len(),
+            27
+        );
+        let shown = read(r#"{"model":"m","reasoning":{"effort":"low"}}"#);
+        assert_eq!(shown.asked_of(Dialect::OpenAi), "");
+        assert_eq!(shown.asked_of(Dialect::Anthropic), shown.asked());
     }
 }

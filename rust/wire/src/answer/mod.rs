@@ -9,6 +9,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::api::chat::Shown;
 use crate::api::{self, Api, Task};
 use crate::cost::{Cost, Prices};
 use crate::dialect::{self, Dialect};
@@ -27,7 +28,8 @@ pub struct Serving<'a> {
     pub api: Api,
     /// The protocol of the provider.
     pub dialect: Dialect,
-    /// The client's own body, for what an answer repeats of its request or depends on.
+    /// The client's own body, for what an answer repeats of its request or depends on; see
+    /// [`crate::request::Request::asked_of`].
     pub asked: &'a str,
     /// Generation id, the same as in the header.
     pub id: &'a str,
@@ -39,6 +41,19 @@ pub struct Serving<'a> {
     pub provider: &'a str,
     /// `None`: unknown, and the cost is zero for that reason.
     pub prices: Option<&'a Prices>,
+}
+
+impl Serving<'_> {
+    /// Whether the provider's answer passes with few changes, because both sides speak the same. In OpenAI's older family one does
+    /// not whose thought has to be hidden: that is done on the way through the middle shape.
+    #[inline]
+    pub(crate) fn passes(&self) -> bool {
+        let same = self.dialect == self.api.home();
+        match same && self.dialect == Dialect::OpenAi && self.api.streams() {
+            true => Shown::of(self.asked) == Shown::Thought,
+            false => same,
+        }
+    }
 }
 
 /// What is booked of an answer.
@@ -149,7 +164,7 @@ pub fn edit(
     input_bytes: usize,
     out: &mut Vec<u8>,
 ) -> Result<Facts, Unusable> {
-    if serving.dialect == Dialect::OpenAi && serving.api.home() == Dialect::OpenAi {
+    if serving.passes() && serving.dialect == Dialect::OpenAi {
         return openai::edit(body, serving, input_bytes, out);
     }
     let mark = out.len();
@@ -167,7 +182,7 @@ fn other(
     out: &mut Vec<u8>,
 ) -> Result<Facts, Unusable> {
     let text = document(body)?;
-    if serving.dialect == serving.api.home() {
+    if serving.passes() {
         return crate::pass::answer(text, serving, input_bytes, out)
             .map_err(|unusable| inside(unusable, body));
     }

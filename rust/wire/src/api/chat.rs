@@ -6,5 +6,5 @@
 mod read;
 mod write;
 
-pub(crate) use read::{Shown, read, read_content, read_with};
+pub(crate) use read::{Shown, Stated, read, read_content, read_with, stop_texts};
 pub(crate) use write::{Writer, envelope, write_answer, write_reasons};

@@ -11,7 +11,7 @@ mod write;
 pub(crate) use answer::read_answer;
 pub(crate) use embed::{read_embed, write_embed};
 pub(crate) use stream::Reader;
-pub(crate) use write::write;
+pub(crate) use write::{has_newest_words, write, write_wish};
 
 #[cfg(test)]
 mod tests {

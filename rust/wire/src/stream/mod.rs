@@ -121,11 +121,12 @@ enum Way {
 impl StreamEditor {
     /// For one stream. `event_bytes_max`: see [`StreamFault::TooLarge`].
     pub fn new(serving: &Serving<'_>, event_bytes_max: usize) -> StreamEditor {
-        let home = serving.api.home() == serving.dialect;
-        StreamEditor(match home && serving.dialect == Dialect::OpenAi {
-            true => Way::Chunks(openai::ChunkEditor::new(serving.api, event_bytes_max)),
-            false => Way::Frames(Box::new(Frames::new(serving, event_bytes_max))),
-        })
+        StreamEditor(
+            match serving.passes() && serving.dialect == Dialect::OpenAi {
+                true => Way::Chunks(openai::ChunkEditor::new(serving.api, event_bytes_max)),
+                false => Way::Frames(Box::new(Frames::new(serving, event_bytes_max))),
+            },
+        )
     }
 
     /// Takes what was read from the provider and appends the events that it completes.
@@ -216,7 +217,7 @@ pub fn from_answer(
     input_bytes: usize,
     out: &mut Vec<u8>,
 ) -> Result<Facts, Unusable> {
-    if serving.api.home() == serving.dialect && serving.dialect == Dialect::OpenAi {
+    if serving.passes() && serving.dialect == Dialect::OpenAi {
         return openai::from_answer(body, serving, input_bytes, out);
     }
     let text = answer::document(body)?;
@@ -356,7 +357,7 @@ impl Frames {
                 Framer::Aws(dialect::bedrock::EventStream::new(event_bytes_max))
             }
         };
-        let kind = match serving.api.home() == serving.dialect {
+        let kind = match serving.passes() {
             true => Kind::Pass(pass::editor(serving)),
             false => Kind::Translate {
                 reader: dialect::reader(serving.dialect),

@@ -13,7 +13,7 @@ use crate::exchange::{
     Ask, Block, CacheMark, Effort, Format, Function, Reasoning, Role, Source, Text, Thought,
     ThoughtKind, Tool, ToolCall, ToolChoice, ToolResult, Turn, format,
 };
-use crate::json::{Kind, Walker};
+use crate::json::{Kind, Span, Walker};
 use crate::member::{self, Path};
 use crate::refusal::{Kind as RefusalKind, Refusal};
 use crate::request::ROUTING_FIELDS;
@@ -997,6 +997,55 @@ fn response_format<'a>(
     }))
 }
 
+/// The wish for thought of a chat request, by itself: answers depend on it too, and it is said in three members.
+#[derive(Debug, Default)]
+pub(crate) struct Stated<'a> {
+    /// All of it; `exclude` is true for `include_reasoning: false` too.
+    pub(crate) reasoning: Reasoning<'a>,
+}
+
+impl<'a> Stated<'a> {
+    /// Reads it from the values of those members, wherever they stand in `text`. Each is told by what it is: an object, a word, or
+    /// a boolean.
+    pub(crate) fn of(
+        text: &'a str,
+        values: impl Iterator<Item = Span>,
+    ) -> Result<Stated<'a>, Refusal> {
+        let mut effort_word = None;
+        let mut hidden = false;
+        let mut stated = Stated::default();
+        for span in values {
+            let mut walker = Walker::new(span.of(text));
+            match walker.peek() {
+                Some(Kind::Null) | None => {}
+                // A word that is not known is for the provider to judge.
+                Some(Kind::Plain | Kind::Escaped) => {
+                    let word = member::string(&mut walker, &Path::ROOT)?;
+                    effort_word = word.as_deref().and_then(Effort::of);
+                }
+                Some(Kind::True | Kind::False) => {
+                    let path = Path::ROOT.member("include_reasoning");
+                    hidden |= member::boolean(&mut walker, &path)? == Some(false);
+                }
+                _ => {
+                    let path = Path::ROOT.member("reasoning");
+                    stated.reasoning = reasoning(&mut walker, &path)?.unwrap_or_default();
+                }
+            }
+        }
+        stated.reasoning.exclude |= hidden;
+        match (stated.reasoning.effort, effort_word) {
+            (Some(one), Some(other)) if one != other => {
+                Err(conflict("`reasoning.effort` and `reasoning_effort`"))
+            }
+            (one, other) => {
+                stated.reasoning.effort = one.or(other);
+                Ok(stated)
+            }
+        }
+    }
+}
+
 /// What of the model's thought the client wants to see: its answers depend on it and not only its requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shown {
@@ -1016,20 +1065,17 @@ impl Shown {
         if !may {
             return Shown::Thought;
         }
-        let mut hidden = false;
+        let mut wishes = Vec::new();
         let mut walker = Walker::new(asked);
         // What cannot be read was no wish.
         let _ = member::object(&mut walker, &Path::ROOT, |name, walker| {
-            let path = Path::ROOT.member(name);
-            match name {
-                "include_reasoning" => hidden |= member::boolean(walker, &path)? == Some(false),
-                "reasoning" => {
-                    hidden |= reasoning(walker, &path)?.is_some_and(|reasoning| reasoning.exclude);
-                }
-                _ => member::skip(walker)?,
+            let value = walker.value().map_err(member::malformed)?;
+            if matches!(name, "reasoning" | "include_reasoning") && value.kind != Kind::Null {
+                wishes.push(value.span);
             }
             Ok(())
         });
+        let hidden = Stated::of(asked, wishes.into_iter()).is_ok_and(|said| said.reasoning.exclude);
         match hidden {
             true => Shown::NoThought,
             false => Shown::Thought,

@@ -50,7 +50,7 @@ pub(crate) fn write(ask: &Ask<'_>, target: &Target<'_>, out: &mut Vec<u8>) -> Re
 
 /// Whether the provider has OpenAI's own newest words. Who knows the newest of them, the role and the limit's new name, knows those
 /// that came between; who does not often refuses what it does not know.
-fn has_newest_words(quirks: &Quirks) -> bool {
+pub(crate) fn has_newest_words(quirks: &Quirks) -> bool {
     quirks.developer_role && quirks.max_tokens == MaxTokens::MaxCompletionTokens
 }
 
