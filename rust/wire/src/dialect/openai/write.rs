@@ -211,7 +211,7 @@ fn write_custom(name: &str, description: Option<&str>, form: Option<&str>, out: 
     tool.string("type", "function");
     let mut members = Members::new(tool.key("function"));
     members.string("name", name);
-    let form = form.filter(|form| !form.contains("\"type\":\"text\""));
+    let form = form.filter(|form| form.contains("grammar"));
     match (description, form) {
         (description, Some(form)) => {
             let out = members.key("description");
