@@ -86,6 +86,36 @@ def test_a_card_tells_what_the_file_knows(tmp_path: Path) -> None:
     )
 
 
+def test_prices_of_every_kind_have_openrouter_s_names(tmp_path: Path) -> None:
+    prices = """{prompt: 1, completion: 2, cache_read: 0.1, cache_write: 1.25, cache_write_1h: 2, reasoning: 3,
+        audio_prompt: 4, audio_completion: 5, image_prompt: 6, image_completion: 7, image: 0.01, request: 0.02,
+        web_search: 0.03, search_unit: 0.04, second: 0.05, character: 8,
+        tiers: [{above_tokens: 200000, prompt: 2, cache_write_1h: 4}]}"""
+    made = compiled(
+        tmp_path,
+        f"providers: {{local: {{base_url: 'http://h/v1'}}}}\nmodels: {{a/b: {{provider: local, prices: {prices}}}}}",
+    )
+    assert json.loads(made.snapshot.models[0].card)["pricing"] == {
+        "prompt": "0.000001",
+        "completion": "0.000002",
+        "request": "0.02",
+        "image": "0.01",
+        "image_token": "0.000006",
+        "image_output": "0.000007",
+        "audio": "0.000004",
+        "audio_output": "0.000005",
+        "web_search": "0.03",
+        "internal_reasoning": "0.000003",
+        "input_cache_read": "0.0000001",
+        "input_cache_write": "0.00000125",
+        "input_cache_write_1h": "0.000002",
+        "search_unit": "0.04",
+        "second": "0.05",
+        "character": "0.000008",
+        "overrides": [{"min_prompt_tokens": 200_000, "prompt": "0.000002", "input_cache_write_1h": "0.000004"}],
+    }
+
+
 def test_a_card_claims_nothing_that_the_file_does_not_know(tmp_path: Path) -> None:
     unknown = cards(tmp_path)[1]
     assert unknown["pricing"] == {"prompt": "-1", "completion": "-1"}

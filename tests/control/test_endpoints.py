@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.fake.catalogues import SOME
+from tests.fake.gateways import bearer
+from turnout.config import snapshot
+from turnout.control.endpoints import served
+
 if TYPE_CHECKING:
     from starlette.testclient import TestClient
 
@@ -40,7 +45,7 @@ def test_endpoints_come_in_the_order_in_which_they_are_tried(catalogue: TestClie
         "Acme & New",
         "text+image->text",
     )
-    own, groq = data["endpoints"]
+    own, groq, *_ = data["endpoints"]
     assert set(own) >= REQUIRED
     assert (own["tag"], own["provider_name"], own["name"]) == ("local", "Own <Server>", "Own <Server> | acme/new")
     assert (own["context_length"], own["max_completion_tokens"], own["status"]) == (200_000, 4_000, 0)
@@ -50,6 +55,58 @@ def test_endpoints_come_in_the_order_in_which_they_are_tried(catalogue: TestClie
     assert (groq["tag"], groq["pricing"]) == ("groq", {"prompt": "-1", "completion": "-1"})
     assert groq["context_length"] == 200_000
     assert groq["supports_implicit_caching"] is False
+
+
+def test_each_service_tier_is_a_row_of_its_own(catalogue: TestClient) -> None:
+    *_, ordinary, flex = catalogue.get("/api/v1/models/acme/new/endpoints").json()["data"]["endpoints"]
+    assert (ordinary["tag"], ordinary["service_tier"], ordinary["quantization"]) == ("mistral", None, "fp8")
+    assert (flex["tag"], flex["service_tier"], flex["quantization"]) == ("mistral/flex", "flex", "fp8")
+    assert ordinary["supported_parameters"] == ["temperature"]
+    assert ordinary["supports_tool_choice"]["auto"] is False
+    # What the tier says nothing about stands to it as it stands to the base price.
+    shown = {name: flex["pricing"][name] for name in ("prompt", "completion", "internal_reasoning", "overrides")}
+    assert shown == {
+        "prompt": "0.0000005",
+        "completion": "0.000002",
+        "internal_reasoning": "0.000004",
+        "overrides": [{"min_prompt_tokens": 1000, "prompt": "0.000001"}],
+    }
+
+
+def test_a_tier_of_a_free_model_costs_what_the_tier_says() -> None:
+    prices = snapshot.Prices(
+        version="v",
+        prompt=0,
+        completion=0,
+        cache_read=0,
+        cache_write=0,
+        cache_write_1h=0,
+        reasoning=None,
+        audio_prompt=None,
+        audio_completion=None,
+        image_prompt=None,
+        image_completion=None,
+        image=0,
+        request=0,
+        web_search=0,
+        search_unit=0,
+        second=0,
+        character=0,
+        tiers=[],
+        service=[],
+    )
+    service = snapshot.Service(tier="priority", prompt=5, completion=None, cache_read=None, cache_write=None)
+    made = served(prices, service)
+    assert (made.prompt, made.completion, made.cache_read, made.reasoning) == (5, 0, 0, None)
+
+
+def test_endpoints_that_keep_nothing_have_their_own_list(catalogue: TestClient) -> None:
+    data = catalogue.get("/api/v1/endpoints/zdr").json()["data"]
+    assert {endpoint["tag"] for endpoint in data} == {"local"}
+    assert "acme/new" in {endpoint["model_id"] for endpoint in data}
+    assert [
+        endpoint["model_id"] for endpoint in catalogue.get("/v1/endpoints/zdr", headers=bearer(SOME)).json()["data"]
+    ] == ["acme/new"]
 
 
 def test_what_is_not_measured_is_null(catalogue: TestClient) -> None:

@@ -13,8 +13,11 @@ def test_providers_that_are_switched_on_are_listed(catalogue: TestClient) -> Non
         data = catalogue.get(path).json()["data"]
         assert [(provider["slug"], provider["name"]) for provider in data] == [
             ("groq", "Groq"),
+            ("mistral", "Mistral"),
             ("local", "Own <Server>"),
         ]
+        assert (data[1]["headquarters"], data[1]["datacenters"]) == ("FR", ["FR"])
+        assert (data[2]["headquarters"], data[2]["datacenters"]) == (None, None)
         assert set(data[0]) == {
             "name",
             "slug",

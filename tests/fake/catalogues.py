@@ -14,7 +14,11 @@ keys:
   - {{name: some, key: {SOME}, models: [acme/*]}}
 providers:
   groq: {{api_key: sk-a}}
-  local: {{name: "Own <Server>", base_url: "http://127.0.0.1:9/v1"}}
+  mistral: {{api_key: sk-b}}
+  local:
+    name: "Own <Server>"
+    base_url: "http://127.0.0.1:9/v1"
+    data_policy: {{zdr: true}}
 models:
   acme/old:
     name: Acme Old
@@ -35,6 +39,17 @@ models:
         max_output_tokens: 4000
         prices: {{prompt: 2.5, completion: 10, cache_read: 0.25}}
       - {{provider: groq}}
+      - provider: mistral
+        quantization: fp8
+        supported_parameters: [temperature]
+        prices:
+          prompt: 1
+          completion: 4
+          reasoning: 8
+          tiers: [{{above_tokens: 1000, prompt: 2}}]
+          service_tiers:
+            - {{tier: flex, prompt: 0.5, completion: 2}}
+            - {{tier: batch, prompt: 0.5, completion: 2}}
   zeta/free:free:
     created: 2024-01-01
     endpoints:

@@ -73,6 +73,12 @@ class Pricing(Part, frozen=True, kw_only=True, omit_defaults=True):
     input_cache_read: str | UnsetType = UNSET
     input_cache_write: str | UnsetType = UNSET
     input_cache_write_1h: str | UnsetType = UNSET
+    search_unit: str | UnsetType = UNSET
+    """Ours, as are the next two: OpenRouter has no word for them. Per search unit of a rerank."""
+    second: str | UnsetType = UNSET
+    """Per second of audio."""
+    character: str | UnsetType = UNSET
+    """Per character of speech."""
     overrides: tuple[Override, ...] = ()
 
 
@@ -177,16 +183,45 @@ def pricing(prices: snapshot.Prices | None) -> Pricing:
     if prices is None:
         return Pricing(prompt=UNKNOWN_PRICE, completion=UNKNOWN_PRICE)
     return Pricing(
-        prompt=_per_token(prices.prompt),
-        completion=_per_token(prices.completion),
+        prompt=dollars(prices.prompt, TOKENS_PER_PRICE),
+        completion=dollars(prices.completion, TOKENS_PER_PRICE),
         request=dollars(prices.request),
-        input_cache_read=_per_token(prices.cache_read),
-        input_cache_write=_per_token(prices.cache_write),
+        image=_piece(prices.image),
+        image_token=_token(prices.image_prompt),
+        image_output=_token(prices.image_completion),
+        audio=_token(prices.audio_prompt),
+        audio_output=_token(prices.audio_completion),
+        web_search=_piece(prices.web_search),
+        internal_reasoning=_token(prices.reasoning),
+        input_cache_read=_token(prices.cache_read),
+        input_cache_write=_token(prices.cache_write),
+        # Only where an hour costs something else than minutes, as in OpenRouter's list.
+        input_cache_write_1h=_token(prices.cache_write_1h if prices.cache_write_1h != prices.cache_write else None),
+        search_unit=_piece(prices.search_unit),
+        second=_piece(prices.second),
+        character=_token(prices.character or None),
+        overrides=tuple(
+            Override(
+                min_prompt_tokens=tier.above_tokens,
+                prompt=_token(tier.prompt),
+                completion=_token(tier.completion),
+                input_cache_read=_token(tier.cache_read),
+                input_cache_write=_token(tier.cache_write),
+                input_cache_write_1h=_token(tier.cache_write_1h),
+            )
+            for tier in prices.tiers
+        ),
     )
 
 
-def _per_token(nano: int) -> str:
-    return dollars(nano, TOKENS_PER_PRICE)
+def _token(nano: int | None) -> str | UnsetType:
+    """A price per million as one per piece; absent where it is that of text."""
+    return UNSET if nano is None else dollars(nano, TOKENS_PER_PRICE)
+
+
+def _piece(nano: int) -> str | UnsetType:
+    """A price of something that most models do not charge for; absent where it is free."""
+    return dollars(nano) if nano else UNSET
 
 
 def _reasoning(known: catalogue.Reasoning) -> Reasoning:

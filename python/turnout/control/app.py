@@ -66,6 +66,7 @@ def catalogue() -> list[Route]:
         ("/models/{name:path}", models.read_one),
         ("/model/{name:path}", models.read_wrapped),
         ("/embeddings/models", models.read_embeddings),
+        ("/endpoints/zdr", endpoints.read_zdr),
         ("/images/models", images.read),
         ("/images/models/{name:path}/endpoints", images.read_endpoints),
         ("/providers", providers.read),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from turnout.control import answer, identity
+from turnout.providers.rows import row
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -21,13 +22,14 @@ async def read(request: Request) -> Response:
 
 
 def shape(provider: Provider) -> dict[str, Any]:
-    """One provider."""
+    """One provider. Of one that a person described, nothing but its names is known."""
+    known = row(provider.slug)
     return {
         "name": provider.name,
         "slug": provider.slug,
-        "privacy_policy_url": None,
-        "terms_of_service_url": None,
-        "status_page_url": None,
-        "headquarters": None,
-        "datacenters": None,
+        "privacy_policy_url": known.privacy_url if known else None,
+        "terms_of_service_url": known.terms_url if known else None,
+        "status_page_url": known.status_url if known else None,
+        "headquarters": known.headquarters if known else None,
+        "datacenters": list(known.datacenters) or None if known else None,
     }

@@ -17,6 +17,7 @@ from urllib.parse import urlencode
 
 from turnout.control import refusal
 from turnout.control.refusal import Refusal
+from turnout.providers.rows import row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -72,6 +73,10 @@ SORTS: Final = frozenset(
         "design-arena-elo-high-to-low",
     }
 )
+
+EU: Final = "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK"
+REGIONS: Final = {"us": frozenset({"US"}), "eu": frozenset(EU.split())}
+"""Region → its countries."""
 
 BENCHMARKS: Final = ("intelligence_index", "coding_index", "agentic_index", "tool_success_rate")
 """Measures that a query may bound with ``min_`` and ``max_``. No source that Turnout has publishes them."""
@@ -154,7 +159,7 @@ def read(parameters: Mapping[str, str], *, outputs: str) -> Query:
         category=_choice(given, "category", CATEGORIES),
         distillable=None if distillable is None else distillable == "true",
         zdr=_choice(given, "zdr", ("true",)) is not None,
-        region=_choice(given, "region", ("eu", "us")),
+        region=_choice(given, "region", tuple(REGIONS)),
         age_days=_range(given, "age_days"),
         benchmarks=tuple(_range(given, measure) for measure in BENCHMARKS),
         sort=_choice(given, "sort", SORTS),
@@ -227,7 +232,15 @@ def _fits(shown: Shown, query: Query, snapshot: Snapshot, now: float) -> bool:
         and (not query.authors or shown.author.lower() in query.authors)
         and (not query.providers or not _providers(shown, snapshot).isdisjoint(query.providers))
         and query.age_days.holds(age)
+        and (not query.zdr or any(endpoint.data_policy.zdr for endpoint in shown.model.endpoints))
+        and (query.region is None or _is_in(shown, snapshot, REGIONS[query.region]))
     )
+
+
+def _is_in(shown: Shown, snapshot: Snapshot, countries: frozenset[str]) -> bool:
+    """Whether somebody serves the model in these countries only. Who also computes elsewhere promises nothing."""
+    rows = (row(snapshot.providers[endpoint.provider].slug) for endpoint in shown.model.endpoints)
+    return any(known is not None and known.datacenters and countries.issuperset(known.datacenters) for known in rows)
 
 
 def per_million(price: str) -> Decimal | None:
