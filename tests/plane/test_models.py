@@ -51,6 +51,24 @@ def test_a_key_sees_what_it_may_use(rig: Rig, prefix: str, secret: str | None, s
     assert sorted(card["id"] for card in answer.json()["data"]) == sorted(slugs)
 
 
+def test_openrouter_s_path_lists_models_that_write_text() -> None:
+    def kinds(address: str) -> Snapshot:
+        outputs = {"a/text": ["text"], "a/both": ["image", "text"], "a/unsaid": [], "b/embed": ["embeddings"]}
+        models = [model(endpoint(outputs=words), slug=slug) for slug, words in outputs.items()]
+        return snapshot([provider(address)], models, keys=[key(), key(SOME, models=["b/*", "a/both"])])
+
+    with running(kinds) as rig:
+        for secret, path, expected in (
+            (rig.key, "/api/v1/models", ["a/text", "a/both", "a/unsaid"]),
+            (rig.key, "/v1/models", ["a/text", "a/both", "a/unsaid", "b/embed"]),
+            (SOME, "/api/v1/models", ["a/both"]),
+            (SOME, "/v1/models", ["a/both", "b/embed"]),
+        ):
+            body = rig.get(path, authorization=f"Bearer {secret}").json()
+            assert [card["id"] for card in body["data"]] == expected
+            assert body["total_count"] == len(expected)
+
+
 @pytest.mark.parametrize("name", ["openai/gpt-5", "openai%2Fgpt-5", "best", "openai/gpt-5?x=y"])
 def test_a_model_by_its_names(rig: Rig, name: str) -> None:
     for prefix in ("/v1", "/api/v1"):

@@ -19,7 +19,8 @@ pub(crate) fn of_another_api(head: &Head) -> bool {
     head.get(Known::AnthropicVersion).is_some() || head.get(Known::GoogApiKey).is_some()
 }
 
-/// The list, for the caller's key.
+/// The list, for the caller's key. Under `/api/v1` it has the models that write text, as OpenRouter's has when nothing else is
+/// asked for; under `/v1` all, as OpenAI's.
 pub(crate) fn list<C: Caller>(
     thread: &Thread,
     snapshot: &Snapshot,
@@ -30,16 +31,16 @@ pub(crate) fn list<C: Caller>(
         cors_origin: cors::origin(snapshot, caller.head()),
         ..ReplyHead::json(200)
     };
+    let text_only = caller.head().path_bytes().starts_with(b"/api/");
     match key {
         Some(key) if !key.allows_all() => {
-            let allowed = snapshot::list(
-                snapshot
-                    .slugs
-                    .iter()
-                    .filter(|model| key.allows(&model.slug)),
-            );
+            let allowed =
+                snapshot::list(snapshot.slugs.iter().filter(|model| {
+                    key.allows(&model.slug) && (!text_only || model.writes_text())
+                }));
             caller.out().extend_from_slice(&allowed);
         }
+        _ if text_only => caller.out().extend_from_slice(&snapshot.listing_text),
         _ => caller.out().extend_from_slice(&snapshot.listing),
     }
     Ok(head)

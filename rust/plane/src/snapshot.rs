@@ -244,6 +244,8 @@ pub struct Snapshot {
     wildcards: Vec<Wildcard>,
     /// The body of `GET /models` for a key that may use all of them.
     pub(crate) listing: Vec<u8>,
+    /// The same with those models only that write text.
+    pub(crate) listing_text: Vec<u8>,
 }
 
 /// [`written::Server`] with durations.
@@ -417,6 +419,16 @@ pub(crate) struct Endpoint {
 /// What an endpoint gives, in OpenRouter's words. Empty: not known, so that it may be asked for anything.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Outputs(Vec<String>);
+
+impl Model {
+    /// Whether any of its endpoints writes text, or may: of those that a person describes it is often not said.
+    pub(crate) fn writes_text(&self) -> bool {
+        self.endpoints.iter().any(|endpoint| {
+            let outputs = &endpoint.outputs.0;
+            outputs.is_empty() || outputs.iter().any(|word| word == "text")
+        })
+    }
+}
 
 impl Outputs {
     /// Whether it may be asked to do this.
@@ -605,6 +617,7 @@ impl Snapshot {
             });
         }
         let listing = list(slugs.iter());
+        let listing_text = list(slugs.iter().filter(|model| model.writes_text()));
         let server = Server::complete(written.server.clone())?;
         let snapshot = Snapshot {
             generation,
@@ -617,6 +630,7 @@ impl Snapshot {
             slugs,
             wildcards,
             listing,
+            listing_text,
         };
         Ok((snapshot, written.server))
     }
