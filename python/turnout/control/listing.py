@@ -29,6 +29,9 @@ ROUTING_VARIANTS: Final = ("nitro", "floor", "online", "exacto")
 """Suffixes that say how a model is routed; any model may carry one. Others (``free``) make a slug of its own."""
 
 NEAR_MAX: Final = 3
+NEAR_LOOKED_AT_MAX: Final = 1000
+"""Models that are compared with a name that nobody has. With more, the hint may miss one; comparing them all would keep
+everybody else waiting."""
 NAME_SHOWN_MAX: Final = 128
 """Characters of a name that are repeated in an error."""
 
@@ -100,7 +103,9 @@ def one(request: Request, name: str) -> Shown:
     if found is None and variant in ROUTING_VARIANTS:
         found = models.get(aliases.get(base, base))
     if found is None:
-        near = difflib.get_close_matches(name[:NAME_SHOWN_MAX], models, n=NEAR_MAX, cutoff=0.6)
+        near = difflib.get_close_matches(
+            name[:NAME_SHOWN_MAX], list(models)[:NEAR_LOOKED_AT_MAX], n=NEAR_MAX, cutoff=0.6
+        )
         hint = f"; near names: {', '.join(near)}" if near else ""
         raise Refusal(
             refusal.NOT_FOUND,
