@@ -87,6 +87,7 @@ def test_the_other_lists(client: Any) -> None:
     assert [model.id for model in client.embeddings.list_models().result.data] == ["demo/embed"]
     assert [model.id for model in client.images.list_models().data] == ["demo/paint"]
     assert client.images.list_model_endpoints(author="demo", slug="paint").endpoints[0].provider_slug == "mock"
+    assert client.endpoints.list_zdr_endpoints().data == []
     assert ("Mock", "mock") in [(provider.name, provider.slug) for provider in client.providers.list().data]
 
 
