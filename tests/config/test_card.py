@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import openai
+import pytest
 import yaml
 from written import compiled
 
+from turnout.catalogue import data
 from turnout.catalogue import entry as catalogue
 from turnout.config import model as config
+from turnout.config import snapshot
 from turnout.config.card import Card, card
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from turnout.config import snapshot
 
 TEXT = """
     providers: {local: {base_url: "http://127.0.0.1/v1"}}
@@ -211,3 +212,27 @@ def test_a_card_is_read_back_as_it_was_written(tmp_path: Path) -> None:
 
 def test_a_model_that_does_not_reason_has_no_word_about_it(tmp_path: Path) -> None:
     assert all("reasoning" not in made for made in cards(tmp_path))
+
+
+def test_openrouter_s_library_takes_the_card_of_every_model_in_the_catalogue() -> None:
+    strict = pytest.importorskip("openrouter.components.model", reason="needs openrouter: pip install openrouter")
+    written = config.Model.model_validate({"provider": "x"})
+    entries = data.load().models
+    for entry in entries:
+        first = snapshot.Endpoint(
+            provider=0,
+            model="m",
+            tag="t",
+            prices=None,
+            context_length=None,
+            completion_tokens_max=None,
+            dialect=None,
+            parameters=None,
+            inputs=[],
+            outputs=[],
+            quantization=None,
+            data_policy=snapshot.DataPolicy(training=None, retention_days=None, zdr=False),
+        )
+        read = strict.Model.model_validate_json(card(entry.slug, written, first, entry))
+        assert (read.id, read.name) == (entry.slug, entry.name)
+    assert len(entries) >= 300

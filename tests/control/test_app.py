@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from turnout.control.app import routes
+from turnout.control.app import catalogue, routes
 
 if TYPE_CHECKING:
     import pytest
@@ -22,3 +23,13 @@ def test_a_bug_is_500_in_the_envelope_without_its_text(client: TestClient, monke
     assert response.status_code == 500
     assert response.json()["error"]["metadata"]["error_type"] == "server"
     assert "division" not in response.text
+
+
+def test_every_page_about_models_is_in_its_document() -> None:
+    told = (Path(__file__).parents[2] / "docs" / "models.md").read_text()
+    for route in catalogue():
+        page = route.path.removeprefix("/api").removeprefix("/v1").replace("{name:path}", "{model}")
+        page = page.replace("/model/{model}", "/model/{author}/{slug}")
+        if page.startswith(("/anthropic", "beta")):
+            page = route.path.removesuffix("/{name:path}")
+        assert f"`GET {page}`" in told or f"`{page}`" in told, page
