@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.auth.token_server import TokenServer
 from tests.fake.gateways import ADMIN, CLIENT_SHA256, CONFIG
 from turnout import keys
+from turnout.auth.wallet import Wallet
 from turnout.errors import ConfigError
 from turnout.reload import Origin, Outcome, Ready, Reloader, Watcher, compile_origin, origin_of, stamp
 
@@ -241,3 +243,31 @@ def test_the_thread_looks_until_it_is_stopped(file: Path) -> None:
     file.write_text("a: 1")
     assert called.wait(10)
     watcher.stop()
+
+
+def test_tokens_are_fetched_before_the_snapshot_and_renewed_by_a_reload(tmp_path: Path) -> None:
+    file = tmp_path / "turnout.yaml"
+    plane, now = Plane(), [1_000_000.0]
+    with TokenServer() as server:
+        auth = f"{{kind: entra, tenant_id: t, client_id: c, client_secret: hush, token_url: '{server.url}'}}"
+        file.write_text(f"providers: {{azure: {{settings: {{resource: r}}, auth: {auth}}}}}")
+        wallet = Wallet(clock=lambda: now[0], lot=lambda: 0.0)
+
+        def build() -> Ready:
+            return compile_origin(Origin(config=file), {}, state_dir=tmp_path, wallet=wallet)
+
+        def token(ready: Ready) -> list[str]:
+            return [one.value for provider in ready.snapshot.providers for one in provider.credentials]
+
+        server.say(b'{"error": "temporarily_unavailable"}', status=503)
+        reloader = Reloader(plane=plane, build=build, current=build())
+        assert token(reloader.current) == []
+        assert any("off until there is a token" in warning for warning in reloader.current.compiled.warnings)
+        for number in (1, 2):
+            server.say(b'{"access_token": "token-%d", "expires_in": 3600}' % number)
+            now[0] += 3000
+            assert wallet.look() is True
+            assert reloader.reload().changed is True
+            assert token(reloader.current) == [f"Bearer token-{number}"]
+            assert b"Bearer token-%d" % number in plane.swapped[-1]
+        assert len(server.asked) == 3

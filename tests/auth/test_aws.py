@@ -61,14 +61,14 @@ def test_a_role_is_assumed_with_a_signed_request(server: TokenServer) -> None:
     server.say(answer("AssumeRole"), kind="text/xml")
     pair = KeyPair(access_key_id="AKIA1", secret_access_key="hush")
     source = AwsSource(
-        region="eu-west-1", service="bedrock", pair=pair, role_arn=ROLE, external_id="x", token_url=server.url
+        region="eu-west-1", service="bedrock", pair=pair, role_arn=ROLE, external_id="ext", token_url=server.url
     )
     minted = source.mint(time.time)
     assert minted.expires_unix == ENDS_UNIX
     assert minted.credential.sigv4 is not None
     assert (minted.credential.sigv4.access_key_id, minted.credential.sigv4.session_token) == ("ASIA1", "session")
     (asked,) = server.asked
-    assert (asked.form["Action"], asked.form["RoleArn"], asked.form["ExternalId"]) == ("AssumeRole", ROLE, "x")
+    assert (asked.form["Action"], asked.form["RoleArn"], asked.form["ExternalId"]) == ("AssumeRole", ROLE, "ext")
     assert "AKIA1" in asked.headers["authorization"]
 
 
@@ -108,11 +108,11 @@ def test_what_fails_says_why_and_never_a_secret(server: TokenServer, tmp_path: P
     )
     pair = KeyPair(access_key_id="AKIA1", secret_access_key="hush")
     source = AwsSource(region="eu-west-1", service="bedrock", pair=pair, role_arn=ROLE, token_url=server.url)
-    with pytest.raises(AuthError, match="AccessDenied.*not you") as raised:
+    with pytest.raises(AuthError, match=r"AccessDenied.*not you") as raised:
         source.mint(time.time)
     assert str(raised.value).startswith(f"AWS role {ROLE}: ")
     assert "hush" not in str(raised.value) + repr(source)
-    with pytest.raises(AuthError, match="AWS profile nobody: .*nobody"):
+    with pytest.raises(AuthError, match=r"AWS profile nobody: .*nobody"):
         AwsSource(region="eu-west-1", service="bedrock", profile="nobody").mint(time.time)
     with pytest.raises(AuthError, match="AWS identity of this machine: there are no credentials"):
         AwsSource(region="eu-west-1", service="bedrock").mint(time.time)

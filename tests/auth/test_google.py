@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 import time
 from typing import TYPE_CHECKING
 
@@ -69,31 +70,57 @@ def test_a_refusal_says_why_and_never_the_key(server: TokenServer, tmp_path: Pat
     assert str(raised.value).startswith(f"Google account of {tmp_path}/account.json: ")
 
 
-def test_a_file_that_is_no_account_is_told(tmp_path: Path) -> None:
-    (tmp_path / "account.json").write_text('{"type": "nothing"}')
-    with pytest.raises(AuthError, match="account.json"):
+def test_a_login_is_refreshed(server: TokenServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The library knows one address for logins, whatever their file says.
+    monkeypatch.setattr("google.oauth2.credentials._GOOGLE_OAUTH2_TOKEN_ENDPOINT", f"{server.url}/token")
+    server.say(b'{"access_token": "ya29.u", "expires_in": 3599, "token_type": "Bearer"}')
+    login = {"type": "authorized_user", "client_id": "c", "client_secret": "hush", "refresh_token": "1//r"}
+    (tmp_path / "login.json").write_text(json.dumps(login))
+    minted = GoogleSource(credentials_file=str(tmp_path / "login.json")).mint(time.time)
+    assert minted.credential.value == "Bearer ya29.u"
+    assert server.asked[0].form["refresh_token"] == "1//r"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"type": "nothing"}', "expected an account of type service_account or authorized_user or external_account"),
+        ("[]", "expected an account of type"),
+        ("{", "account.json: "),
+        ('{"type": "service_account"}', "account.json: "),
+    ],
+)
+def test_a_file_that_is_no_account_is_told(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "account.json").write_text(content)
+    with pytest.raises(AuthError) as raised:
         GoogleSource(credentials_file=str(tmp_path / "account.json")).mint(time.time)
-    with pytest.raises(AuthError, match="missing.json"):
+    assert message in str(raised.value)
+
+
+def test_a_file_that_is_missing_is_told(tmp_path: Path) -> None:
+    with pytest.raises(AuthError, match="No such file"):
         GoogleSource(credentials_file=str(tmp_path / "missing.json")).mint(time.time)
 
 
-def test_without_a_file_the_metadata_server_is_asked(
-    server: TokenServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
-    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
-    monkeypatch.setenv("GCE_METADATA_HOST", server.address)
-    monkeypatch.setenv("GCE_METADATA_IP", server.address)
-    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "p")
+def test_a_machine_of_google_s_is_asked_for_its_own_account(server: TokenServer) -> None:
+    server.say(b'{"access_token": "ya29.m", "expires_in": 3000, "token_type": "Bearer"}')
+    minted = GoogleSource(credentials_file=None, metadata_host=server.address).mint(lambda: 1000.0)
+    assert (minted.credential.value, minted.expires_unix) == ("Bearer ya29.m", 4000.0)
+    (asked,) = server.asked
+    assert asked.path.startswith("/computeMetadata/v1/instance/service-accounts/default/token?scopes=")
+    assert asked.headers["metadata-flavor"] == "Google"
 
-    def script(path: str) -> bytes:
-        if path.startswith("/computeMetadata/v1/instance/service-accounts/") and "token" in path:
-            return b'{"access_token": "ya29.m", "expires_in": 3000, "token_type": "Bearer"}'
-        if "universe" in path:
-            return b"googleapis.com"
-        return b'{"email": "m@p", "scopes": [], "aliases": []}'
 
-    server.script = script
-    minted = GoogleSource(credentials_file=None).mint(time.time)
-    assert minted.credential.value == "Bearer ya29.m"
-    assert all(asked.headers.get("metadata-flavor") == "Google" for asked in server.asked)
+@pytest.mark.parametrize(("content", "status"), [(b"no", 404), (b"{}", 200), (b"[]", 200), (b"<", 200)])
+def test_a_metadata_server_without_a_token_is_told(server: TokenServer, content: bytes, status: int) -> None:
+    server.say(content, status=status)
+    with pytest.raises(AuthError, match=f"gave no token, with status {status}"):
+        GoogleSource(credentials_file=None, metadata_host=server.address).mint(time.time)
+
+
+def test_elsewhere_it_says_what_to_do() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        host = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(AuthError, match="this is no machine of Google's, so give auth"):
+            GoogleSource(credentials_file=None, metadata_host=host).mint(time.time)

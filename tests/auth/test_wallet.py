@@ -1,4 +1,4 @@
-"""The wallet: fetched once, renewed in time, kept through failures until the end. The clock is moved, never waited for."""
+"""The wallet: fetched once, renewed in time, kept through failures until the end. The clock is moved, not awaited."""
 
 from __future__ import annotations
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import TracebackType
 
 
@@ -29,8 +28,6 @@ class TokenServer:
     def __init__(self) -> None:
         self.answers: list[tuple[int, str, bytes]] = []
         self.asked: list[Asked] = []
-        self.script: Callable[[str], bytes] | None = None
-        """Answers by path, when there is nothing in :attr:`answers`."""
         owner = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -39,11 +36,10 @@ class TokenServer:
                 body = self.rfile.read(length).decode()
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 owner.asked.append(Asked(self.command, self.path, headers, body))
-                status, kind, content = owner.next(self.path)
+                status, kind, content = owner.next()
                 self.send_response(status)
                 self.send_header("content-type", kind)
                 self.send_header("content-length", str(len(content)))
-                self.send_header("metadata-flavor", "Google")
                 self.end_headers()
                 self.wfile.write(content)
 
@@ -63,10 +59,10 @@ class TokenServer:
     def url(self) -> str:
         return f"http://{self.address}"
 
-    def next(self, path: str) -> tuple[int, str, bytes]:
+    def next(self) -> tuple[int, str, bytes]:
         if self.answers:
             return self.answers.pop(0)
-        return (200, "application/json", self.script(path)) if self.script else (500, "text/plain", b"no script")
+        return 500, "text/plain", b"no script"
 
     def say(self, content: bytes, *, status: int = 200, kind: str = "application/json") -> None:
         self.answers.append((status, kind, content))

@@ -129,6 +129,11 @@ def test_a_google_account_is_that_of_the_file_else_of_the_environment_else_of_th
     assert source(tmp_path, vertex + "}") == GoogleSource(credentials_file=None)
     named = {"GOOGLE_APPLICATION_CREDENTIALS": "/etc/account.json"}
     assert source(tmp_path, vertex + "}", named) == GoogleSource(credentials_file="/etc/account.json")
+    gcloud = tmp_path / ".config" / "gcloud"
+    gcloud.mkdir(parents=True)
+    (gcloud / "application_default_credentials.json").write_text("{}")
+    found = source(tmp_path, vertex + "}", {"HOME": str(tmp_path)})
+    assert found.credentials_file == str(gcloud / "application_default_credentials.json")
     found = source(tmp_path, vertex + ", auth: {credentials_file: account.json, scope: some}}", named)
     assert found == GoogleSource(credentials_file=str(tmp_path / "account.json"), scope="some")
 

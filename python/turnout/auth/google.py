@@ -1,13 +1,14 @@
 """Google Cloud: a service account, a login or the machine's own account is exchanged for a token of about an hour.
 
-The exchange itself (a signed JWT, a refresh token, the metadata server, workload identity federation) is what the
-library google-auth knows, so it is asked; it is an extra, since only Vertex needs it.
+On Google's machines a metadata server gives the token for the asking. Everything else is signed or exchanged by the
+library google-auth, which is an extra, since only Vertex needs it.
 """
 
 from __future__ import annotations
 
 import importlib
 from datetime import UTC
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -21,6 +22,17 @@ if TYPE_CHECKING:
 
 SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
 
+METADATA_HOST: Final = "metadata.google.internal"
+_TOKEN_PATH: Final = "/computeMetadata/v1/instance/service-accounts/default/token"
+
+LOADERS: Final = {
+    "service_account": ("google.oauth2.service_account", "from_service_account_info"),
+    "authorized_user": ("google.oauth2.credentials", "from_authorized_user_info"),
+    "external_account": ("google.auth.identity_pool", "from_info"),
+}
+"""Kinds of files, with the library's module and the constructor of its ``Credentials``. Each kind is loaded as what it
+says it is; the library's own guessing is deprecated."""
+
 
 class Google(msgspec.Struct, frozen=True, kw_only=True, tag="google"):
     """A row's word that Google Cloud's tokens are taken."""
@@ -32,9 +44,9 @@ class GoogleSource(msgspec.Struct, frozen=True, kw_only=True, tag="google"):
     """A Google Cloud account."""
 
     credentials_file: str | None
-    """JSON of a service account, a login or a federation; ``None``: what the machine offers (gcloud's login, then the
-    metadata server)."""
+    """JSON of a service account, a login or a federation; ``None``: the machine's own account."""
     scope: str = SCOPE
+    metadata_host: str = METADATA_HOST
 
     def describe(self) -> str:
         """See :class:`turnout.auth.source.Source`."""
@@ -42,27 +54,56 @@ class GoogleSource(msgspec.Struct, frozen=True, kw_only=True, tag="google"):
 
     def mint(self, clock: Callable[[], float]) -> Minted:
         """See :class:`turnout.auth.source.Source`."""
+        return self._of_machine(clock) if self.credentials_file is None else self._of_file(Path(self.credentials_file))
+
+    def _of_machine(self, clock: Callable[[], float]) -> Minted:
+        import httpx  # Here, because it takes a third of a second that most commands do not need.
+
+        asked = clock()
+        url = f"http://{self.metadata_host}{_TOKEN_PATH}"
         try:
-            auth = importlib.import_module("google.auth")
+            # Never through a proxy: the server is on the link of this machine.
+            answer = httpx.get(
+                url,
+                params={"scopes": self.scope},
+                headers={"Metadata-Flavor": "Google"},
+                timeout=EXCHANGE_S,
+                trust_env=False,
+            )
+            said = msgspec.json.decode(answer.content) if answer.status_code == 200 else {}
+            token, seconds = said["access_token"], int(said["expires_in"])
+        except httpx.HTTPError as error:
+            raise AuthError(
+                f"{self.describe()}: {self.metadata_host} cannot be reached ({error}): this is no machine of Google's, "
+                "so give auth.credentials_file, or log in with gcloud auth application-default login"
+            ) from None
+        except (msgspec.DecodeError, KeyError, TypeError, ValueError):
+            message = f"{self.metadata_host} gave no token, with status {answer.status_code}"
+            raise AuthError(f"{self.describe()}: {message}") from None
+        return Minted(credential=bearer("google", token), expires_unix=asked + seconds)
+
+    def _of_file(self, path: Path) -> Minted:
+        try:
             exceptions = importlib.import_module("google.auth.exceptions")
         except ImportError:
             raise AuthError(f"{self.describe()}: install the extra turnout[google], which brings google-auth") from None
         try:
-            if self.credentials_file is None:
-                account, _ = auth.default(scopes=[self.scope])
-            else:
-                account, _ = auth.load_credentials_from_file(self.credentials_file, scopes=[self.scope])
+            said = msgspec.json.decode(path.read_bytes())
+            kind = said.get("type") if isinstance(said, dict) else None
+            if kind not in LOADERS:
+                raise AuthError(f"{self.describe()}: expected an account of type {' or '.join(LOADERS)}: {kind}")
+            module, maker = LOADERS[kind]
+            account = getattr(importlib.import_module(module).Credentials, maker)(said, scopes=[self.scope])
             account.refresh(_request)
-        except (exceptions.GoogleAuthError, OSError, ValueError) as error:
+        except (exceptions.GoogleAuthError, msgspec.DecodeError, OSError, ValueError) as error:
             # The library's texts name files, hosts and error codes; of an answer they quote the error only.
-            reason = str(error.args[0] if error.args else error).splitlines()[0]
-            raise AuthError(f"{self.describe()}: {reason[:300]}") from None
+            reason = str(error.args[0] if error.args else error) if not isinstance(error, OSError) else str(error)
+            raise AuthError(f"{self.describe()}: {reason.splitlines()[0][:300]}") from None
         if not account.token or account.expiry is None:
             raise AuthError(f"{self.describe()}: the exchange gave no token")
         # The library counts in naive UTC by the machine's clock.
-        return Minted(
-            credential=bearer("google", account.token), expires_unix=account.expiry.replace(tzinfo=UTC).timestamp()
-        )
+        expires = account.expiry.replace(tzinfo=UTC).timestamp()
+        return Minted(credential=bearer("google", account.token), expires_unix=expires)
 
 
 class _Answer:

@@ -4,10 +4,10 @@ The compilation asks the wallet for what a source's credential is now; when one 
 and the plane gets it with the next snapshot. So no request ever waits for a token, and a token server that is down is
 felt only when what it gave has ended.
 
-When: at four fifths of a credential's life, a little earlier by lot so that many gateways do not come at once. A failure
-leaves the old credential in use; the next try is after five seconds, then ten, twenty and so on up to five minutes. The
-first failure of a series is logged, and its end. When the old credential has ended as well, it is taken out of use:
-its provider is off until there is another, instead of being asked with a token that it must refuse.
+When: at four fifths of a credential's life, a little earlier by lot so that many gateways do not come at once. A
+failure leaves the old credential in use; the next try is after five seconds, then ten, twenty and so on up to five
+minutes. The first failure of a series is logged, and its end. When the old credential has ended as well, it is taken
+out of use: its provider is off until there is another, instead of being asked with a token that it must refuse.
 """
 
 from __future__ import annotations

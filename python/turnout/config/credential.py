@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from turnout.auth import aws
 from turnout.auth.aws import AwsSource
 from turnout.auth.entra import AUTHORITY, Entra, EntraSource
-from turnout.auth.google import SCOPE, Google, GoogleSource
+from turnout.auth.google import METADATA_HOST, SCOPE, Google, GoogleSource
 from turnout.auth.key import BEARER, Header, KeyScheme, Query
 from turnout.auth.key import credential as key_credential
 from turnout.config import model, snapshot
@@ -154,9 +154,20 @@ def _entra(work: Work, path: tuple[Step, ...], auth: model.Auth, known: Row | No
 
 
 def _google(work: Work, auth: model.Auth, known: Row | None) -> GoogleSource:
-    named = auth.credentials_file or _variable(work, "GOOGLE_APPLICATION_CREDENTIALS") or None
+    named = auth.credentials_file or _variable(work, "GOOGLE_APPLICATION_CREDENTIALS") or _gcloud_login(work)
     scope = auth.scope or (known.identity.scope if known and isinstance(known.identity, Google) else SCOPE)
-    return GoogleSource(credentials_file=str(named) if named else None, scope=scope)
+    host = _variable(work, "GCE_METADATA_HOST") or METADATA_HOST
+    return GoogleSource(credentials_file=str(named) if named else None, scope=scope, metadata_host=host)
+
+
+def _gcloud_login(work: Work) -> Path | None:
+    """The login that ``gcloud auth application-default login`` leaves, if there is one."""
+    folder = _variable(work, "CLOUDSDK_CONFIG")
+    home = _variable(work, "HOME")
+    if not folder and not home:
+        return None
+    login = (Path(folder) if folder else Path(home) / ".config" / "gcloud") / "application_default_credentials.json"
+    return login if login.is_file() else None
 
 
 def _aws(
