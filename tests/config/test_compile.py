@@ -272,6 +272,44 @@ def test_prices_are_exact_and_default_to_the_prompt(tmp_path: Path) -> None:
     assert prices.request == 1
 
 
+def test_every_kind_of_price_has_its_default(tmp_path: Path) -> None:
+    text = LOCAL + "models: {a/m: {provider: local, prices: {prompt: 1, completion: 2, cache_write: 1.25}}}"
+    prices = compiled(tmp_path, text).snapshot.models[0].endpoints[0].prices
+    assert prices is not None
+    assert (prices.cache_read, prices.cache_write, prices.cache_write_1h) == (10**9, 125 * 10**7, 125 * 10**7)
+    assert (prices.reasoning, prices.audio_prompt, prices.audio_completion) == (None, None, None)
+    assert (prices.image_prompt, prices.image_completion) == (None, None)
+    assert (prices.image, prices.web_search, prices.search_unit, prices.second, prices.character) == (0, 0, 0, 0, 0)
+    assert (prices.tiers, prices.service) == ([], [])
+
+
+def test_a_cached_price_that_follows_the_prompt_follows_that_of_its_tier(tmp_path: Path) -> None:
+    tiers = "tiers: [{above_tokens: 9, prompt: 3}], service_tiers: [{tier: flex, prompt: 0.5}]"
+    text = LOCAL + f"models: {{a/m: {{provider: local, prices: {{prompt: 1, completion: 2, {tiers}}}}}}}"
+    prices = compiled(tmp_path, text).snapshot.models[0].endpoints[0].prices
+    assert prices is not None
+    (tier,), (service,) = prices.tiers, prices.service
+    assert (tier.cache_read, tier.cache_write, tier.cache_write_1h) == (3 * 10**9,) * 3
+    assert (service.cache_read, service.cache_write, service.completion) == (5 * 10**8, 5 * 10**8, None)
+    text = text.replace("completion: 2,", "completion: 2, cache_read: 0.1, cache_write: 1.25, cache_write_1h: 2,")
+    prices = compiled(tmp_path, text).snapshot.models[0].endpoints[0].prices
+    assert prices is not None
+    (tier,) = prices.tiers
+    assert (tier.cache_read, tier.cache_write, tier.cache_write_1h) == (None, None, None)
+
+
+def test_tiers_are_sorted_and_each_is_given_once(tmp_path: Path) -> None:
+    def tiers(written: str) -> str:
+        return LOCAL + f"models: {{a/m: {{provider: local, prices: {{prompt: 1, completion: 1, {written}}}}}}}"
+
+    made = compiled(tmp_path, tiers("tiers: [{above_tokens: 200000}, {above_tokens: 128000}]"))
+    prices = made.snapshot.models[0].endpoints[0].prices
+    assert prices is not None
+    assert [tier.above_tokens for tier in prices.tiers] == [128_000, 200_000]
+    twice = "tiers: [{above_tokens: 5}, {above_tokens: 5}], service_tiers: [{tier: flex}, {tier: flex}]"
+    assert messages(tmp_path, tiers(twice)) == ["this tier occurs twice: 5", "this tier occurs twice: flex"]
+
+
 def test_the_price_version_changes_with_the_price_and_only_then(tmp_path: Path) -> None:
     def version(prices: str, more: str = "") -> str:
         text = f"{LOCAL}models: {{a/m: {{provider: local, prices: {prices}{more}}}}}"
@@ -286,6 +324,66 @@ def test_the_price_version_changes_with_the_price_and_only_then(tmp_path: Path) 
 
 def test_an_unknown_price_stays_unknown(tmp_path: Path) -> None:
     assert compiled(tmp_path, LOCAL + "models: {a/m: local}").snapshot.models[0].endpoints[0].prices is None
+
+
+# ----------------------------------------------------------------------------------------------------------- endpoints
+
+
+def test_an_endpoint_says_what_its_model_says_where_it_says_nothing_itself(tmp_path: Path) -> None:
+    text = (
+        LOCAL
+        + """
+models:
+  a/m:
+    supported_parameters: [tools]
+    input_modalities: [text, image]
+    endpoints:
+      - local
+""".replace(
+            "- local",
+            "- {provider: local}\n      - {provider: local, supported_parameters: [], input_modalities: [text]}",
+        )
+    )
+    first, second = compiled(tmp_path, text).snapshot.models[0].endpoints
+    assert (first.parameters, first.inputs, first.outputs) == (["tools"], ["text", "image"], [])
+    assert (second.parameters, second.inputs) == ([], ["text"])
+    (plain,) = compiled(tmp_path, LOCAL + "models: {a/m: local}").snapshot.models[0].endpoints
+    assert (plain.parameters, plain.inputs, plain.quantization, plain.dialect) == (None, [], None, None)
+
+
+def test_the_short_form_keeps_the_model_s_own_keys(tmp_path: Path) -> None:
+    text = LOCAL + "models: {a/m: {provider: local, supported_parameters: [tools], quantization: fp8}}"
+    model = compiled(tmp_path, text).snapshot.models[0]
+    assert json.loads(model.card)["supported_parameters"] == ["tools"]
+    assert (model.endpoints[0].parameters, model.endpoints[0].quantization) == (["tools"], "fp8")
+
+
+def test_a_data_policy_is_the_endpoint_s_else_the_account_s_else_the_row_s(tmp_path: Path) -> None:
+    text = """
+        providers:
+          openai: {api_key: k}
+          ours: {row: openai, api_key: k, data_policy: {zdr: true, retention_days: 0}}
+          own: {base_url: "http://h/v1"}
+        models:
+          a/m:
+            endpoints:
+              - {provider: openai}
+              - {provider: ours}
+              - {provider: ours, data_policy: {training: true}, tag: ours/two}
+              - {provider: own}
+        """
+    found = [one.data_policy for one in compiled(tmp_path, text).snapshot.models[0].endpoints]
+    assert [(one.training, one.retention_days, one.zdr) for one in found] == [
+        (False, 30, False),
+        (False, 0, True),
+        (True, 0, True),
+        (None, None, False),
+    ]
+
+
+def test_a_dialect_that_the_provider_does_not_speak_is_a_mistake(tmp_path: Path) -> None:
+    text = LOCAL + "models: {a/m: {provider: local, dialect: gemini}}"
+    assert messages(tmp_path, text) == ["the provider local speaks openai: gemini"]
 
 
 # ------------------------------------------------------------------------------------------------------------- aliases

@@ -317,3 +317,33 @@ def test_paths_start_at_the_folder_of_the_file_or_at_home(tmp_path: Path) -> Non
     reading = values.Reading(directory=tmp_path)
     assert TypeAdapter(values.AnyPath).validate_python("a/b", context=reading) == tmp_path / "a" / "b"
     assert TypeAdapter(values.AnyPath).validate_python("~/b", context=reading) == Path.home() / "b"
+
+
+@pytest.mark.parametrize("written", ["eu-central-1", "my_account.eu", 7])
+def test_a_setting_is_part_of_a_host_or_path(written: object) -> None:
+    assert values.setting_text(written) == str(written)
+
+
+@pytest.mark.parametrize("written", ["", "a/b", "a?b", "-a", "a-", "{model}", "a b", "x" * 129, None, True])
+def test_what_would_end_its_part_of_a_url_is_no_setting(written: object) -> None:
+    assert "such as eu-central-1" in refused(values.setting_text, written)
+
+
+@pytest.mark.parametrize("written", ["/chat", "/m/{model}:go?alt=sse", "/a?api-version=1"])
+def test_a_path_may_name_the_model_and_have_a_query(written: str) -> None:
+    assert values.url_path(written) == written
+
+
+@pytest.mark.parametrize("written", ["chat", "", "/{modell}", "/{model}/{model}", "/a b", "/a#b", "/" + "x" * 512, 7])
+def test_what_is_no_path_of_a_url_is_refused(written: object) -> None:
+    assert "expected a path such as /chat/completions" in refused(values.url_path, written)
+
+
+@pytest.mark.parametrize(("written", "read"), [("Token", "Token "), ("Token ", "Token "), ("", "")])
+def test_a_prefix_ends_in_one_space(written: str, read: str) -> None:
+    assert values.header_prefix(written) == read
+
+
+@pytest.mark.parametrize("written", ["a\nb", "x" * 65, 7])
+def test_what_no_header_could_carry_is_no_prefix(written: object) -> None:
+    assert "expected a word" in refused(values.header_prefix, written)

@@ -557,9 +557,16 @@ def _prices(written: model.Prices, provider: str, upstream: str, tag: str) -> sn
                 above_tokens=tier.above_tokens,
                 prompt=_nano(tier.prompt, None),
                 completion=_nano(tier.completion, None),
-                cache_read=_nano(tier.cache_read, None),
-                cache_write=_nano(tier.cache_write, None),
-                cache_write_1h=_nano(tier.cache_write_1h, None),
+                cache_read=_nano(_cached(tier.cache_read, written.cache_read, tier.prompt), None),
+                cache_write=_nano(_cached(tier.cache_write, written.cache_write, tier.prompt), None),
+                cache_write_1h=_nano(
+                    _cached(
+                        tier.cache_write_1h,
+                        written.cache_write_1h,
+                        _cached(tier.cache_write, written.cache_write, tier.prompt),
+                    ),
+                    None,
+                ),
             )
             for tier in sorted(written.tiers, key=lambda tier: tier.above_tokens)
         ],
@@ -568,13 +575,18 @@ def _prices(written: model.Prices, provider: str, upstream: str, tag: str) -> sn
                 tier=service.tier,
                 prompt=_nano(service.prompt, None),
                 completion=_nano(service.completion, None),
-                cache_read=_nano(service.cache_read, None),
-                cache_write=_nano(service.cache_write, None),
+                cache_read=_nano(_cached(service.cache_read, written.cache_read, service.prompt), None),
+                cache_write=_nano(_cached(service.cache_write, written.cache_write, service.prompt), None),
             )
             for service in written.service_tiers
         ],
     )
     return versioned(unversioned, provider=provider, upstream=upstream, tag=tag)
+
+
+def _cached(of_tier: Decimal | None, of_base: Decimal | None, followed: Decimal | None) -> Decimal | None:
+    """A tier's price of cached tokens: its own, else the base's; one that follows another price does so here too."""
+    return followed if of_tier is None and of_base is None else of_tier
 
 
 def versioned(prices: snapshot.Prices, *, provider: str, upstream: str, tag: str) -> snapshot.Prices:

@@ -665,9 +665,18 @@ class PriceTier(Section):
     above_tokens: int = Field(ge=1, le=1_000_000_000, description="Tokens of the prompt that must be exceeded.")
     prompt: PriceUsd | None = Field(default=None, description="Tokens that are read and were not cached.")
     completion: PriceUsd | None = Field(default=None, description="Tokens that are written.")
-    cache_read: PriceUsd | None = Field(default=None, description="Prompt tokens from the cache.")
-    cache_write: PriceUsd | None = Field(default=None, description="Prompt tokens put into the cache.")
-    cache_write_1h: PriceUsd | None = Field(default=None, description="The same, kept for an hour.")
+    cache_read: PriceUsd | None = Field(
+        default=None,
+        description="Prompt tokens from the cache. Default: as above; if nothing is said there, as prompt.",
+    )
+    cache_write: PriceUsd | None = Field(
+        default=None, description="Prompt tokens put into the cache. The same default."
+    )
+    cache_write_1h: PriceUsd | None = Field(
+        default=None,
+        description="Prompt tokens put into a cache for an hour. Default: as above; if nothing is said there, as "
+        "cache_write.",
+    )
 
 
 class PriceService(Section):
@@ -676,8 +685,13 @@ class PriceService(Section):
     tier: Literal["flex", "priority", "batch"] = Field(description="The tier that the provider granted.")
     prompt: PriceUsd | None = Field(default=None, description="Tokens that are read and were not cached.")
     completion: PriceUsd | None = Field(default=None, description="Tokens that are written.")
-    cache_read: PriceUsd | None = Field(default=None, description="Prompt tokens from the cache.")
-    cache_write: PriceUsd | None = Field(default=None, description="Prompt tokens put into the cache.")
+    cache_read: PriceUsd | None = Field(
+        default=None,
+        description="Prompt tokens from the cache. Default: as above; if nothing is said there, as prompt.",
+    )
+    cache_write: PriceUsd | None = Field(
+        default=None, description="Prompt tokens put into the cache. The same default."
+    )
 
 
 class Prices(Section):
