@@ -32,6 +32,8 @@ app = typer.Typer(
 )
 key_app = typer.Typer(help="Keys that the gateway made itself.", no_args_is_help=True)
 app.add_typer(key_app, name="key")
+provider_app = typer.Typer(help="Known providers, and whether they answer.", no_args_is_help=True)
+app.add_typer(provider_app, name="provider")
 
 
 def main() -> None:
@@ -173,3 +175,39 @@ def _key_new(
     from turnout.cli.key import new
 
     raise typer.Exit(new(config=config, state_dir=state, purpose="admin" if admin else "client"))
+
+
+@provider_app.command("list")
+def _provider_list(config: ConfigOption = None) -> None:
+    """List the known providers, and which are on."""
+    from turnout.cli.provider import list_providers
+
+    raise typer.Exit(list_providers(config))
+
+
+@provider_app.command("show")
+def _provider_show(
+    name: Annotated[str, typer.Argument(help="A provider's slug.")],
+    config: ConfigOption = None,
+) -> None:
+    """Show what is known of a provider."""
+    from turnout.cli.provider import show
+
+    raise typer.Exit(show(name, config))
+
+
+@provider_app.command("test")
+def _provider_test(
+    name: Annotated[str, typer.Argument(help="A provider's slug, in the configuration or known.")],
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model", help="The provider's own name of the model to ask. Default: a cheap one of the catalogue."
+        ),
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Send one small real request over each protocol of a provider, with the configured key."""
+    from turnout.cli.provider import test
+
+    raise typer.Exit(test(name, model, config))

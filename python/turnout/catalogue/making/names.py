@@ -130,7 +130,7 @@ PROVIDERS: Final[dict[str, Names]] = {
     "upstage": Names(models_dev=("upstage",), author="upstage"),
     "venice": Names(models_dev=("venice",), pi=("venice",)),
     "vercel": Names(litellm=("vercel_ai_gateway",), models_dev=("vercel",), pi=("vercel-ai-gateway",)),
-    "voyage": Names(genai="voyageai", litellm=("voyage",), author="voyageai"),
+    "voyageai": Names(genai="voyageai", litellm=("voyage",), author="voyageai"),
     "vultr": Names(models_dev=("vultr",)),
     "wandb": Names(litellm=("wandb",), models_dev=("wandb",), pi=("coreweave",)),
     "xai": Names(genai="x-ai", litellm=("xai",), models_dev=("xai",), pi=("xai",), author="x-ai"),
