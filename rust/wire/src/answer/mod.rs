@@ -200,15 +200,23 @@ fn other(
             api::write_embed(&answer, &closing, serving, out);
             Ok(without_finish(&closing, &answer.id))
         }
-        Task::Rerank => {
-            let answer = dialect::read_rerank(text).map_err(|e| inside(e, body))?;
-            let closing = close_rerank(&answer, serving, input_bytes);
-            api::write_rerank(&answer, &closing, serving, out);
-            Ok(without_finish(&closing, &answer.id))
-        }
+        Task::Rerank => ranking(text, serving, input_bytes, out),
         // Counts are never translated: an endpoint without the same words is not asked.
         Task::CountTokens => Err(Unusable::NoChoices),
     }
+}
+
+/// Rankings have one form everywhere.
+pub(crate) fn ranking(
+    text: &str,
+    serving: &Serving<'_>,
+    input_bytes: usize,
+    out: &mut Vec<u8>,
+) -> Result<Facts, Unusable> {
+    let answer = dialect::read_rerank(text).map_err(|e| inside(e, text.as_bytes()))?;
+    let closing = close_rerank(&answer, serving, input_bytes);
+    api::write_rerank(&answer, &closing, serving, out);
+    Ok(without_finish(&closing, &answer.id))
 }
 
 /// The document of a body: UTF-8, not blank.
