@@ -29,10 +29,9 @@ def test_the_configuration_compiles(tmp_path: Path) -> None:
     path.write_text(block)
     environment = {"LAPTOP_KEY": "sk-to-v1-" + "ab" * 32, "OPENAI_API_KEY": "sk-test"}
     compiled = compile_config(load.load(path, environment), auth=True, environment=environment)
-    assert [model.slug for model in compiled.snapshot.models] == [
-        "openai/gpt-4o-mini",
-        "meta-llama/llama-3.3-70b-instruct",
-    ]
+    slugs = [model.slug for model in compiled.snapshot.models]
+    assert slugs[:2] == ["openai/gpt-4o-mini", "meta-llama/llama-3.3-70b-instruct"]
+    assert len(slugs) > 50, "the providers bring the rest of their models"
 
 
 def test_the_program_parses() -> None:

@@ -31,7 +31,7 @@ def test_the_starter_s_examples_are_good_when_uncommented(tmp_path: Path) -> Non
     environment = {"OPENAI_API_KEY": "sk-example", "LAPTOP_KEY": "sk-to-v1-example"}
     made = compile(load(path, environment), auth=True, environment=environment).snapshot
     assert [provider.slug for provider in made.providers] == ["local", "openai", "groq"]
-    assert made.aliases == {"fast": "openai/gpt-4o-mini"}
+    assert made.aliases["fast"] == "openai/gpt-4o-mini"
     assert [key.name for key in made.keys] == ["laptop"]
 
 

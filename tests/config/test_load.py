@@ -90,8 +90,6 @@ def test_sections_and_keys_with_nothing_behind_them_are_left_out(tmp_path: Path)
         ("server: 5", "server", "expected keys with values below it, not a single value or a list", None),
         ("keys: {}", "keys", "expected a list", None),
         ("providers: []", "providers", "expected keys with values below it, not a single value or a list", None),
-        ("models: {a/b: {endpoints: []}}", "models.a/b.endpoints", "must not be empty", None),
-        ("models: {a/b: {}}", "models.a/b.endpoints", "this key is required", None),
         ("models: {a/b: {model: x}}", "models.a/b.provider", "this key is required", None),
         (
             "models: {a/b: {provider: x, prices: {prompt: 1}}}",

@@ -19,6 +19,7 @@ providers:
     name: "Own <Server>"
     base_url: "http://127.0.0.1:9/v1"
     data_policy: {{zdr: true}}
+catalogue: false
 models:
   acme/old:
     name: Acme Old

@@ -33,6 +33,7 @@ providers:
     api_key: {UPSTREAM}
     headers: {{x-team: team-secret}}
     proxy: http://user:proxy-secret@127.0.0.1:3128
+catalogue: false
 models:
   openai/gpt:
     provider: openai

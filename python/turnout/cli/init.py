@@ -31,7 +31,8 @@ providers:
 #  groq:
 #    api_key: file:groq.key   # the content of a file beside this one
 
-# What clients may ask for. Endpoints are tried in order; prices are US dollars per million tokens.
+# Known providers bring their models. What is written here is added, and wins over what Turnout knows by itself.
+# Endpoints are tried in order; prices are US dollars per million tokens.
 models:
   local/*: local              # local/NAME asks the provider local for NAME
 #  openai/gpt-4o-mini:
@@ -45,6 +46,11 @@ models:
 # Other names for models.
 #aliases:
 #  fast: openai/gpt-4o-mini
+
+# Models that are not to be served, and whether names of tomorrow are passed on.
+#catalogue:
+#  hide: [openai/o1-pro]
+#  pass_through: true
 """
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import msgspec
 
 from turnout.auth.source import unfetched
+from turnout.catalogue import data, offer
 from turnout.config import account, model, proxy, snapshot
 from turnout.config.card import card
 from turnout.config.collector import collector_paused
@@ -27,12 +28,14 @@ from turnout.config.work import Work
 from turnout.errors import ConfigError
 from turnout.providers import ROWS, Row, row
 from turnout.providers.row import Policy
+from turnout.state import default_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from decimal import Decimal
 
     from turnout.auth.source import Source
+    from turnout.catalogue.entry import Endpoint, Entry
     from turnout.config.load import Loaded
     from turnout.config.source import Step
 
@@ -244,13 +247,15 @@ class _Accounts:
     """Slug → position in :attr:`providers`."""
     policies: list[snapshot.DataPolicy]
     """Of each provider, for endpoints that say nothing else."""
+    rows: dict[str, Row]
+    """Slug → known provider that it is an account at, where it brings the catalogue's models."""
 
 
 def _accounts(work: Work) -> _Accounts:
     written = dict(work.config.providers)
     if work.loaded.path is None and not written:
         written = {known.slug: model.Provider() for known in detected(work.environment)}
-    accounts = _Accounts(providers=[], indices={}, policies=[])
+    accounts = _Accounts(providers=[], indices={}, policies=[], rows={})
     for slug, provider in written.items():
         if PROVIDER_SLUG.fullmatch(slug) is None:
             work.wrong(
@@ -263,6 +268,9 @@ def _accounts(work: Work) -> _Accounts:
                 accounts.indices[slug] = len(accounts.providers)
                 accounts.providers.append(made)
                 accounts.policies.append(_policy(provider, known))
+                is_elsewhere = provider.base_url is not None or provider.wires is not None
+                if known is not None and _first(provider.catalogue, None, not is_elsewhere):
+                    accounts.rows[slug] = known
     return accounts
 
 
@@ -376,6 +384,7 @@ class _Catalogue:
 
 def _catalogue(work: Work, accounts: _Accounts) -> _Catalogue:
     catalogue = _Catalogue(models={}, wildcards=[], aliases={}, off=_cut_slugs(work))
+    offered = _offer(work, accounts)
     tagged: list[tuple[str, str, tuple[Step, ...]]] = []
     for slug, written in work.config.models.items():
         path = ("models", slug)
@@ -386,7 +395,7 @@ def _catalogue(work: Work, accounts: _Accounts) -> _Catalogue:
             work.wrong(
                 path, "a model's slug has the form author/name, such as openai/gpt-4o, or ends in a wildcard, openai/*"
             )
-        endpoints = _endpoints(work, slug, written, accounts)
+        endpoints = _endpoints(work, slug, written, accounts, offered)
         tagged += [(alias, slug, (*path, "aliases", position)) for position, alias in enumerate(written.aliases)]
         if is_wildcard:
             for key in sorted(written.model_fields_set - {"endpoints"}):
@@ -399,10 +408,13 @@ def _catalogue(work: Work, accounts: _Accounts) -> _Catalogue:
             catalogue.wildcards.append(snapshot.Wildcard(prefix=slug.removesuffix("*"), endpoints=endpoints))
         else:
             catalogue.models[slug] = snapshot.Model(
-                slug=slug, endpoints=endpoints, card=card(slug, written, endpoints[0])
+                slug=slug,
+                endpoints=endpoints,
+                card=card(slug, written, endpoints[0], offered.entries[slug] if offered.serves(slug) else None),
             )
+    tagged += _bring(work, catalogue, offered)
     if not work.config.models and not catalogue.off:
-        for provider in accounts.indices:
+        for provider in accounts.indices.keys() - accounts.rows.keys() if offered.accounts else accounts.indices:
             written_endpoint = model.Endpoint(provider=provider, model="*")
             endpoint = _endpoint(accounts, written_endpoint, None, upstream="*", tag=provider)
             catalogue.wildcards.append(snapshot.Wildcard(prefix=f"{provider}/", endpoints=[endpoint]))
@@ -417,8 +429,60 @@ def _cut_slugs(work: Work) -> set[str]:
     return {str(path[1]) for path in work.loaded.cut if len(path) > 1 and path[0] == "models"}
 
 
-def _endpoints(work: Work, slug: str, written: model.Model, accounts: _Accounts) -> list[snapshot.Endpoint]:
-    """The endpoints of one model at providers that are on, in the order of the file."""
+def _offer(work: Work, accounts: _Accounts) -> offer.Offer:
+    """What the catalogue has for the accounts; nothing where it is off."""
+    written = work.config.catalogue
+    if not written.enabled or not accounts.rows:
+        return offer.Offer()
+    bringing = [
+        offer.Account(
+            slug=slug,
+            row=known.slug,
+            index=accounts.indices[slug],
+            dialects=frozenset(wire.dialect for wire in accounts.providers[accounts.indices[slug]].wires),
+            policy=accounts.policies[accounts.indices[slug]],
+            is_gateway=accounts.providers[accounts.indices[slug]].routing_fields,
+        )
+        for slug, known in accounts.rows.items()
+    ]
+    try:
+        known = data.load(work.config.server.state_dir or default_directory(work.environment))
+    except data.CatalogueError as error:
+        work.warn(("catalogue",), f"the one that came with Turnout is used: {error}")
+        known = data.load()
+    return offer.offer(known, bringing, written.hide)
+
+
+def _bring(work: Work, catalogue: _Catalogue, offered: offer.Offer) -> list[tuple[str, str, tuple[Step, ...]]]:
+    """Adds the catalogue's models and passed-on names; returns its aliases, those that nobody else has taken."""
+    unwritten = model.Model()
+    for entry, endpoints in offer.models(offered):
+        if entry.slug not in work.config.models:
+            catalogue.models[entry.slug] = snapshot.Model(
+                slug=entry.slug, endpoints=endpoints, card=card(entry.slug, unwritten, endpoints[0], entry)
+            )
+    written = {wildcard.prefix for wildcard in catalogue.wildcards}
+    if work.config.catalogue.pass_through:
+        catalogue.wildcards += [
+            snapshot.Wildcard(prefix=prefix, endpoints=endpoints)
+            for prefix, endpoints in offer.passes(offered).items()
+            if prefix not in written and f"{prefix}*" not in catalogue.off
+        ]
+    taken = {alias for known in work.config.models.values() for alias in known.aliases}
+    taken |= work.config.aliases.keys() | work.config.models.keys()
+    return [
+        (alias, slug, ("catalogue",))
+        for alias, slug in offer.aliases(offered, catalogue.models).items()
+        if alias not in taken and alias not in catalogue.models
+    ]
+
+
+def _endpoints(
+    work: Work, slug: str, written: model.Model, accounts: _Accounts, offered: offer.Offer
+) -> list[snapshot.Endpoint]:
+    """The endpoints of one model at providers that are on, in the order of the file, or as the catalogue has them."""
+    if not written.endpoints:
+        return _known_endpoints(work, slug, written, offered)
     endpoints: list[snapshot.Endpoint] = []
     chosen = {endpoint.tag for endpoint in written.endpoints if endpoint.tag}
     tags: set[str] = set()
@@ -446,9 +510,49 @@ def _endpoints(work: Work, slug: str, written: model.Model, accounts: _Accounts)
                 (*path, "dialect"), f"the provider {provider.slug} speaks {' and '.join(spoken)}: {endpoint.dialect}"
             )
         _tiers(work, (*path, "prices"), endpoint.prices)
-        upstream = _upstream_model(work, path, slug, endpoint, provider)
-        endpoints.append(_endpoint(accounts, endpoint, written, upstream=upstream, tag=tag))
+        known = offered.at(slug, endpoint.provider, endpoint.model)
+        upstream = known[1].model if known else _upstream_model(work, path, slug, endpoint, provider)
+        made = _endpoint(accounts, endpoint, written, upstream=upstream, tag=tag)
+        endpoints.append(made if known is None else _filled_in(made, endpoint, *known))
     return endpoints
+
+
+def _known_endpoints(work: Work, slug: str, written: model.Model, offered: offer.Offer) -> list[snapshot.Endpoint]:
+    """The catalogue's endpoints of a model of which only other things were written."""
+    entry = offered.entries.get(slug)
+    if entry is None:
+        if not work.is_hurt("models", slug):
+            if slug.endswith("*") or not offered.accounts:
+                hint = "give endpoints"
+            else:
+                hint = "give endpoints: the catalogue does not know this model"
+            work.wrong(("models", slug), hint, name=slug, known=offered.entries)
+        return []
+    said = {"input_modalities": "inputs", "output_modalities": "outputs", "supported_parameters": "parameters"}
+    changes: dict[str, Any] = {
+        field: list(getattr(written, key)) for key, field in said.items() if key in written.model_fields_set
+    }
+    return [msgspec.structs.replace(one, **changes) for one in offer.endpoints(entry, offered.accounts)]
+
+
+def _filled_in(
+    made: snapshot.Endpoint, written: model.Endpoint, entry: Entry, known: Endpoint, account: offer.Account
+) -> snapshot.Endpoint:
+    """An endpoint with what the catalogue knows in place of what was not written."""
+    whole = offer.endpoint(entry, known, account)
+    prices = made.prices or offer.prices(known.prices, provider=account.slug, upstream=made.model, tag=made.tag)
+    dialect = whole.dialect if whole.dialect in account.dialects else None
+    return msgspec.structs.replace(
+        made,
+        prices=prices,
+        context_length=made.context_length or whole.context_length,
+        completion_tokens_max=made.completion_tokens_max or whole.completion_tokens_max,
+        dialect=made.dialect or dialect,
+        parameters=whole.parameters if made.parameters is None else made.parameters,
+        inputs=made.inputs or whole.inputs,
+        outputs=made.outputs or whole.outputs,
+        quantization=made.quantization or whole.quantization,
+    )
 
 
 def _free_tag(provider: str, taken: set[str]) -> str:
@@ -651,7 +755,7 @@ def _adopted(catalogue: _Catalogue, slug: str) -> bool:
     if wildcard is None or MODEL_SLUG.fullmatch(slug) is None:
         return False
     endpoints = filled(wildcard, slug)
-    unwritten = model.Model(endpoints=[model.Endpoint(provider="-")])
+    unwritten = model.Model()
     catalogue.models[slug] = snapshot.Model(slug=slug, endpoints=endpoints, card=card(slug, unwritten, endpoints[0]))
     return True
 

@@ -637,6 +637,11 @@ class Provider(Section):
         default=None,
         description="Short for quirks.stream_usage.",
     )
+    catalogue: bool | None = Field(
+        default=None,
+        description="Whether it brings the models that the catalogue has for its row. Default: true for a known "
+        "provider, false where base_url or wires are written, because that is another server.",
+    )
     enabled: bool = Field(
         default=True,
         description="false leaves the provider and its endpoints out of use without removing them from the file.",
@@ -764,25 +769,26 @@ class Endpoint(Section):
         default=None,
         min_length=1,
         max_length=256,
-        description="The provider's own name of the model. Default: the slug without its author, or the whole slug at "
-        "a gateway (routing_fields). In a wildcard, * stands for what the wildcard matched, and is the default.",
+        description="The provider's own name of the model. Default: the catalogue's, else the slug without its author,"
+        " or the whole slug at a gateway (routing_fields). In a wildcard, * stands for what the wildcard matched, and is "
+        "the default.",
     )
     prices: Prices | None = Field(
         default=None,
-        description="What it costs. Default: unknown; then nothing is charged, and the ledger says that the price was "
-        "unknown.",
+        description="What it costs. Default: the catalogue's; where it has none the price is unknown: then nothing is "
+        "charged, and the ledger says so.",
     )
     context_length: int | None = Field(
         default=None,
         ge=1,
         le=1_000_000_000,
-        description="Tokens of prompt and completion together. Default: unknown, shown as null.",
+        description="Tokens of prompt and completion together. Default: the catalogue's, else unknown, shown as null.",
     )
     max_output_tokens: int | None = Field(
         default=None,
         ge=1,
         le=1_000_000_000,
-        description="Most tokens of one completion. Default: unknown, shown as null.",
+        description="Most tokens of one completion. Default: the catalogue's, else unknown, shown as null.",
     )
     tag: str | None = Field(
         default=None,
@@ -822,11 +828,18 @@ class Model(Section):
     """
 
     endpoints: list[Endpoint] = Field(
-        min_length=1,
+        default=[],
         max_length=64,
-        description="Where it is served, in the order in which they are tried.",
+        description="Where it is served, in the order in which they are tried. Default: where the catalogue says that "
+        "the providers of this file serve it, the cheapest first.",
     )
-    name: str | None = Field(default=None, min_length=1, max_length=256, description="Display name. Default: the slug.")
+    name: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=256,
+        description="Display name. Default: the catalogue's, else the slug. The defaults of the following keys are the "
+        "catalogue's as well, where it knows the model.",
+    )
     description: str = Field(default="", max_length=8192, description="Free text for GET /models. Default: empty.")
     created: UnixTime = Field(
         default=0, description="When the model came out: a date or Unix seconds. Default: 0, which means unknown."
@@ -868,6 +881,36 @@ class Model(Section):
             return written
         rest = {key: value for key, value in written.items() if key not in below}
         return {**rest, "endpoints": [inline]}
+
+
+class Catalogue(Section):
+    """The models that Turnout knows by itself: for each known provider that is on, what it serves and what it costs.
+
+    ``catalogue: false`` is short for ``enabled: false``.
+    """
+
+    enabled: bool = Field(
+        default=True,
+        description="Whether providers bring their models. false serves only what the section models lists.",
+    )
+    hide: Annotated[list[str], BeforeValidator(one_or_many)] = Field(
+        default=[],
+        max_length=10_000,
+        description="Models to leave out: slugs, or patterns such as anthropic/* or openai/gpt-4*. Names that the "
+        "catalogue does not know are not passed on below such a pattern either, so what is hidden cannot be had under "
+        "another name. What the section models lists is served all the same.",
+    )
+    pass_through: bool = Field(
+        default=True,
+        description="Whether names that the catalogue does not know are passed on: PROVIDER/name, and author/name "
+        "where the author is the provider, such as openai/a-model-of-today. Their price is unknown. OpenRouter takes "
+        "any name that nobody else does.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, written: Any) -> Any:
+        return {"enabled": written} if isinstance(written, bool) else written
 
 
 class Ledger(Section):
@@ -939,10 +982,12 @@ class Config(Section):
     models: dict[str, Model] = Field(
         default={},
         max_length=1_000_000,
-        description="Models by slug author/name, or by wildcard such as openai/*. The longest wildcard wins, and a "
-        "slug wins over wildcards. When the section is empty, each provider SLUG serves SLUG/*, with the rest of "
-        "the name passed on.",
+        description="Models by slug author/name, or by wildcard such as openai/*, besides those of the catalogue. What "
+        "is written here wins over what the catalogue says, field by field. The longest wildcard wins, and a slug wins "
+        "over wildcards. When the section is empty, each provider SLUG serves SLUG/*, with the rest of the name "
+        "passed on.",
     )
+    catalogue: Catalogue = Field(default=Catalogue(), description="Models that providers bring without being listed.")
     aliases: dict[str, str] = Field(
         default={},
         max_length=1_000_000,

@@ -31,12 +31,13 @@ KINDS: Final = {
 """Modes that we serve; others (video, realtime, OCR, search …) are left out."""
 
 PREFIXES: Final = (
-    "azure/", "azure_ai/", "bedrock/", "cerebras/", "cloudflare/", "codestral/", "cohere/", "crusoe/", "dashscope/",
+    "azure/", "azure_ai/", "bedrock/", "bedrock_mantle/", "cerebras/", "cloudflare/", "codestral/", "cohere/",
+    "crusoe/", "dashscope/",
     "databricks/", "deepgram/", "deepinfra/", "deepseek/", "elevenlabs/", "featherless_ai/", "fireworks_ai/",
     "friendliai/", "gemini/", "gmi/", "groq/", "hyperbolic/", "inception/", "meta/", "minimax/", "mistral/",
     "moonshot/", "morph/", "nebius/", "novita/", "nscale/", "openai/", "ovhcloud/", "perplexity/", "recraft/",
     "sambanova/", "scaleway/", "streamlake/", "together_ai/", "vercel_ai_gateway/", "vertex_ai/", "voyage/", "wandb/",
-    "xai/", "xiaomi_mimo/", "zai/", "ai21/", "baseten/", "black_forest_labs/", "anthropic/",
+    "xai/", "xiaomi_mimo/", "zai/", "ai21/", "aihubmix/", "baseten/", "black_forest_labs/", "anthropic/",
 )  # fmt: skip
 """What a key puts before the provider's own name of the model."""
 
@@ -52,17 +53,20 @@ EFFORTS: Final = ("max", "xhigh", "high", "medium", "low", "minimal", "none")
 
 def facts(price_map: dict[str, dict[str, Any]]) -> Iterator[Fact]:
     """Every model of the map that a provider of ours serves in a way that we speak."""
-    providers = {name: slug for slug, names in PROVIDERS.items() for name in names.litellm}
+    providers: dict[str, list[str]] = {}
+    for slug, names in PROVIDERS.items():
+        for name in names.litellm:
+            providers.setdefault(name, []).append(slug)
     for key, row in price_map.items():
-        provider = providers.get(row.get("litellm_provider", ""))
+        served_by = providers.get(row.get("litellm_provider", ""), [])
         kind = KINDS.get(row.get("mode") or "")
-        if provider is None or kind is None or _NOT_A_MODEL.search(key):
+        if kind is None or _NOT_A_MODEL.search(key):
             continue
         prefix = next((prefix for prefix in PREFIXES if key.startswith(prefix)), "")
         model = key.removeprefix(prefix)
-        if provider == "fireworks" and "/" not in model:
-            model = f"accounts/fireworks/models/{model}"
-        yield _fact(provider, model, kind, row)
+        for provider in served_by:
+            whole = provider != "fireworks" or "/" in model
+            yield _fact(provider, model if whole else f"accounts/fireworks/models/{model}", kind, row)
 
 
 def _fact(provider: str, model: str, kind: str, row: dict[str, Any]) -> Fact:

@@ -96,7 +96,11 @@ class Merged:
 def merge(facts: Iterable[Fact], price: Callable[[str, str], Prices | None], served: Iterable[str]) -> Merged:
     """Merges all facts. ``price`` looks a provider's model up in genai-prices; ``served``: slugs of our providers."""
     ours = set(served)
-    every = [fact for fact in facts if fact.provider in ours and not _is_over(fact.expires)]
+    every = [
+        fact
+        for fact in facts
+        if fact.provider in ours and not _is_over(fact.expires) and names.serves(fact.provider, fact.model)
+    ]
     slugs = _slugs(every)
     placed: dict[str, list[tuple[Fact, Spelling]]] = defaultdict(list)
     homeless: list[Fact] = []
@@ -107,12 +111,15 @@ def merge(facts: Iterable[Fact], price: Callable[[str, str], Prices | None], ser
     left: list[Fact] = []
     for fact in homeless:
         _place(fact, slugs, placed, left)
-    merged = Merged(Catalogue(format=FORMAT, made=MADE, sources=SOURCES, families={}, models=()))
+    merged = Merged(Catalogue(format=FORMAT, made=MADE, sources=SOURCES, families={}, makers={}, models=()))
     merged.unmatched.update(fact.provider for fact in left)
     entries = [_entry(slug, placed[slug], price, merged) for slug in sorted(placed)]
     entries = _with_own_aliases([entry for entry in entries if _is_served(entry, placed[entry.slug])])
     merged.catalogue = msgspec.structs.replace(
-        merged.catalogue, models=tuple(entries), families=families.families(entries)
+        merged.catalogue,
+        models=tuple(entries),
+        families=families.families(entries),
+        makers={slug: known.author for slug, known in sorted(PROVIDERS.items()) if _is_maker(slug, known, ours)},
     )
     return merged
 
@@ -202,6 +209,11 @@ def _new_slug(fact: Fact) -> str | None:
 
 def _undated(name: str) -> str:
     return re.sub(r"-(?:20\d{6}|20\d\d-\d\d-\d\d|latest)$", "", re.sub(r"(?:-v\d+)?:\d+$", "", name))
+
+
+def _is_maker(slug: str, known: names.Names, ours: set[str]) -> bool:
+    # What Bedrock calls its models cannot be guessed from a slug.
+    return bool(known.author) and slug in ours and slug != "amazon-bedrock"
 
 
 def _is_served(entry: Entry, placed: Sequence[tuple[Fact, Spelling]]) -> bool:
@@ -385,8 +397,6 @@ def _endpoint(
         return None
     if provider in CURRENT and kind == "chat" and all(fact.source != LITELLM for fact, _ in group):
         return None
-    if provider == "google-vertex" and not _on_vertex(called):
-        return None
     said: dict[int, Prices] = {}
     if (found := price(provider, called)) is not None:
         said[GENAI] = found
@@ -422,7 +432,7 @@ def _called(provider: str, group: Sequence[tuple[Fact, Spelling]]) -> str:
             _region(item[0])
             if provider == "amazon-bedrock"
             else _version(item[0])
-            if provider == "google-vertex"
+            if provider == "google-vertex-anthropic"
             else 0,
             not item[1].exact,
             -votes[item[0].lower()],
@@ -450,18 +460,10 @@ def _version(model: str) -> int:
     return 0 if re.search(r"@20\d{6}", model) else 1 if "@" in model else 2
 
 
-def _on_vertex(model: str) -> bool:
-    return model.startswith(("claude", "gemini", "text-embedding", "text-multilingual", "imagen")) or model.endswith(
-        "-maas"
-    )
-
-
 def _dialect(provider: str, model: str, facts: Sequence[Fact]) -> str | None:
     if provider == "google-vertex":
-        return "anthropic" if model.startswith("claude") else "openai" if model.endswith("-maas") else "gemini"
-    if provider == "azure" and model.startswith("claude"):
-        return "anthropic"
-    if provider in ("openai", "azure") and any(fact.responses_only for fact in facts):
+        return "openai" if model.endswith("-maas") else "gemini"
+    if provider in ("openai", "azure", "azure-v1") and any(fact.responses_only for fact in facts):
         return "responses"
     return None
 

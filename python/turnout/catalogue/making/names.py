@@ -30,6 +30,7 @@ class Names:
 
 PROVIDERS: Final[dict[str, Names]] = {
     "ai21": Names(litellm=("ai21",), author="ai21"),
+    "aihubmix": Names(litellm=("aihubmix",), models_dev=("aihubmix",)),
     "alibaba": Names(litellm=("dashscope",), models_dev=("alibaba",), author="qwen"),
     "amazon-bedrock": Names(
         genai="aws",
@@ -38,18 +39,23 @@ PROVIDERS: Final[dict[str, Names]] = {
         pi=("amazon-bedrock",),
         author="amazon",
     ),
+    "amazon-bedrock-openai": Names(litellm=("bedrock_mantle",)),
     "anthropic": Names(
         genai="anthropic", litellm=("anthropic",), models_dev=("anthropic",), pi=("anthropic",), author="anthropic"
     ),
     "arcee-ai": Names(genai="arcee", author="arcee-ai"),
     "avian": Names(genai="avian"),
     "azure": Names(genai="azure", litellm=("azure", "azure_ai"), models_dev=("azure",), pi=("azure",)),
+    "azure-v1": Names(genai="azure", litellm=("azure", "azure_ai"), models_dev=("azure",), pi=("azure",)),
+    "azure-anthropic": Names(litellm=("azure_ai",), models_dev=("azure",)),
     "baseten": Names(genai="baseten", litellm=("baseten",), models_dev=("baseten",), pi=("baseten",)),
     "black-forest-labs": Names(litellm=("black_forest_labs",), author="black-forest-labs"),
     "cerebras": Names(genai="cerebras", litellm=("cerebras",), models_dev=("cerebras",), pi=("cerebras",)),
     "chutes": Names(models_dev=("chutes",)),
+    "clarifai": Names(models_dev=("clarifai",)),
     "cloudflare": Names(genai="cloudflare", litellm=("cloudflare",), models_dev=("cloudflare-workers-ai",)),
     "cohere": Names(genai="cohere", litellm=("cohere", "cohere_chat"), models_dev=("cohere",), author="cohere"),
+    "cortecs": Names(models_dev=("cortecs",)),
     "crusoe": Names(litellm=("crusoe",)),
     "databricks": Names(genai="databricks", models_dev=("databricks",)),
     "deepgram": Names(litellm=("deepgram",), author="deepgram"),
@@ -77,7 +83,6 @@ PROVIDERS: Final[dict[str, Names]] = {
         litellm=(
             "vertex_ai",
             "vertex_ai-language-models",
-            "vertex_ai-anthropic_models",
             "vertex_ai-embedding-models",
             "vertex_ai-llama_models",
             "vertex_ai-deepseek_models",
@@ -87,24 +92,32 @@ PROVIDERS: Final[dict[str, Names]] = {
             "vertex_ai-minimax_models",
             "vertex_ai-moonshot_models",
         ),
-        models_dev=("google-vertex", "google-vertex-anthropic"),
+        models_dev=("google-vertex",),
         pi=("google-vertex",),
     ),
+    "google-vertex-anthropic": Names(
+        litellm=("vertex_ai-anthropic_models",), models_dev=("google-vertex-anthropic",), pi=("google-vertex",)
+    ),
     "groq": Names(genai="groq", litellm=("groq",), models_dev=("groq",), pi=("groq",)),
+    "helicone": Names(models_dev=("helicone",)),
     "huggingface": Names(models_dev=("huggingface",), pi=("huggingface",)),
     "hyperbolic": Names(litellm=("hyperbolic",)),
     "inception": Names(litellm=("inception",), models_dev=("inception",), author="inception"),
     "inference-net": Names(models_dev=("inference",)),
     "io-net": Names(models_dev=("io-net",)),
+    "kilo": Names(models_dev=("kilo",), pi=("kilo",)),
     "meta": Names(genai="meta", litellm=("meta",), pi=("meta",), author="meta"),
     "minimax": Names(genai="minimax", litellm=("minimax",), models_dev=("minimax",), pi=("minimax",), author="minimax"),
     "mistral": Names(
         genai="mistral", litellm=("mistral", "codestral"), models_dev=("mistral",), pi=("mistral",), author="mistralai"
     ),
+    "modelscope": Names(models_dev=("modelscope",)),
     "moonshotai": Names(
         genai="moonshotai", litellm=("moonshot",), models_dev=("moonshotai",), pi=("moonshot",), author="moonshotai"
     ),
     "morph": Names(litellm=("morph",), models_dev=("morph",), author="morph"),
+    "nano-gpt": Names(models_dev=("nano-gpt",), pi=("nanogpt",)),
+    "nearai": Names(models_dev=("nearai",)),
     "nebius": Names(litellm=("nebius",), models_dev=("nebius",)),
     "novita": Names(genai="novita", litellm=("novita",), models_dev=("novita-ai",), pi=("novita",)),
     "nscale": Names(litellm=("nscale",)),
@@ -117,27 +130,49 @@ PROVIDERS: Final[dict[str, Names]] = {
         pi=("openai",),
         author="openai",
     ),
+    "opencode": Names(models_dev=("opencode",), pi=("opencode-zen",)),
     "openrouter": Names(genai="openrouter", models_dev=("openrouter",), pi=("openrouter",)),
     "ovhcloud": Names(genai="ovhcloud", litellm=("ovhcloud",), models_dev=("ovhcloud",)),
     "perplexity": Names(genai="perplexity", litellm=("perplexity",), models_dev=("perplexity",), author="perplexity"),
+    "poe": Names(models_dev=("poe",)),
     "recraft": Names(litellm=("recraft",), author="recraft"),
+    "requesty": Names(models_dev=("requesty",)),
     "sambanova": Names(litellm=("sambanova",)),
+    "sarvam": Names(models_dev=("sarvam",), author="sarvam"),
     "scaleway": Names(litellm=("scaleway",), models_dev=("scaleway",)),
     "siliconflow": Names(models_dev=("siliconflow",)),
+    "stackit": Names(models_dev=("stackit",)),
     "stepfun": Names(models_dev=("stepfun-ai",), pi=("stepfun",), author="stepfun"),
     "streamlake": Names(litellm=("streamlake",)),
+    "synthetic": Names(models_dev=("synthetic",)),
     "together": Names(genai="together", litellm=("together_ai",), models_dev=("togetherai",), pi=("together",)),
     "upstage": Names(models_dev=("upstage",), author="upstage"),
     "venice": Names(models_dev=("venice",), pi=("venice",)),
     "vercel": Names(litellm=("vercel_ai_gateway",), models_dev=("vercel",), pi=("vercel-ai-gateway",)),
     "voyageai": Names(genai="voyageai", litellm=("voyage",), author="voyageai"),
     "vultr": Names(models_dev=("vultr",)),
+    "wafer": Names(models_dev=("wafer.ai",), pi=("wafer-serverless",)),
     "wandb": Names(litellm=("wandb",), models_dev=("wandb",), pi=("coreweave",)),
     "xai": Names(genai="x-ai", litellm=("xai",), models_dev=("xai",), pi=("xai",), author="x-ai"),
     "xiaomi": Names(litellm=("xiaomi_mimo",), models_dev=("xiaomi",), pi=("xiaomi",), author="xiaomi"),
     "z-ai": Names(genai="zai", litellm=("zai",), models_dev=("zai",), pi=("zai",), author="z-ai"),
+    "zenmux": Names(models_dev=("zenmux",), pi=("zenmux",)),
 }
 """By our slug, which is that of the provider's row."""
+
+
+def serves(provider: str, model: str) -> bool:
+    """Whether the provider serves a model of this name in a way that we speak.
+
+    Clouds have Claude beside their other models, at other URLs, which are rows of their own; some of the rest is only
+    to be had in the maker's own protocol there.
+    """
+    if provider in ("azure-anthropic", "google-vertex-anthropic"):
+        return model.startswith("claude")
+    if provider == "google-vertex":
+        return model.startswith(("gemini", "text-embedding", "text-multilingual", "imagen")) or model.endswith("-maas")
+    return provider not in ("azure", "azure-v1") or not model.startswith("claude")
+
 
 AUTHORS: Final = {
     "deepseek-ai": "deepseek",
@@ -322,6 +357,7 @@ def key(name: str) -> str:
     lower = _BEDROCK_REGION.sub("", lower)
     if (vendor := _BEDROCK_VENDOR.match(lower)) is not None:
         lower = _BEDROCK_VERSION.sub("", lower[vendor.end() :])
+    lower = lower.removeprefix("databricks-")
     # Fireworks writes 4p5 for 4.5.
     lower = re.sub(r"(?<=\d)p(?=\d)", ".", lower)
     return re.sub(r"[._:@ ]+", "-", lower).strip("-")
