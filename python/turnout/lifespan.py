@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, cast
 import turnout
 from turnout import bridge, keys, report, state
 from turnout.auth.wallet import Wallet
+from turnout.catalogue import data as catalogue_data
 from turnout.config.load import environment as read_environment
 from turnout.drain import Drain
 from turnout.errors import TurnoutError
@@ -165,7 +166,12 @@ def _start(
     if broken is not None:
         reloader.failed(broken)
     watcher = Watcher(
-        files=lambda: [*reloader.current.compiled.watched_files, keys.path(state_dir)], on_change=reloader.reload
+        files=lambda: [
+            *reloader.current.compiled.watched_files,
+            keys.path(state_dir),
+            state_dir / catalogue_data.UPDATED,
+        ],
+        on_change=reloader.reload,
     )
     undo.callback(watcher.stop)
     undo.callback(wallet.stop)

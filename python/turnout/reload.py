@@ -111,7 +111,14 @@ def compile_loaded(
     tokens: Callable[[Source], Credential | None] = unfetched,
 ) -> Compiled:
     """Compiles, with what the command line changes. Raises :class:`turnout.errors.ConfigError` with every mistake."""
-    compiled = compile(loaded, auth=origin.auth, environment=environment, extra_keys=extra_keys, tokens=tokens)
+    compiled = compile(
+        loaded,
+        auth=origin.auth,
+        environment=environment,
+        extra_keys=extra_keys,
+        state_dir=origin.state_dir,
+        tokens=tokens,
+    )
     server = compiled.snapshot.server
     if origin.listen:
         server = msgspec.structs.replace(server, listen=list(origin.listen))

@@ -256,7 +256,7 @@ def test_a_written_wildcard_wins(tmp_path: Path) -> None:
     assert found == {"openai/": ["groq"], "groq/": ["groq"]}
 
 
-# --------------------------------------------------------------------------------------------------------------- aliases
+# -------------------------------------------------------------------------------------------------------------- aliases
 
 
 def test_own_and_dated_names_and_families_lead_to_the_model(tmp_path: Path) -> None:

@@ -34,6 +34,8 @@ key_app = typer.Typer(help="Keys that the gateway made itself.", no_args_is_help
 app.add_typer(key_app, name="key")
 provider_app = typer.Typer(help="Known providers, and whether they answer.", no_args_is_help=True)
 app.add_typer(provider_app, name="provider")
+catalog_app = typer.Typer(help="The models that Turnout knows by itself.", no_args_is_help=True)
+app.add_typer(catalog_app, name="catalog")
 
 
 def main() -> None:
@@ -211,3 +213,58 @@ def _provider_test(
     from turnout.cli.provider import test
 
     raise typer.Exit(test(name, model, config))
+
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+
+
+@catalog_app.command("show")
+def _catalog_show(
+    slug: Annotated[str | None, typer.Argument(help="A model: its slug, or another name of it.")] = None,
+    provider: Annotated[str | None, typer.Option("--provider", help="All models of a provider instead.")] = None,
+    config: ConfigOption = None,
+    state: StateOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a model, the models of a provider, or what there is."""
+    from turnout.cli.catalog import show
+
+    raise typer.Exit(show(slug=slug, provider=provider, state_dir=state, config=config, as_json=as_json))
+
+
+@catalog_app.command("diff")
+def _catalog_diff(
+    file: Annotated[
+        Path | None,
+        typer.Option("--file", help="Compare with a catalogue, or a list of models.dev, litellm or OpenRouter."),
+    ] = None,
+    config: ConfigOption = None,
+    state: StateOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare the catalogue with a file, the packaged one or the installed price list, and with the configuration."""
+    from turnout.cli.catalog import diff
+
+    raise typer.Exit(diff(file=file, state_dir=state, config=config, as_json=as_json))
+
+
+@catalog_app.command("update")
+def _catalog_update(
+    places: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from",
+            metavar="FILE|URL|NAME",
+            help="A file, an https URL, or models.dev, litellm, openrouter. May be repeated. "
+            "Default: models.dev and litellm, downloaded.",
+        ),
+    ] = None,
+    undo: Annotated[bool, typer.Option("--undo", help="Take the last update back.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Take it even if half of the models would be lost.")] = False,
+    config: ConfigOption = None,
+    state: StateOption = None,
+) -> None:
+    """Lay newer prices, limits and models over the catalogue; nothing is downloaded except by this command."""
+    from turnout.cli.catalog import run_update
+
+    raise typer.Exit(run_update(places=tuple(places or ()), state_dir=state, config=config, undo=undo, force=force))

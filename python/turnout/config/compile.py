@@ -113,22 +113,26 @@ def compile(
     auth: bool,
     environment: Mapping[str, str],
     extra_keys: Sequence[snapshot.Key] = (),
+    state_dir: Path | None = None,
     tokens: Callable[[Source], snapshot.Credential | None] = unfetched,
 ) -> Compiled:
     """Compiles what :func:`turnout.config.load.load` read.
 
     ``auth``: false lets every request in. ``extra_keys``: client keys from elsewhere (the generated one, a database);
-    one that the file has too is the file's. ``tokens`` has the credentials that had to be fetched; a provider without
+    one that the file has too is the file's. ``state_dir``: where an updated catalogue would be, if not where the
+    configuration says. ``tokens`` has the credentials that had to be fetched; a provider without
     its own is off, which is warned about. Without it the configuration is good for looking at only. Raises
     :class:`ConfigError` with all mistakes, those of loading included.
     """
     with collector_paused():
-        return _compile(Work(loaded, environment, tokens), auth=auth, extra_keys=extra_keys)
+        work = Work(loaded, environment, tokens)
+        state_dir = state_dir or loaded.config.server.state_dir or default_directory(environment)
+        return _compile(work, auth=auth, extra_keys=extra_keys, state_dir=state_dir)
 
 
-def _compile(work: Work, *, auth: bool, extra_keys: Sequence[snapshot.Key]) -> Compiled:
+def _compile(work: Work, *, auth: bool, extra_keys: Sequence[snapshot.Key], state_dir: Path) -> Compiled:
     accounts = _accounts(work)
-    catalogue = _catalogue(work, accounts)
+    catalogue = _catalogue(work, accounts, state_dir)
     whole = snapshot.Snapshot(
         schema=snapshot.SCHEMA,
         digest="",
@@ -382,9 +386,9 @@ class _Catalogue:
     """Slugs and patterns that were written but are not served: cut as wrong, or all their providers are off."""
 
 
-def _catalogue(work: Work, accounts: _Accounts) -> _Catalogue:
+def _catalogue(work: Work, accounts: _Accounts, state_dir: Path) -> _Catalogue:
     catalogue = _Catalogue(models={}, wildcards=[], aliases={}, off=_cut_slugs(work))
-    offered = _offer(work, accounts)
+    offered = _offer(work, accounts, state_dir)
     tagged: list[tuple[str, str, tuple[Step, ...]]] = []
     for slug, written in work.config.models.items():
         path = ("models", slug)
@@ -429,7 +433,7 @@ def _cut_slugs(work: Work) -> set[str]:
     return {str(path[1]) for path in work.loaded.cut if len(path) > 1 and path[0] == "models"}
 
 
-def _offer(work: Work, accounts: _Accounts) -> offer.Offer:
+def _offer(work: Work, accounts: _Accounts, state_dir: Path) -> offer.Offer:
     """What the catalogue has for the accounts; nothing where it is off."""
     written = work.config.catalogue
     if not written.enabled or not accounts.rows:
@@ -446,7 +450,7 @@ def _offer(work: Work, accounts: _Accounts) -> offer.Offer:
         for slug, known in accounts.rows.items()
     ]
     try:
-        known = data.load(work.config.server.state_dir or default_directory(work.environment))
+        known = data.load(state_dir)
     except data.CatalogueError as error:
         work.warn(("catalogue",), f"the one that came with Turnout is used: {error}")
         known = data.load()

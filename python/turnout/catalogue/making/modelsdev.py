@@ -30,11 +30,14 @@ _FREE: Final = frozenset({"nvidia", "github-models", "ollama-cloud"})
 """Providers whose price of 0 there means a trial or a subscription, not a price."""
 
 
+_NONE: Final[dict[str, Any]] = {"models": {}}
+
+
 def facts(providers: dict[str, dict[str, Any]]) -> Iterator[Fact]:
     """Every model of a provider of ours."""
     for slug, names in PROVIDERS.items():
         for name in names.models_dev:
-            for model, row in providers[name]["models"].items():
+            for model, row in providers.get(name, _NONE)["models"].items():
                 if (
                     row.get("status") != "deprecated"
                     and "video" not in row["modalities"]["output"]
