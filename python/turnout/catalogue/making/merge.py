@@ -111,7 +111,7 @@ def merge(facts: Iterable[Fact], price: Callable[[str, str], Prices | None], ser
     left: list[Fact] = []
     for fact in homeless:
         _place(fact, slugs, placed, left)
-    merged = Merged(Catalogue(format=FORMAT, made=MADE, sources=SOURCES, families={}, makers={}, models=()))
+    merged = Merged(Catalogue(format=FORMAT, made=MADE, sources=SOURCES, families={}, models=()))
     merged.unmatched.update(fact.provider for fact in left)
     entries = [_entry(slug, placed[slug], price, merged) for slug in sorted(placed)]
     entries = _with_own_aliases([entry for entry in entries if _is_served(entry, placed[entry.slug])])
