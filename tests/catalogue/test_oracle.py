@@ -57,3 +57,13 @@ def test_the_selection_meets_both_sides_of_a_tier(every: list[oracle.Case]) -> N
         if 0 <= case.usage["prompt"] - tier.above_tokens <= 1
     }
     assert sides == {0, 1}
+
+
+def test_our_cost_is_theirs_over_the_whole_price_list(every: list[oracle.Case]) -> None:
+    from turnout._native import cost
+    from turnout.catalogue import offer
+
+    for case in every:
+        prices = offer.prices(case.prices, provider="p", upstream="m", tag="p")
+        total, _, _ = cost(msgspec.json.encode(prices), msgspec.json.encode(case.usage), service_tier=case.service_tier)
+        assert total == case.nano, case.row()

@@ -100,8 +100,8 @@ def cases(providers: Iterable[Any], at: datetime = AT) -> Iterator[Case]:
                 continue
             for usage in _usages(found):
                 yield from _case(provider, model, at, found.prices, usage, None, None)
-            for tier, context in genai.CONTEXTS:
-                if _is_proportional(model, at, found, context) and any(s.tier == tier for s in found.prices.service):
+            for tier, context in genai.contexts(model, at):
+                if _is_proportional(model, at, found, context):
                     for usage in _usages(found, plain_only=True):
                         yield from _case(provider, model, at, found.prices, usage, tier, context)
 

@@ -96,28 +96,36 @@ def read(model: Any, at: datetime) -> Read:
                 Tier(above_tokens=start, **{name: price for name, price in prices.items() if name in TIERED})
                 for start, prices in sorted(tiers.items())
             ),
-            service=tuple(_service(model, at, fields, rounded)),
+            service=tuple(_service(model, at, rounded)),
         ),
         unsaid=tuple(unsaid),
         rounded=tuple(rounded),
     )
 
 
-def _service(model: Any, at: datetime, standard: dict[str, Any], rounded: list[str]) -> Iterator[Service]:
+def contexts(model: Any, at: datetime) -> Iterator[tuple[ServiceTier, dict[str, str]]]:
+    """The service tiers that have prices of their own, and what genai-prices calls each."""
     done: set[str] = set()
-    for tier, context in CONTEXTS:
-        if tier in done or not model.price_variants:
-            continue
-        changed: dict[str, int] = {}
-        for key, value in _present(model.get_prices(at, context)):
-            name = PER_MILLION.get(key)
-            if name in SERVED:
-                price = _nano(_base(value), rounded, f"{name} of {tier}")
-                if price != standard.get(name):
-                    changed[name] = price
-        if changed:
+    standard = _served(model, at, None)
+    for tier, context in CONTEXTS if model.price_variants else ():
+        if tier not in done and _served(model, at, context) != standard:
             done.add(tier)
-            yield Service(tier=tier, **changed)
+            yield tier, context
+
+
+def _service(model: Any, at: datetime, rounded: list[str]) -> Iterator[Service]:
+    standard = _served(model, at, None)
+    for tier, context in contexts(model, at):
+        changed = {name: price for name, price in _served(model, at, context).items() if price != standard.get(name)}
+        yield Service(
+            tier=tier, **{name: _nano(price, rounded, f"{name} of {tier}") for name, price in changed.items()}
+        )
+
+
+def _served(model: Any, at: datetime, context: dict[str, str] | None) -> dict[str, Decimal]:
+    """The base prices of the kinds that a service tier may change."""
+    found = ((PER_MILLION.get(key), value) for key, value in _present(model.get_prices(at, context)))
+    return {name: _base(value) for name, value in found if name in SERVED}
 
 
 def _present(prices: Any) -> Iterator[tuple[str, Any]]:
