@@ -769,9 +769,9 @@ class Endpoint(Section):
         default=None,
         min_length=1,
         max_length=256,
-        description="The provider's own name of the model. Default: the catalogue's, else the slug without its author, or "
-        "the whole slug at a gateway (routing_fields). In a wildcard, * stands for what the wildcard matched, and is the "
-        "default.",
+        description="The provider's own name of the model. Default: the catalogue's, else the slug without its "
+        "author, or the whole slug at a gateway (routing_fields). In a wildcard, * stands for what the wildcard "
+        "matched, and is the default.",
     )
     prices: Prices | None = Field(
         default=None,
