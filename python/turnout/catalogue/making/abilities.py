@@ -79,7 +79,8 @@ BUDGET: Final = {"anthropic": True, "google": True, "qwen": True, "openai": Fals
 def parameters(slug: str, provider: str, facts: Sequence[Fact]) -> tuple[str, ...]:
     """The parameters of a chat model at a provider; empty for other kinds."""
     author = slug.partition("/")[0]
-    api = {"anthropic": _CLAUDE}.get(author) if provider in ("google-vertex", "azure", "openrouter", "vercel") else None
+    # A Claude takes what a Claude takes, whoever passes it on.
+    api = _CLAUDE if author == "anthropic" else None
     if provider in ("openrouter", "vercel") and author in ("openai", "google", "x-ai"):
         api = SAMPLING[{"openai": "openai", "google": "google-ai-studio", "x-ai": "xai"}[author]]
     known = set((api or SAMPLING.get(provider, _USUAL)).split()) | {"max_tokens"}
