@@ -19,6 +19,8 @@
 //! | [`dialect`] | the protocols that providers speak: requests written, answers read |
 //! | [`exchange`] | the middle shape in which the two meet when they differ |
 //! | `pass` | answers that pass because both sides speak the same |
+//! | [`opaque`] | operations that only the provider understands: images, audio, moderation |
+//! | [`multipart`] | forms, in which some of those are asked for |
 //! | [`parameter`] | the parameters in which endpoints differ |
 //! | [`sse`] | byte streams cut into frames |
 //! | [`json`] | the walker, and what is needed to write JSON back |
@@ -53,6 +55,8 @@ pub mod exchange;
 pub mod finish;
 pub mod json;
 mod member;
+pub mod multipart;
+pub mod opaque;
 pub mod parameter;
 mod pass;
 mod reading;

@@ -28,9 +28,13 @@ use crate::dialect::openai::{has_newest_words, write_wish};
 use crate::dialect::{self, Dialect, MaxTokens, ReasoningWords};
 use crate::json::{self, Key, Kind, Malformed, Reach, Span, Value, Walker};
 use crate::member::{self, Path};
+use crate::multipart::{self, FormReader};
+use crate::opaque::{self, Counted};
 use crate::parameter::Parameter;
 use crate::refusal::{Kind as RefusalKind, Refusal};
 
+/// What a body is unless it is a form.
+const JSON: &str = "application/json";
 /// Most entries of `models`, and of each list in `provider`. More is refused.
 pub const LIST_MAX: usize = 64;
 
@@ -68,6 +72,20 @@ pub struct Request {
     hides_thought: bool,
     /// Members that may have to go or to change, in the order of the body.
     noted: Vec<Noted>,
+    /// What a form says, when the body is one.
+    form: Option<Box<Form>>,
+}
+
+/// A body of `multipart/form-data`.
+#[derive(Debug)]
+struct Form {
+    /// With its boundary, as the client gave it.
+    content_type: String,
+    /// The value of the field.
+    model: Option<Span>,
+    /// The value of the field.
+    user: Option<Span>,
+    counted: Counted,
 }
 
 /// A string of the body: where it stands if it has no escapes, else its text.
@@ -187,6 +205,63 @@ impl Request {
         Ok(request)
     }
 
+    /// Reads a form, for the APIs that take files. `None`, with the body: the content type is not a form's.
+    pub fn read_form(
+        body: Vec<u8>,
+        api: Api,
+        content_type: &str,
+    ) -> Result<Result<Request, Vec<u8>>, Refusal> {
+        let boundary = match multipart::boundary(content_type) {
+            None => return Ok(Err(body)),
+            Some(boundary) => boundary.map_err(|wrong| opaque::malformed(wrong.0))?,
+        };
+        let mut reader = FormReader::new(boundary);
+        reader
+            .push(&body)
+            .map_err(|wrong| opaque::malformed(wrong.0))?;
+        if !reader.is_whole() {
+            return Err(opaque::malformed("its closing boundary is missing"));
+        }
+        opaque::check_form(api, &reader)?;
+        let text = |name: &str| -> Result<(Option<Text>, Option<Span>), Refusal> {
+            let field = reader
+                .field(name)
+                .map_err(|wrong| opaque::malformed(wrong.0))?;
+            // A value that is empty, or longer than any name, is no name.
+            let kept = field.filter(|field| field.value.as_ref().is_some_and(|v| !v.is_empty()));
+            Ok((
+                kept.map(|field| Text::At(field.span)),
+                kept.map(|field| field.span),
+            ))
+        };
+        let (model, model_span) = text("model")?;
+        let (user, user_span) = text("user")?;
+        Ok(Ok(Request {
+            api,
+            inside: 0,
+            members: 0,
+            model,
+            model_value: None,
+            models: Vec::new(),
+            stream: false,
+            stream_end: 0,
+            stream_options: StreamOptions::Leave,
+            max_tokens: None,
+            preferences: None,
+            session_id: None,
+            user,
+            hides_thought: false,
+            noted: Vec::new(),
+            form: Some(Box::new(Form {
+                content_type: content_type.to_owned(),
+                model: model_span,
+                user: user_span,
+                counted: Counted::of_form(api, &reader),
+            })),
+            body,
+        }))
+    }
+
     fn read_body(body: Vec<u8>, api: Api) -> Result<Request, Refusal> {
         let text = match json::text(&body) {
             Ok(text) => text,
@@ -297,6 +372,9 @@ impl Request {
             let expected = format!("a string of at most {SESSION_ID_CHARS_MAX} characters");
             return Err(wrong("session_id", &expected, &value));
         }
+        if api.task().is_opaque() {
+            opaque::check(api, text)?;
+        }
         Ok(Request {
             api,
             inside: scan.inside,
@@ -313,8 +391,17 @@ impl Request {
             user,
             hides_thought: judged.hides_thought,
             noted: Vec::new(),
+            form: None,
             body: Vec::new(),
         })
+    }
+
+    /// What it says about its own use, for answers of opaque operations that say nothing.
+    pub fn counted(&self) -> Counted {
+        match &self.form {
+            Some(form) => form.counted,
+            None => Counted::of_json(self.api, self.asked()),
+        }
     }
 
     /// The API that it was read for.
@@ -379,6 +466,18 @@ impl Request {
     /// The body for one endpoint: the client's own bytes where the endpoint speaks its API, else a translation. The refusal says what
     /// the endpoint's protocol cannot express, or, of a body that is translated, what is wrong with it.
     pub fn upstream<'a>(&'a self, target: &Target<'a>) -> Result<Upstream<'a>, Refusal> {
+        if let Some(form) = &self.form {
+            return Ok(self.pass_form(form, target));
+        }
+        if self.api.task() == Task::Transcribe {
+            let (body, content_type) = opaque::form_of(self.asked(), target.model, target.user)?;
+            return Ok(Upstream {
+                len: body.len(),
+                content_type: Cow::Owned(content_type),
+                body: Cow::Owned(body),
+                edits: Vec::new(),
+            });
+        }
         // OpenAI-like providers rank in Cohere's words.
         let home = self.api.home() == target.dialect || self.api == Api::Rerank;
         match home {
@@ -403,10 +502,13 @@ impl Request {
                 let ask = api::read_rerank(text)?;
                 dialect::write_rerank(&ask, target, &mut out)?;
             }
-            Task::CountTokens => return Err(target.inexpressible(self.api.name())),
+            Task::CountTokens | Task::Image | Task::Speak | Task::Transcribe | Task::Moderate => {
+                return Err(target.inexpressible(self.api.name()));
+            }
         }
         Ok(Upstream {
             len: out.len(),
+            content_type: Cow::Borrowed(JSON),
             body: Cow::Owned(out),
             edits: Vec::new(),
         })
@@ -470,9 +572,36 @@ impl Request {
         let added: usize = edits.iter().map(|edit| edit.new.len()).sum();
         Ok(Upstream {
             body: Cow::Borrowed(&self.body),
+            content_type: Cow::Borrowed(JSON),
             len: self.body.len() - removed + added,
             edits,
         })
+    }
+
+    /// The client's form with the model's name changed, and the user's where another stands for it.
+    fn pass_form<'a>(&'a self, form: &'a Form, target: &Target<'a>) -> Upstream<'a> {
+        let changes = [(form.model, Some(target.model)), (form.user, target.user)];
+        let mut edits: Vec<Edit<'_>> = changes
+            .into_iter()
+            .filter_map(|(span, new)| {
+                Some(Edit {
+                    span: span?,
+                    new: Cow::Borrowed(new?.as_bytes()),
+                })
+            })
+            .collect();
+        edits.sort_by_key(|edit| edit.span.start);
+        let removed: usize = edits
+            .iter()
+            .map(|edit| edit.span.end - edit.span.start)
+            .sum();
+        let added: usize = edits.iter().map(|edit| edit.new.len()).sum();
+        Upstream {
+            body: Cow::Borrowed(&self.body),
+            content_type: Cow::Borrowed(&form.content_type),
+            len: self.body.len() - removed + added,
+            edits,
+        }
     }
 
     /// What becomes of a member at an endpoint that speaks the client's API.
@@ -481,6 +610,12 @@ impl Request {
         let routed = target.routing_fields || target.quirks.reasoning == ReasoningWords::Object;
         match noted.what {
             What::Routing if !target.routing_fields => Ok(Fate::Remove),
+            // What parameters mean in images and audio is the provider's alone, whatever chat's are called.
+            What::Parameter(_) | What::Extension | What::StreamOptions
+                if self.api.task().is_opaque() =>
+            {
+                Ok(Fate::Keep)
+            }
             What::Fallbacks if self.api == Api::Messages && !target.routing_fields => {
                 Ok(Fate::Remove)
             }
@@ -686,6 +821,7 @@ impl Request {
 #[derive(Debug)]
 pub struct Upstream<'a> {
     body: Cow<'a, [u8]>,
+    content_type: Cow<'a, str>,
     /// In the order of the body, not overlapping.
     edits: Vec<Edit<'a>>,
     len: usize,
@@ -701,6 +837,11 @@ impl Upstream<'_> {
     /// Bytes of the whole body, for `Content-Length`.
     pub fn len(&self) -> usize {
         self.len
+    }
+
+    /// What the body is.
+    pub fn content_type(&self) -> &str {
+        &self.content_type
     }
 
     /// Never: a body is at least an object with a model.

@@ -321,7 +321,10 @@ fn member(walker: &mut Walker<'_>, canonical: bool) -> Result<Member, Stop> {
                 "prompt_tokens" => Member::Prompt,
                 "completion_tokens" => Member::Completion,
                 "total_tokens" => Member::Total,
-                "prompt_tokens_details" | "input_tokens_details" => Member::PromptDetails,
+                // The last is what transcriptions write.
+                "prompt_tokens_details" | "input_tokens_details" | "input_token_details" => {
+                    Member::PromptDetails
+                }
                 "completion_tokens_details" | "output_tokens_details" => Member::CompletionDetails,
                 "cost" | "cost_details" | "is_byok" => Member::Cost,
                 "input_tokens" => Member::Input,

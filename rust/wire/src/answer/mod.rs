@@ -201,8 +201,10 @@ fn other(
             Ok(without_finish(&closing, &answer.id))
         }
         Task::Rerank => ranking(text, serving, input_bytes, out),
-        // Counts are never translated: an endpoint without the same words is not asked.
-        Task::CountTokens => Err(Unusable::NoChoices),
+        // Never translated: an endpoint without the same words is not asked.
+        Task::CountTokens | Task::Image | Task::Speak | Task::Transcribe | Task::Moderate => {
+            Err(Unusable::NoChoices)
+        }
     }
 }
 

@@ -43,6 +43,18 @@ pub enum Api {
     GeminiEmbedBatch,
     /// `POST /rerank`.
     Rerank,
+    /// `POST /images/generations`, and `/images`.
+    Images,
+    /// `POST /images/edits`.
+    ImageEdits,
+    /// `POST /audio/speech`.
+    Speech,
+    /// `POST /audio/transcriptions`.
+    Transcriptions,
+    /// `POST /audio/translations`.
+    Translations,
+    /// `POST /moderations`.
+    Moderations,
 }
 
 /// What a request wants to be done.
@@ -56,6 +68,24 @@ pub enum Task {
     Rerank,
     /// A number of tokens.
     CountTokens,
+    /// Images, made or painted over.
+    Image,
+    /// Speech from text.
+    Speak,
+    /// Text from speech.
+    Transcribe,
+    /// A judgement of content.
+    Moderate,
+}
+
+impl Task {
+    /// Whether only the provider understands its words; see [`crate::opaque`].
+    pub const fn is_opaque(self) -> bool {
+        matches!(
+            self,
+            Task::Image | Task::Speak | Task::Transcribe | Task::Moderate
+        )
+    }
 }
 
 /// Whose form errors have.
@@ -73,7 +103,7 @@ pub enum Family {
 
 impl Api {
     /// All of them, for tables and tests.
-    pub const ALL: [Api; 11] = [
+    pub const ALL: [Api; 17] = [
         Api::Chat,
         Api::Completions,
         Api::Embeddings,
@@ -85,6 +115,12 @@ impl Api {
         Api::GeminiEmbed,
         Api::GeminiEmbedBatch,
         Api::Rerank,
+        Api::Images,
+        Api::ImageEdits,
+        Api::Speech,
+        Api::Transcriptions,
+        Api::Translations,
+        Api::Moderations,
     ];
 
     /// The name in the journal, the metrics and messages.
@@ -101,6 +137,12 @@ impl Api {
             Api::GeminiEmbed => "gemini_embed",
             Api::GeminiEmbedBatch => "gemini_embed_batch",
             Api::Rerank => "rerank",
+            Api::Images => "images",
+            Api::ImageEdits => "image_edits",
+            Api::Speech => "speech",
+            Api::Transcriptions => "transcriptions",
+            Api::Translations => "translations",
+            Api::Moderations => "moderations",
         }
     }
 
@@ -113,13 +155,25 @@ impl Api {
             Api::Embeddings | Api::GeminiEmbed | Api::GeminiEmbedBatch => Task::Embed,
             Api::Rerank => Task::Rerank,
             Api::MessagesCount | Api::GeminiCount => Task::CountTokens,
+            Api::Images | Api::ImageEdits => Task::Image,
+            Api::Speech => Task::Speak,
+            Api::Transcriptions | Api::Translations => Task::Transcribe,
+            Api::Moderations => Task::Moderate,
         }
     }
 
     /// The dialect with the same words, into which a body passes without translation.
     pub const fn home(self) -> Dialect {
         match self {
-            Api::Chat | Api::Completions | Api::Embeddings => Dialect::OpenAi,
+            Api::Chat
+            | Api::Completions
+            | Api::Embeddings
+            | Api::Images
+            | Api::ImageEdits
+            | Api::Speech
+            | Api::Transcriptions
+            | Api::Translations
+            | Api::Moderations => Dialect::OpenAi,
             Api::Responses => Dialect::Responses,
             Api::Messages | Api::MessagesCount => Dialect::Anthropic,
             Api::Gemini | Api::GeminiCount | Api::GeminiEmbed | Api::GeminiEmbedBatch => {
@@ -132,7 +186,16 @@ impl Api {
     /// Whose form its errors have.
     pub const fn family(self) -> Family {
         match self {
-            Api::Chat | Api::Completions | Api::Embeddings | Api::Rerank => Family::OpenAi,
+            Api::Chat
+            | Api::Completions
+            | Api::Embeddings
+            | Api::Rerank
+            | Api::Images
+            | Api::ImageEdits
+            | Api::Speech
+            | Api::Transcriptions
+            | Api::Translations
+            | Api::Moderations => Family::OpenAi,
             Api::Responses => Family::Responses,
             Api::Messages | Api::MessagesCount => Family::Anthropic,
             Api::Gemini | Api::GeminiCount | Api::GeminiEmbed | Api::GeminiEmbedBatch => {

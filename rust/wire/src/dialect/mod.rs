@@ -82,6 +82,15 @@ impl Dialect {
             },
             (Dialect::OpenAi, Task::Embed) => Op::Embeddings,
             (Dialect::OpenAi, Task::Rerank) => Op::Rerank,
+            (Dialect::OpenAi, _) => match api {
+                Api::Images => Op::Images,
+                Api::ImageEdits => Op::ImageEdits,
+                Api::Speech => Op::Speech,
+                Api::Transcriptions => Op::Transcriptions,
+                Api::Translations => Op::Translations,
+                Api::Moderations => Op::Moderations,
+                _ => return None,
+            },
             (Dialect::Responses, Task::Generate) => Op::Responses,
             (Dialect::Anthropic, Task::Generate) => Op::Messages,
             (Dialect::Anthropic, Task::CountTokens) => match api {
