@@ -6,7 +6,7 @@
 //! | what | where |
 //! | --- | --- |
 //! | clients | `edge/` (HTTP/1.1, HTTP/2, TLS), `caller`, `cors` |
-//! | the steps | `authenticate`, `admit`, `route/`, `send`, `plain`, `stream`, `account` |
+//! | the steps | `authenticate`, `admit`, `route/`, `send`, `plain`, `stream`, `opaque`, `account` |
 //! | providers | `upstream/` (origin, dial, pool, connection, answer), `failure`, `gunzip` |
 //! | what is known | `snapshot`, `models`, `health`, `metrics/`, `journal/` |
 //! | life | `plane`, `thread`, `cold` (everything that is not hot goes to the control side) |
@@ -34,6 +34,7 @@ mod health;
 pub mod journal;
 pub mod metrics;
 mod models;
+mod opaque;
 mod place;
 mod plain;
 pub mod plane;

@@ -72,6 +72,12 @@ fn below_v1(rest: &[u8], head: &Head) -> Place {
         b"messages" => Place::Generate(Api::Messages),
         b"messages/count_tokens" => Place::Generate(Api::MessagesCount),
         b"rerank" => Place::Generate(Api::Rerank),
+        b"images/generations" | b"images" => Place::Generate(Api::Images),
+        b"images/edits" => Place::Generate(Api::ImageEdits),
+        b"audio/speech" => Place::Generate(Api::Speech),
+        b"audio/transcriptions" => Place::Generate(Api::Transcriptions),
+        b"audio/translations" => Place::Generate(Api::Translations),
+        b"moderations" => Place::Generate(Api::Moderations),
         // Filters, pages and Anthropic's form of the list are the control side's.
         b"models" if head.query().is_empty() && !of_another_api(head) => Place::Models,
         _ => match rest.strip_prefix(b"models/") {
@@ -177,6 +183,13 @@ mod tests {
                 ("messages/count_tokens", Api::MessagesCount),
                 ("messages?beta=true", Api::Messages),
                 ("rerank", Api::Rerank),
+                ("images/generations", Api::Images),
+                ("images", Api::Images),
+                ("images/edits", Api::ImageEdits),
+                ("audio/speech", Api::Speech),
+                ("audio/transcriptions", Api::Transcriptions),
+                ("audio/translations", Api::Translations),
+                ("moderations", Api::Moderations),
             ] {
                 assert_eq!(at(&format!("{prefix}{rest}")), Place::Generate(api));
             }

@@ -30,6 +30,7 @@ use crate::edge::head::{Known, Method};
 use crate::failure::Failure;
 use crate::health;
 use crate::models;
+use crate::opaque::{self, Passage};
 use crate::place::{self, InPath, Place, place};
 use crate::plain;
 use crate::route::{self, Candidate};
@@ -246,14 +247,26 @@ async fn parse<C: Caller>(
         ));
     }
     let server = &snapshot.server;
+    let content_type = match api.task().is_opaque() {
+        true => caller.head().text(Known::ContentType).to_owned(),
+        false => String::new(),
+    };
     let body = caller
         .body(server.limits.body_bytes_max, server.body_time)
         .await?;
+    let refused = |refusal| BodyFault::Refused(Box::new(refusal));
+    let body = match api.task().is_opaque() {
+        true => match Request::read_form(body, api, &content_type).map_err(refused)? {
+            Ok(form) => return Ok(form),
+            Err(body) => body,
+        },
+        false => body,
+    };
     let read = match path {
         Some(path) => Request::read_beside_path(body, api, path.model, path.stream),
         None => Request::read(body, api),
     };
-    read.map_err(|refusal| BodyFault::Refused(Box::new(refusal)))
+    read.map_err(refused)
 }
 
 /// The client's address: the connection's, or, behind trusted proxies, the last one that they did not add themselves.
@@ -589,6 +602,30 @@ impl<'a> One<'_, 'a> {
             provider: &provider.name,
             prices: self.candidate.endpoint.prices.as_ref(),
         };
+        if self.request.api().task().is_opaque() {
+            let passage = Passage {
+                candidate: self.candidate,
+                serving: &serving,
+                head: &head,
+                reply: self.reply,
+                server: &self.snapshot.server,
+                counted: self.request.counted(),
+                first_deadline: (sent + provider.first_byte_time).min(self.total_deadline),
+                total_deadline: self.total_deadline,
+            };
+            return Ok(
+                match passage
+                    .run(caller, comments, account, &mut connection)
+                    .await?
+                {
+                    opaque::Ended::Whole => {
+                        self.keep(connection, &head, account.last());
+                        Outcome::Done
+                    }
+                    opaque::Ended::Cut | opaque::Ended::Gone => Outcome::Gone,
+                },
+            );
+        }
         let input_bytes = self.request.body().len();
         if self.streamed {
             let relay = Relay {

@@ -18,7 +18,7 @@ use crate::edge::head::{Head, Known};
 use crate::failure::Failure;
 use crate::metrics::Counter;
 use crate::route::Candidate;
-use crate::snapshot::{Credential, HeadTemplate};
+use crate::snapshot::{Credential, HeadTemplate, types};
 use crate::thread::Thread;
 use crate::upstream::answer::{AnswerHead, Coding};
 use crate::upstream::connection::{Connection, Fault};
@@ -68,6 +68,12 @@ pub(crate) async fn send<C: Caller>(
     // Lines that only some protocols have; nearly always none.
     let mut lines = Vec::new();
     passed_lines(candidate.wire().dialect, caller.head(), &mut lines);
+    if types(candidate.op).is_none() {
+        // A form: its boundary is the client's.
+        for part in ["content-type: ", body.content_type(), "\r\naccept: */*\r\n"] {
+            lines.extend_from_slice(part.as_bytes());
+        }
+    }
     if let Some(signer) = &credential.signer {
         let mut start = Vec::new();
         let path = template.write(&candidate.model, &mut start);
@@ -111,7 +117,11 @@ pub(crate) async fn send<C: Caller>(
         let reused = connection.answers > 0;
         let started = account.last();
         let deadline = (started + provider.first_byte_time).min(total_deadline);
-        let mut head = AnswerHead::new();
+        // An opaque answer keeps its content type, whatever that is.
+        let mut head = match account.api().task().is_opaque() {
+            true => AnswerHead::with_lines(),
+            false => AnswerHead::new(),
+        };
         let outcome = {
             let exchange = exchange(thread, &mut connection, &headed, &mut head);
             patiently(caller, comments, deadline, exchange).await

@@ -439,6 +439,11 @@ impl Outputs {
                 Task::Generate | Task::CountTokens => any(&["text", "image", "audio"]),
                 Task::Embed => any(&["embeddings"]),
                 Task::Rerank => any(&["rerank"]),
+                Task::Image => any(&["image"]),
+                Task::Speak => any(&["speech", "audio"]),
+                Task::Transcribe => any(&["transcription"]),
+                // A judge of content has no output of its own in OpenRouter's words.
+                Task::Moderate => true,
             }
     }
 }
@@ -895,7 +900,7 @@ impl Provider {
 }
 
 /// What a request of this operation is, and what it expects. `None`: the sender says it, because it is the client's.
-const fn types(op: Op) -> Option<(&'static str, &'static str)> {
+pub(crate) const fn types(op: Op) -> Option<(&'static str, &'static str)> {
     match op {
         Op::ConverseStream => Some(("application/json", "application/vnd.amazon.eventstream")),
         Op::ImageEdits | Op::Transcriptions | Op::Translations => None,

@@ -13,12 +13,14 @@ use serde::Deserialize;
 use serde_json::Value as Tree;
 use serde_json::value::RawValue;
 
-use crate::answer::{Facts, Serving};
+use crate::answer::{self, Facts, Serving, Unusable};
 use crate::api::Api;
 use crate::cost::Cost;
+use crate::json::{self, Walker};
 use crate::multipart::{FormReader, FormWriter};
 use crate::refusal::{Kind, Refusal};
 use crate::request::ROUTING_FIELDS;
+use crate::upstream_error::UpstreamError;
 use crate::usage::{Usage, UsageSource};
 
 /// Longest `usage` object that is read. Real ones are a tenth of it.
@@ -247,6 +249,41 @@ fn scalar(value: &Tree) -> Option<String> {
         Tree::Number(_) | Tree::Bool(_) => Some(value.to_string()),
         _ => None,
     }
+}
+
+/// Whether a JSON answer may be passed on: it is a document, and no error that came with a good status.
+pub fn judge(body: &[u8]) -> Result<(), Unusable> {
+    let text = answer::document(body)?;
+    let mut walker = Walker::new(text);
+    let mut error = None;
+    let mut more = walker.enter_object().map_err(Unusable::Malformed)?;
+    while more {
+        let key = walker.key().map_err(Unusable::Malformed)?;
+        let value = walker.value().map_err(Unusable::Malformed)?;
+        if key.name == "error" && value.kind != json::Kind::Null {
+            error = Some(value);
+        }
+        more = walker.next_member().map_err(Unusable::Malformed)?;
+    }
+    walker.finish().map_err(Unusable::Malformed)?;
+    if error.is_none() {
+        return Ok(());
+    }
+    let error = UpstreamError::read(body);
+    Err(Unusable::ErrorInside {
+        status: error.status,
+        message: error.message,
+        raw: error.raw,
+    })
+}
+
+/// Appends the event that ends a stream in the middle, as OpenRouter ends those of its images.
+pub fn write_error_event(refusal: &Refusal, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"data: {\"type\":\"error\",\"error\":{\"code\":");
+    json::write_number(u64::from(refusal.status()), out);
+    out.extend_from_slice(b",\"message\":");
+    json::write_string(&refusal.message, out);
+    out.extend_from_slice(b"}}\n\ndata: [DONE]\n\n");
 }
 
 /// What a request itself says about its use, for answers that say nothing: how many images, how many characters.
@@ -638,6 +675,31 @@ mod tests {
         assert_eq!(seconds.usage.seconds_milli, 8_470);
         let nothing = watched(Api::Moderations, &[b"{}"], Counted::default());
         assert_eq!(nothing.usage_source, UsageSource::None);
+    }
+
+    #[test]
+    fn errors_with_a_good_status_are_not_passed_on() {
+        assert!(judge(br#"{"error":null,"data":[{"error":1}]}"#).is_ok());
+        assert!(matches!(judge(b""), Err(Unusable::Empty)));
+        assert!(matches!(judge(b"{"), Err(Unusable::Malformed(_))));
+        assert!(matches!(judge(b"{} x"), Err(Unusable::Malformed(_))));
+        let Err(Unusable::ErrorInside { message, .. }) = judge(br#"{"error":{"message":"no"}}"#) else {
+            panic!("an error inside");
+        };
+        assert_eq!(message, "no");
+    }
+
+    #[test]
+    fn a_stream_that_breaks_ends_with_an_error_event() {
+        let mut out = Vec::new();
+        let refusal = Refusal::new(Kind::ProviderTimeout).with_message("a \"b\"");
+        write_error_event(&refusal, &mut out);
+        let text = String::from_utf8(out).unwrap();
+        let (event, end) = text.split_once("\n\n").unwrap();
+        let event: Tree = serde_json::from_str(event.strip_prefix("data: ").unwrap()).unwrap();
+        assert_eq!((&event["type"], &event["error"]["message"]), (&"error".into(), &"a \"b\"".into()));
+        assert_eq!(event["error"]["code"], refusal.status());
+        assert_eq!(end, "data: [DONE]\n\n");
     }
 
     #[test]

@@ -86,6 +86,7 @@ known_headers! {
     RequestHeaders = "access-control-request-headers",
     RequestMethod = "access-control-request-method",
     ContentEncoding = "content-encoding",
+    ContentType = "content-type",
     ForwardedFor = "x-forwarded-for",
     HttpReferer = "http-referer",
     Referer = "referer",
