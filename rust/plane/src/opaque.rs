@@ -75,8 +75,14 @@ impl Passage<'_> {
             extra: Vec::new(),
         };
         match self.head.json {
-            true => self.whole(caller, comments, account, connection, &reply).await,
-            false => self.parts(caller, comments, account, connection, &reply).await,
+            true => {
+                self.whole(caller, comments, account, connection, &reply)
+                    .await
+            }
+            false => {
+                self.parts(caller, comments, account, connection, &reply)
+                    .await
+            }
         }
     }
 
@@ -84,7 +90,9 @@ impl Passage<'_> {
     fn content_type(&self) -> String {
         let lines = self.head.lines.iter().flatten();
         let mut found = lines.filter(|(name, _)| name == "content-type");
-        let value = found.next().and_then(|(_, value)| std::str::from_utf8(value).ok());
+        let value = found
+            .next()
+            .and_then(|(_, value)| std::str::from_utf8(value).ok());
         let fits = |value: &&str| {
             value.len() <= TYPE_BYTES_MAX && value.bytes().all(|byte| (b' '..0x7f).contains(&byte))
         };
@@ -114,7 +122,8 @@ impl Passage<'_> {
             self.total_deadline,
         )
         .await?;
-        opaque::judge(&body).map_err(|unusable| Failure::of_unusable(self.head.status, unusable))?;
+        opaque::judge(&body)
+            .map_err(|unusable| Failure::of_unusable(self.head.status, unusable))?;
         let mut watch = Watch::new(self.serving.api);
         watch.push(&body);
         // Moved, not copied: an image may have megabytes.

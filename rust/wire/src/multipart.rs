@@ -331,9 +331,10 @@ fn disposition(headers: &str) -> Option<(&str, bool)> {
         };
         match key {
             key if key.eq_ignore_ascii_case("name") => {
-                if name.replace(value.trim()).is_some() {
+                if name.is_some() {
                     return None;
                 }
+                name = Some(value.trim());
             }
             key if key.eq_ignore_ascii_case("filename")
                 || key.eq_ignore_ascii_case("filename*") =>

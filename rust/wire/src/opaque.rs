@@ -683,7 +683,8 @@ mod tests {
         assert!(matches!(judge(b""), Err(Unusable::Empty)));
         assert!(matches!(judge(b"{"), Err(Unusable::Malformed(_))));
         assert!(matches!(judge(b"{} x"), Err(Unusable::Malformed(_))));
-        let Err(Unusable::ErrorInside { message, .. }) = judge(br#"{"error":{"message":"no"}}"#) else {
+        let Err(Unusable::ErrorInside { message, .. }) = judge(br#"{"error":{"message":"no"}}"#)
+        else {
             panic!("an error inside");
         };
         assert_eq!(message, "no");
@@ -697,7 +698,10 @@ mod tests {
         let text = String::from_utf8(out).unwrap();
         let (event, end) = text.split_once("\n\n").unwrap();
         let event: Tree = serde_json::from_str(event.strip_prefix("data: ").unwrap()).unwrap();
-        assert_eq!((&event["type"], &event["error"]["message"]), (&"error".into(), &"a \"b\"".into()));
+        assert_eq!(
+            (&event["type"], &event["error"]["message"]),
+            (&"error".into(), &"a \"b\"".into())
+        );
         assert_eq!(event["error"]["code"], refusal.status());
         assert_eq!(end, "data: [DONE]\n\n");
     }
