@@ -124,6 +124,15 @@ def test_bedrock_is_asked_through_the_profile_that_works_everywhere() -> None:
     assert made["anthropic/claude-x-5"].endpoints[0].model == "global.anthropic.claude-x-5-v1:0"
 
 
+def test_a_price_far_from_all_others_in_an_older_list_is_a_slip() -> None:
+    near = [fact(host, "openai/gpt-oss-20b", prices=CHEAP) for host in ("groq", "deepinfra", "together")]
+    far = Prices(prompt=1_000, completion=2_000)
+    made = entries(listed("openai/gpt-oss-20b", PI, prices=far), *near)
+    assert [one.prices for one in made["openai/gpt-oss-20b"].endpoints] == [CHEAP, CHEAP, None, CHEAP]
+    made = entries(listed("openai/gpt-oss-20b", LITELLM, prices=far), *near)
+    assert far in [one.prices for one in made["openai/gpt-oss-20b"].endpoints]
+
+
 def test_names_start_with_the_author() -> None:
     assert entries(listed("openai/gpt-9", name="GPT-9"))["openai/gpt-9"].name == "OpenAI: GPT-9"
 

@@ -18,6 +18,7 @@ import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -40,6 +41,12 @@ HOSTS_TOO: Final = frozenset({"alibaba", "amazon-bedrock", "mistral"})
 
 CURRENT: Final = frozenset({"anthropic", "google-ai-studio", "mistral", "openai", "xai"})
 """Providers of whose chat models litellm has all, and takes out what is retired: what it lacks there is gone."""
+
+COMPARED_MIN: Final = 4
+"""Endpoints that must have a price before one of them can be called far off."""
+
+SLIP_FACTOR: Final = 20
+"""Hosts differ by a factor of ten for the same model; more than this is a slip of the unit in the list."""
 
 SKIPPED: Final = ("batch", "exacto", "nitro", "floor", "online")
 """Endings of a slug at OpenRouter that are no model of their own."""
@@ -257,6 +264,7 @@ def _entry(
         for (provider, variant, quantization), group in sorted(groups.items(), key=lambda item: _place_order(item[0]))
         if (endpoint := _endpoint(slug, kind, provider, variant, quantization, group, price, merged)) is not None
     ]
+    endpoints = _without_slips(endpoints)
     common = _common([endpoint.parameters for endpoint in endpoints if endpoint.parameters is not None])
     named = next((fact.name for fact in [*listed, *own, *facts] if fact.name), None) or slug.partition("/")[2]
     released, released_by = _released(listed + own + facts)
@@ -287,6 +295,23 @@ def _entry(
             released_by,
         ),
     )
+
+
+def _without_slips(endpoints: Sequence[Endpoint]) -> list[Endpoint]:
+    """The endpoints, with a price that only an older list has and that is far from all others taken for a slip."""
+    costs = [one.prices.prompt + one.prices.completion for one in endpoints if one.prices and one.prices.prompt]
+    if len(costs) < COMPARED_MIN:
+        return list(endpoints)
+    usual = median(costs)
+    return [
+        msgspec.structs.replace(one, prices=None, sources=(-1, -1, -1, one.sources[3]))
+        if one.prices is not None
+        and one.sources[0] in (PI, MODELS_DEV)
+        and one.prices.prompt
+        and not usual / SLIP_FACTOR < one.prices.prompt + one.prices.completion < usual * SLIP_FACTOR
+        else one
+        for one in endpoints
+    ]
 
 
 def _place_order(group: tuple[str, str, str | None]) -> tuple[str, str, str]:

@@ -167,6 +167,9 @@ def serves(provider: str, model: str) -> bool:
     Clouds have Claude beside their other models, at other URLs, which are rows of their own; some of the rest is only
     to be had in the maker's own protocol there.
     """
+    if provider in ("google-ai-studio", "google-vertex") and model.endswith("-latest"):
+        # The newest of a line, which was another model last month.
+        return False
     if provider in ("azure-anthropic", "google-vertex-anthropic"):
         return model.startswith("claude")
     if provider == "google-vertex":
