@@ -61,6 +61,18 @@ def test_another_model_is_not_found() -> None:
     assert found("claude-opus-4-6", "anthropic/claude-opus-4", "anthropic/claude-opus-4.5") is None
 
 
+def test_a_name_that_moves_is_no_model() -> None:
+    assert not names.serves("google-ai-studio", "gemini-pro-latest")
+    assert not names.serves("kilo", "~google/gemini-pro-latest")
+    assert names.serves("mistral", "mistral-large-latest")
+
+
+def test_clouds_have_claude_in_a_row_of_its_own() -> None:
+    assert names.serves("azure-anthropic", "claude-opus-5")
+    assert not names.serves("azure", "claude-opus-5")
+    assert not names.serves("google-vertex", "mistral-large")
+
+
 def test_organisations_have_openrouters_slug() -> None:
     assert (names.author("deepseek-ai"), names.author("Qwen")) == ("deepseek", "qwen")
 

@@ -167,7 +167,7 @@ def serves(provider: str, model: str) -> bool:
     Clouds have Claude beside their other models, at other URLs, which are rows of their own; some of the rest is only
     to be had in the maker's own protocol there.
     """
-    if provider in ("google-ai-studio", "google-vertex") and model.endswith("-latest"):
+    if re.search(r"^~|/~|gemini.*-latest$", model) is not None:
         # The newest of a line, which was another model last month.
         return False
     if provider in ("azure-anthropic", "google-vertex-anthropic"):
