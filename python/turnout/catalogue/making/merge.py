@@ -266,7 +266,11 @@ def _entry(
     ]
     endpoints = _without_slips(endpoints)
     common = _common([endpoint.parameters for endpoint in endpoints if endpoint.parameters is not None])
-    named = next((fact.name for fact in [*listed, *own, *facts] if fact.name), None) or slug.partition("/")[2]
+    naming = next(
+        (fact for fact in sorted([*listed, *own], key=_names_well) if fact.name),
+        next((fact for fact in sorted(facts, key=_names_well) if fact.name), None),
+    )
+    named = naming.name if naming is not None and naming.name else slug.partition("/")[2]
     released, released_by = _released(listed + own + facts)
     return Entry(
         slug=slug,
@@ -289,12 +293,17 @@ def _entry(
             for endpoint in endpoints
         ),
         sources=(
-            next((fact.source for fact in [*listed, *own, *facts] if fact.name), -1),
+            naming.source if naming is not None else -1,
             next((fact.source for fact in [*listed, *own, *facts] if fact.context_length), -1),
             next((fact.source for fact in own + listed + facts if fact.tools is not None), facts[0].source),
             released_by,
         ),
     )
+
+
+def _names_well(fact: Fact) -> int:
+    # models.dev writes names as their makers do; in genai-prices some are made out of the id.
+    return (MODELS_DEV, PI, LITELLM, GENAI).index(fact.source)
 
 
 def _without_slips(endpoints: Sequence[Endpoint]) -> list[Endpoint]:
