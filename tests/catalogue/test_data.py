@@ -94,6 +94,10 @@ def test_most_prices_are_known(catalogue: Catalogue) -> None:
     assert sum(endpoint.prices is not None for endpoint in endpoints) > 0.85 * len(endpoints)
 
 
+def test_it_has_no_mistakes(catalogue: Catalogue) -> None:
+    assert list(data.mistakes(catalogue)) == []
+
+
 def test_every_fact_names_its_source(catalogue: Catalogue) -> None:
     sources = range(-1, len(catalogue.sources))
     for entry in catalogue.models:
