@@ -115,6 +115,13 @@ def test_litellms_map_is_known_by_its_shape() -> None:
     assert update.document(json.dumps({"groq/x": row}).encode(), "here").kind == "litellm"
 
 
+def test_litellms_prices_reach_the_slugs_that_are_known() -> None:
+    row = {"litellm_provider": "groq", "mode": "chat", "input_cost_per_token": 1e-06, "output_cost_per_token": 3e-06}
+    made = taken({"groq/llama-9-versatile": row})
+    assert made.models[0].endpoints[0].prices == Prices(prompt=1_000_000_000, completion=3_000_000_000)
+    assert made.sources[made.models[0].endpoints[0].sources[0]].name == "litellm"
+
+
 def test_a_whole_catalogue_replaces_everything() -> None:
     other = msgspec.structs.replace(CURRENT, models=CURRENT.models[:1], made="2026-11-11")
     for content in (data.encode(other), msgspec.json.encode(other)):

@@ -107,7 +107,7 @@ def updated(current: Catalogue, documents: Sequence[Document], today: str) -> Ca
         if one.kind == "catalogue":
             current = one.content
         else:
-            current = overlaid(current, _entries(one), _source(one, today), today)
+            current = overlaid(current, _entries(one, current), _source(one, today), today)
     return current
 
 
@@ -115,15 +115,17 @@ def _source(one: Document, today: str) -> Source:
     return Source(name=one.kind, version="live", released=today, url=one.place)
 
 
-def _entries(one: Document) -> list[Entry]:
-    """The entries that one list makes by itself."""
+def _entries(one: Document, current: Catalogue) -> list[Entry]:
+    """The entries that one list makes, under the slugs that are known already where it means the same model."""
     if one.kind == "openrouter":
         return list(openrouter.entries(one.content))
     try:
         facts: list[Fact] = list((modelsdev if one.kind == "models.dev" else litellm).facts(one.content))
     except (KeyError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
         raise CatalogueError(f"the list has another shape than expected ({error!r}): {one.place}") from error
-    return list(merge.merge(facts, lambda _provider, _model: None, [row.slug for row in ROWS]).catalogue.models)
+    known = {entry.slug: "chat" if "text" in entry.outputs else entry.outputs[0] for entry in current.models}
+    served = [row.slug for row in ROWS]
+    return list(merge.merge(facts, lambda _provider, _model: None, served, known).catalogue.models)
 
 
 def overlaid(current: Catalogue, newer: Sequence[Entry], source: Source, today: str) -> Catalogue:
@@ -169,11 +171,13 @@ def _overlaid(before: Entry, newer: Entry, source: int) -> Entry:
             endpoints[position] = _endpoint(endpoints[position], endpoint, source)
         elif all((one.provider, one.tag) != (endpoint.provider, endpoint.tag) for one in endpoints):
             endpoints += _added(msgspec.structs.replace(newer, endpoints=(endpoint,)), source).endpoints
-    # Fields that a list leaves out say nothing.
+    # Fields that a list leaves out say nothing, and what is known of the model itself only OpenRouter knows better: in
+    # other lists it may be a host's own limit.
+    knows_better = all(endpoint.provider == "openrouter" for endpoint in newer.endpoints)
     changes = {
         name: value
         for name in ("hugging_face_id", "context_length", "completion_tokens_max", "knowledge_cutoff", "expires")
-        if (value := getattr(newer, name)) is not None
+        if (value := getattr(newer, name)) is not None and (knows_better or getattr(before, name) is None)
     }
     if before.created == 0 and newer.created:
         changes["created"] = newer.created

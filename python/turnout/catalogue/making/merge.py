@@ -29,7 +29,7 @@ from turnout.catalogue.making.names import PROVIDERS, Spelling
 from turnout.catalogue.making.sources import GENAI, LITELLM, MADE, MODELS_DEV, PI, SOURCES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from turnout.catalogue.making.fact import Fact
 
@@ -100,8 +100,17 @@ class Merged:
     """Facts left out, by provider: models that no slug was found for."""
 
 
-def merge(facts: Iterable[Fact], price: Callable[[str, str], Prices | None], served: Iterable[str]) -> Merged:
-    """Merges all facts. ``price`` looks a provider's model up in genai-prices; ``served``: slugs of our providers."""
+def merge(
+    facts: Iterable[Fact],
+    price: Callable[[str, str], Prices | None],
+    served: Iterable[str],
+    known: Mapping[str, str] | None = None,
+) -> Merged:
+    """Merges all facts.
+
+    ``price`` looks a provider's model up in genai-prices; ``served``: slugs of our providers; ``known``: slugs that
+    exist already, with their kinds.
+    """
     ours = set(served)
     every = [
         fact
@@ -109,6 +118,8 @@ def merge(facts: Iterable[Fact], price: Callable[[str, str], Prices | None], ser
         if fact.provider in ours and not _is_over(fact.expires) and names.serves(fact.provider, fact.model)
     ]
     slugs = _slugs(every)
+    for slug, kind in (known or {}).items():
+        slugs.add(slug, kind)
     placed: dict[str, list[tuple[Fact, Spelling]]] = defaultdict(list)
     homeless: list[Fact] = []
     for fact in every:
