@@ -45,7 +45,7 @@ def test_show_tells_what_there_is() -> None:
 def test_show_a_model_by_any_of_its_names(name: str) -> None:
     result = run("show", name)
     assert result.exit_code == 0
-    assert "OpenAI: GPT-4o-mini" in result.output
+    assert data.by_slug(data.load())["openai/gpt-4o-mini"].name in result.output
     assert "$0.15" in result.output
     assert "batch: $0.075" in result.output
 

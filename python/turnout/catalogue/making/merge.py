@@ -118,8 +118,8 @@ def merge(
         if fact.provider in ours and not _is_over(fact.expires) and names.serves(fact.provider, fact.model)
     ]
     slugs = _slugs(every)
-    for slug, kind in (known or {}).items():
-        slugs.add(slug, kind)
+    for known_slug, known_kind in (known or {}).items():
+        slugs.add(known_slug, known_kind)
     placed: dict[str, list[tuple[Fact, Spelling]]] = defaultdict(list)
     homeless: list[Fact] = []
     for fact in every:
