@@ -222,6 +222,12 @@ def test_hidden_models_are_left_out_but_what_is_written_is_served(tmp_path: Path
     assert "openai/gpt-8" in models(tmp_path, text + "\nmodels: {openai/gpt-8: {name: Ours}}")
 
 
+def test_a_pattern_that_hides_nothing_is_warned_about(tmp_path: Path) -> None:
+    result = made(tmp_path, "providers: {openai: }\ncatalogue: {hide: [openai/gpt-8, openai/gtp-9]}")
+    [warning] = result.warnings
+    assert "hides nothing: the catalogue has no model openai/gtp-9" in warning
+
+
 def test_names_of_tomorrow_are_passed_on_with_their_price_unknown(tmp_path: Path) -> None:
     result = made(tmp_path, "providers: {openai: , xai: , groq: , openrouter: }").snapshot
     found = {

@@ -454,6 +454,9 @@ def _offer(work: Work, accounts: _Accounts, state_dir: Path) -> offer.Offer:
     except data.CatalogueError as error:
         work.warn(("catalogue",), f"the one that came with Turnout is used: {error}")
         known = data.load()
+    for position, pattern in enumerate(written.hide):
+        if not any(offer.is_hidden(entry.slug, [pattern]) for entry in known.models):
+            work.warn(("catalogue", "hide", position), f"hides nothing: the catalogue has no model {pattern}")
     return offer.offer(known, bringing, written.hide)
 
 
