@@ -130,3 +130,47 @@ def test_settings_go_into_urls_and_the_global_one_leaves_its_prefix_out() -> Non
     template = "https://{location-}host/{location}/{model}"
     assert account.filled(template, {"location": "eu"}) == "https://eu-host/eu/{model}"
     assert account.filled(template, {"location": "global"}) == "https://host/global/{model}"
+
+
+def test_a_setting_is_the_written_one_else_that_of_the_environment_else_the_default(tmp_path: Path) -> None:
+    environment = {
+        "OPENAI_API_KEY": "k",
+        "DATABRICKS_TOKEN": "k",
+        "DATABRICKS_HOST": "https://dbc-1.cloud.example.com/",
+    }
+    (first, _) = wires(tmp_path, "openai: {}", environment)
+    assert first.base_url == "https://api.openai.com/v1"
+    (first, _) = wires(tmp_path, "openai: {settings: {region: eu}}", environment)
+    assert first.base_url == "https://eu.api.openai.com/v1"
+    (wire,) = wires(tmp_path, "databricks: {}", environment)
+    assert wire.base_url == "https://dbc-1.cloud.example.com/serving-endpoints"
+    (wire,) = wires(tmp_path, "databricks: {base_url: 'http://h/serving'}", {"DATABRICKS_TOKEN": "k"})
+    assert wire.base_url == "http://h/serving"
+
+
+@pytest.mark.parametrize(
+    ("provider", "environment", "message"),
+    [
+        (
+            "databricks: {api_key: k}",
+            {},
+            "there is no host (host name of the workspace): set the environment variable DATABRICKS_HOST, or give "
+            "settings.host",
+        ),
+        ("openai: {api_key: k, settings: {region: moon}}", {}, "expected us or eu: moon"),
+        (
+            "databricks: {api_key: k}",
+            {"DATABRICKS_HOST": "h/evil?x=1"},
+            "DATABRICKS_HOST does not hold what a host looks like: give settings.host",
+        ),
+    ],
+)
+def test_mistakes_of_settings(tmp_path: Path, provider: str, environment: dict[str, str], message: str) -> None:
+    found = told(tmp_path, f"providers: {{{provider}}}", environment)
+    assert [what for _, _, what in found] == [message]
+
+
+def test_azure_s_deployments_have_urls_of_their_own(tmp_path: Path) -> None:
+    chat, responses = wires(tmp_path, "azure: {api_key: k, settings: {resource: r, api_version: 2024-10-21}}")
+    assert chat.paths["chat"] == "/deployments/{model}/chat/completions?api-version=2024-10-21"
+    assert responses.base_url + responses.paths["responses"] == "https://r.openai.azure.com/openai/v1/responses"

@@ -39,6 +39,17 @@ def test_without_a_file_the_environment_decides() -> None:
     assert [row.slug for row in detected(environment)] == ["openai", "groq"]
 
 
+def test_a_key_alone_switches_nothing_on_where_a_setting_lacks_or_the_key_is_commonly_for_something_else() -> None:
+    quiet = {"AWS_BEARER_TOKEN_BEDROCK": "b", "GITHUB_TOKEN": "g", "WANDB_API_KEY": "w", "AZURE_API_KEY": "a"}
+    assert detected(quiet) == []
+    told = {**quiet, "AWS_REGION": "eu-west-1", "AZURE_RESOURCE_NAME": "r"}
+    made = compile(load(None, told), auth=True, environment=told).snapshot
+    assert [(one.slug, one.wires[0].base_url) for one in made.providers] == [
+        ("amazon-bedrock", "https://bedrock-runtime.eu-west-1.amazonaws.com"),
+        ("azure", "https://r.openai.azure.com/openai"),
+    ]
+
+
 def test_without_file_and_keys_it_warns_that_nothing_can_be_asked_for() -> None:
     result = compile(load(None, {}), auth=True, environment={})
     assert result.snapshot.providers == []
