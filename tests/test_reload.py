@@ -12,8 +12,9 @@ from tests.auth.token_server import TokenServer
 from tests.fake.gateways import ADMIN, CLIENT_SHA256, CONFIG
 from turnout import keys
 from turnout.auth.wallet import Wallet
+from turnout.config.load import load
 from turnout.errors import ConfigError
-from turnout.reload import Origin, Outcome, Ready, Reloader, Watcher, compile_origin, origin_of, stamp
+from turnout.reload import Origin, Outcome, Ready, Reloader, Watcher, compile_origin, compile_read, origin_of, stamp
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -260,14 +261,35 @@ def test_tokens_are_fetched_before_the_snapshot_and_renewed_by_a_reload(tmp_path
             return [one.value for provider in ready.snapshot.providers for one in provider.credentials]
 
         server.say(b'{"error": "temporarily_unavailable"}', status=503)
-        reloader = Reloader(plane=plane, build=build, current=build())
+        loaded = load(file, {})
+
+        def rebuild() -> Ready:
+            return compile_read(loaded, Origin(config=file), {}, state_dir=tmp_path, wallet=wallet)
+
+        reloader = Reloader(plane=plane, build=build, current=build(), rebuild=rebuild)
         assert token(reloader.current) == []
         assert any("off until there is a token" in warning for warning in reloader.current.compiled.warnings)
         for number in (1, 2):
             server.say(b'{"access_token": "token-%d", "expires_in": 3600}' % number)
             now[0] += 3000
             assert wallet.look() is True
-            assert reloader.reload().changed is True
+            reloader.refresh()
             assert token(reloader.current) == [f"Bearer token-{number}"]
             assert b"Bearer token-%d" % number in plane.swapped[-1]
+            # A file that is wrong meanwhile does not stand in the way, and goes on to be shown.
+            file.write_text("providers: {azure: {nonsense: 1}}")
+            assert reloader.reload().error is not None
         assert len(server.asked) == 3
+        assert len(plane.failures) == 3
+        assert reloader.last_error is not None
+
+
+def test_without_a_way_to_compile_again_a_refresh_reads_anew(file: Path) -> None:
+    plane = Plane()
+    reloader = reloader_of(file, plane)
+    file.write_text(CONFIG.replace("gpt", "gpt-2"))
+    reloader.refresh()
+    assert [model.slug for model in reloader.current.snapshot.models] == ["openai/gpt-2"]
+    plane.refuse = True
+    reloader.refresh()
+    assert reloader.last_error == "not well formed"

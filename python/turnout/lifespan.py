@@ -34,11 +34,12 @@ from turnout.gateway import Gateway
 from turnout.ledger import store
 from turnout.ledger.writer import Writer
 from turnout.log import dict_config
-from turnout.reload import Origin, Ready, Reloader, Watcher, compile_loaded, compile_origin, load_origin, origin_of
+from turnout.reload import Origin, Ready, Reloader, Watcher, compile_loaded, compile_read, load_origin, origin_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
+    from turnout.config.load import Loaded
     from turnout.gateway import Mock, Native
     from turnout.launch import Worker
 
@@ -124,8 +125,19 @@ def _start(
     demo_address = _demo(undo, module).address if origin.demo else ""
     wallet = Wallet()
 
+    read_last: list[Loaded] = []
+
     def build() -> Ready:
-        return compile_origin(origin, environment, state_dir=state_dir, demo_address=demo_address, wallet=wallet)
+        loaded = load_origin(origin, environment, demo_address=demo_address)
+        ready = compile_read(loaded, origin, environment, state_dir=state_dir, wallet=wallet)
+        read_last[:] = [loaded]
+        return ready
+
+    def rebuild() -> Ready:
+        # Nothing was read when the start had to make do with the last good configuration of the worker before.
+        if not read_last:
+            return build()
+        return compile_read(read_last[0], origin, environment, state_dir=state_dir, wallet=wallet)
 
     ready, broken = _first(build, worker)
     settings = ready.compiled.settings
@@ -162,7 +174,7 @@ def _start(
         if worker is not None:
             report.send(worker.reports, report.Taken(ready))
 
-    reloader = Reloader(plane=plane, build=build, current=ready, on_good=taken)
+    reloader = Reloader(plane=plane, build=build, current=ready, on_good=taken, rebuild=rebuild)
     if broken is not None:
         reloader.failed(broken)
     watcher = Watcher(
@@ -175,7 +187,7 @@ def _start(
     )
     undo.callback(watcher.stop)
     undo.callback(wallet.stop)
-    wallet.start(reloader.reload)
+    wallet.start(reloader.refresh)
     gateway = Gateway(
         version=turnout.__version__,
         plane=plane,

@@ -144,6 +144,13 @@ def compile_origin(
     looking at, if it has sources.
     """
     loaded = load_origin(origin, environment, demo_address=demo_address)
+    return compile_read(loaded, origin, environment, state_dir=state_dir, wallet=wallet)
+
+
+def compile_read(
+    loaded: Loaded, origin: Origin, environment: Mapping[str, str], *, state_dir: Path, wallet: Wallet | None = None
+) -> Ready:
+    """The same from what was read already."""
     stored = keys.load(state_dir)
     own: list[Key] = []
     if stored.client is not None and not loaded.has_keys:
@@ -191,9 +198,12 @@ class Reloader:
 
     plane: Swapping
     build: Callable[[], Ready]
+    """Reads everything anew."""
     current: Ready
     on_good: Callable[[Ready], None] = lambda ready: None
     """Told of each configuration that was taken, while the lock is held."""
+    rebuild: Callable[[], Ready] | None = None
+    """Compiles what was read last; ``None``: :attr:`build` does."""
     last_error: str | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
@@ -216,6 +226,26 @@ class Reloader:
                 error=None,
                 warnings=ready.compiled.warnings,
             )
+
+    def refresh(self) -> None:
+        """Puts renewed credentials in place. Blocks.
+
+        What was read last is compiled again, so that a file which is wrong meanwhile does not keep a token from being
+        replaced before it ends. Its mistake goes on to be shown.
+        """
+        with self._lock:
+            try:
+                ready = (self.rebuild or self.build)()
+                self.plane.swap(ready.encoded)
+            except (TurnoutError, OSError, ValueError) as error:
+                self.failed(str(error))
+                return
+            self.current = ready
+            if self.last_error is not None:
+                # A swap ends what health shows of a failed reload.
+                self.plane.reload_failed(self.last_error)
+            self.on_good(ready)
+            log.info("renewed credentials are in place")
 
     def failed(self, message: str) -> Outcome:
         """Notes that a configuration could not be taken, and that the running one goes on."""
