@@ -563,6 +563,14 @@ impl Request {
         if !target.quirks.developer_role && self.api == Api::Chat {
             rename_developers(self.asked(), &mut edits);
         }
+        if self.api == Api::Responses {
+            // Thoughts of other protocols that this gateway packed for the client: no provider could read them.
+            let sealed = api::responses::sealed_items(self.asked());
+            edits.extend(sealed.into_iter().map(|span| Edit {
+                span,
+                new: Cow::Borrowed(b""),
+            }));
+        }
         // What is inserted at an offset stays before what is removed from there on.
         edits.sort_by_key(|edit| (edit.span.start, edit.span.end));
         let removed: usize = edits

@@ -3,7 +3,7 @@
 //! | file | is |
 //! | --- | --- |
 //! | `read` | a request, read; `items` its input, `tools` what it offers |
-//! | `stream` | an answer, written: events and items |
+//! | `stream` | an answer, written as events; `item` its items |
 //! | `envelope` | the response object around the items |
 //! | `seal` | thoughts of other formats, packed so that a client can replay them |
 //! | `object` | JSON objects, taken apart with a name for every place |
@@ -17,6 +17,7 @@ use crate::refusal::{Kind, Refusal};
 use crate::usage::{Usage, UsageSource};
 
 pub(crate) mod envelope;
+mod item;
 pub(crate) mod items;
 pub(crate) mod object;
 mod read;
@@ -24,7 +25,9 @@ pub(crate) mod seal;
 pub(crate) mod stream;
 mod tools;
 
+pub(crate) use item::is_home;
 pub(crate) use read::read;
+pub(crate) use seal::sealed_items;
 pub(crate) use stream::{Writer, write_answer};
 
 /// Appends an error body.
@@ -79,4 +82,68 @@ pub fn limit_as_answer(
         false => writer.write_response(envelope::State::Ended(&closing), serving, out),
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::Api;
+    use crate::dialect::Dialect;
+    use serde_json::Value;
+
+    fn body(refusal: &Refusal) -> Value {
+        let mut out = Vec::new();
+        write_refusal(refusal, "", &mut out);
+        serde_json::from_slice(&out).unwrap()
+    }
+
+    #[test]
+    fn a_wrong_request_is_an_invalid_prompt_and_all_else_is_numbered() {
+        let wrong = body(&Refusal::new(Kind::InvalidRequest).with_message("no"));
+        assert_eq!(
+            wrong.to_string(),
+            r#"{"error":{"code":"invalid_prompt","message":"no"},"metadata":null}"#
+        );
+        let limited = body(&Refusal::new(Kind::RateLimited));
+        assert_eq!(limited["error"]["code"], 429);
+        assert_eq!(limited["error_type"], "rate_limit_exceeded");
+    }
+
+    #[test]
+    fn b05_a_limit_that_a_provider_refuses_is_an_answer() {
+        let refused = |code: &str| {
+            Refusal::new(Kind::ProviderRefused)
+                .with_provider_status(400)
+                .with_provider_code(code)
+        };
+        let serving = Serving {
+            api: Api::Responses,
+            dialect: Dialect::OpenAi,
+            asked: "{}",
+            id: "gen-1-a",
+            created: 5,
+            model: "a/b",
+            provider: "P",
+            prices: None,
+        };
+        let mut out = Vec::new();
+        assert!(!limit_as_answer(
+            &refused("other"),
+            &serving,
+            false,
+            &mut out
+        ));
+        assert!(out.is_empty());
+        let long = refused("context_length_exceeded");
+        assert!(limit_as_answer(&long, &serving, false, &mut out));
+        let answer: Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(answer["status"], "incomplete");
+        assert_eq!(answer["incomplete_details"]["reason"], "max_output_tokens");
+        out.clear();
+        assert!(limit_as_answer(&long, &serving, true, &mut out));
+        let events = String::from_utf8(out).unwrap();
+        assert!(events.starts_with("event: response.created\n"));
+        assert!(events.contains("event: response.incomplete\n"));
+        assert!(events.ends_with("data: [DONE]\n\n"));
+    }
 }

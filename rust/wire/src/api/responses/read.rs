@@ -296,3 +296,134 @@ fn texts<'a>(body: &Object<'a>, name: &str) -> Result<Vec<Cow<'a, str>>, Refusal
         .map(|texts| texts.into_iter().map(Cow::Owned).collect())
         .map_err(|_| refused(format!("`{name}` must be a string or an array of strings")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exchange::Role;
+
+    fn message(body: &str) -> String {
+        read(body).unwrap_err().message.into_owned()
+    }
+
+    #[test]
+    fn wrong_types_are_named_with_what_was_seen() {
+        for (body, expected) in [
+            (
+                r#"{"model":"a"}"#,
+                "`input` is missing; it must be a string or an array of items",
+            ),
+            (
+                r#"{"input":5}"#,
+                "`input` must be a string or an array of items; seen: a number",
+            ),
+            (r#"{"input":[1]}"#, "`input[0]` must be an object"),
+            (
+                r#"{"input":[{"role":"tool","content":"x"}]}"#,
+                "`input[0].role` must be `user`, `assistant`, `system` or `developer`; seen: tool",
+            ),
+            (
+                r#"{"input":[{"role":"user","content":[{"type":"input_image"}]}]}"#,
+                "`input[0].content[0].image_url` is missing; it must be a string",
+            ),
+            (
+                r#"{"input":"x","temperature":"hot"}"#,
+                "`temperature` must be a number; seen: a string",
+            ),
+            (
+                r#"{"input":"x","max_output_tokens":1.5}"#,
+                "`max_output_tokens` must be a whole number; seen: a number",
+            ),
+            (
+                r#"{"input":"x","instructions":[]}"#,
+                "`instructions` must be a string; seen: an array",
+            ),
+            (
+                r#"{"input":"x","tools":{}}"#,
+                "`tools` must be an array; seen: an object",
+            ),
+            (
+                r#"{"input":"x","tools":[{"type":"function"}]}"#,
+                "`tools[0].name` is missing; it must be a string",
+            ),
+            (
+                r#"{"input":"x","text":{"format":{"type":"json_schema"}}}"#,
+                "`text.format.schema` is missing; it must be a JSON Schema",
+            ),
+            (
+                r#"{"input":"x","reasoning":{"effort":"some"}}"#,
+                "`reasoning.effort` must be one of `none`, `minimal`, `low`, `medium`, `high`, `xhigh` and `max`; seen: some",
+            ),
+            (
+                r#"{"input":"x","parallel_tool_calls":1}"#,
+                "`parallel_tool_calls` must be true or false; seen: a number",
+            ),
+        ] {
+            assert_eq!(message(body), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn b02_what_refers_to_something_kept_is_refused() {
+        for body in [
+            r#"{"input":"x","background":true}"#,
+            r#"{"input":"x","conversation":{"id":"conv_1"}}"#,
+            r#"{"input":"x","prompt":{"id":"pmpt_1"}}"#,
+            r#"{"input":[{"type":"item_reference","id":"msg_1"}]}"#,
+            r#"{"input":[{"id":"msg_1"}]}"#,
+        ] {
+            assert_eq!(
+                read(body).unwrap_err().kind,
+                RefusalKind::InvalidRequest,
+                "{body}"
+            );
+        }
+        assert!(read(r#"{"input":"x","background":false,"conversation":null}"#).is_ok());
+    }
+
+    #[test]
+    fn b03_calls_and_results_become_turns() {
+        let ask = read(
+            r#"{"input":[{"role":"user","content":"go"},
+                {"type":"reasoning","id":"rs_1","summary":[],"encrypted_content":"gAAA"},
+                {"type":"function_call","call_id":"c1","name":"f","namespace":"n","arguments":"{}"},
+                {"type":"function_call","call_id":"c2","name":"g","arguments":"{}"},
+                {"type":"function_call_output","call_id":"c1","output":"1"},
+                {"type":"function_call_output","call_id":"c2","output":[{"type":"input_text","text":"2"}]},
+                {"type":"web_search_call","id":"ws_1"}]}"#,
+        )
+        .unwrap();
+        let shape: Vec<_> = ask
+            .turns
+            .iter()
+            .map(|turn| (turn.role, turn.blocks.len()))
+            .collect();
+        assert_eq!(
+            shape,
+            [(Role::User, 1), (Role::Assistant, 3), (Role::User, 2)]
+        );
+        let Some(Block::ToolResult(result)) = ask.turns[2].blocks.first() else {
+            panic!("{ask:?}");
+        };
+        assert_eq!(result.name.as_deref(), Some("n___f"));
+    }
+
+    #[test]
+    fn members_that_nobody_knows_travel_and_those_of_this_api_do_not() {
+        let ask = read(
+            r#"{"model":"m","input":"x","store":false,"truncation":"auto","client_metadata":{},"include":[],"safety_identifier":"s","new_member":[1]}"#,
+        )
+        .unwrap();
+        let names: Vec<_> = ask.extra.iter().map(|(name, _)| name.as_ref()).collect();
+        assert_eq!(names, ["safety_identifier", "new_member"]);
+    }
+
+    #[test]
+    fn a_choice_without_tools_is_dropped_unless_it_insists() {
+        let ask = read(r#"{"input":"x","tools":[{"type":"local_shell"}],"tool_choice":"auto"}"#);
+        assert_eq!(ask.unwrap().tool_choice, None);
+        let ask = read(r#"{"input":"x","tools":[{"type":"web_search"}],"tool_choice":"auto"}"#);
+        assert!(ask.unwrap().web_search.is_some());
+        assert!(message(r#"{"input":"x","tool_choice":"required"}"#).contains("offers none"));
+    }
+}

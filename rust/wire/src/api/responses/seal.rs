@@ -11,8 +11,9 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
+use crate::api::responses::object::Object;
 use crate::exchange::{Thought, ThoughtKind, format};
-use crate::json::{write_string, write_string_inside};
+use crate::json::{Kind, Span, Walker, write_string, write_string_inside};
 
 /// What a packed string begins with. No provider's own data does: theirs is base64, which has no colon.
 pub(crate) const PREFIX: &str = "turnout-v1:";
@@ -139,6 +140,57 @@ pub(crate) fn unseal(text: &str) -> Option<Unsealed> {
     Some(unsealed)
 }
 
+/// Where the items of ours stand in a request, each with the comma that separates it: a provider of this protocol refuses data that
+/// it did not make. Nearly every request has none, and is only searched for [`PREFIX`].
+pub(crate) fn sealed_items(text: &str) -> Vec<Span> {
+    let mut found = Vec::new();
+    if memchr::memmem::find(text.as_bytes(), PREFIX.as_bytes()).is_none() {
+        return found;
+    }
+    let body = Object::read(&mut Walker::new(text)).ok();
+    let Some(input) = body.and_then(|body| body.value("input")) else {
+        return found;
+    };
+    let raw = input.raw(text);
+    let at = |offset: usize| input.span.start + offset;
+    let mut walker = Walker::new(raw);
+    let mut more = input.kind == Kind::Array && walker.enter_array().unwrap_or(false);
+    // An item before which nothing is kept takes the comma after it, any other the one before.
+    let mut leading = true;
+    let mut pending: Option<usize> = None;
+    let mut before = 0;
+    while more {
+        let Ok(value) = walker.value() else { break };
+        let Span { start, end } = value.span;
+        if let Some(from) = pending.take() {
+            found.push(Span {
+                start: at(from),
+                end: at(start),
+            });
+        }
+        let sealed = Object::of(value.raw(raw))
+            .and_then(|item| item.text("encrypted_content"))
+            .is_some_and(|data| data.starts_with(PREFIX));
+        match (sealed, leading) {
+            (true, true) => pending = Some(start),
+            (true, false) => found.push(Span {
+                start: at(before),
+                end: at(end),
+            }),
+            (false, _) => leading = false,
+        }
+        before = end;
+        more = walker.next_element().unwrap_or(false);
+    }
+    if let Some(from) = pending {
+        found.push(Span {
+            start: at(from),
+            end: at(before),
+        });
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,5 +244,34 @@ mod tests {
         assert!(unseal("gAAAAABpPB8iV8e6").is_none());
         let damaged = unseal(&format!("{PREFIX}[{{")).unwrap();
         assert!(damaged.thoughts.is_empty() && damaged.calls.is_empty());
+    }
+
+    #[test]
+    fn items_of_ours_are_cut_out_with_their_commas() {
+        let ours = format!(r#"{{"type":"reasoning","encrypted_content":"{PREFIX}[]"}}"#);
+        let theirs = r#"{"type":"reasoning","encrypted_content":"gAAA"}"#;
+        let said = format!(r#"{{"role":"user","content":"{PREFIX}"}}"#);
+        for (items, expected) in [
+            (vec![&ours], "[]".to_owned()),
+            (vec![&ours, &ours, &said], format!("[{said}]")),
+            (vec![&said, &ours, &ours], format!("[{said}]")),
+            (
+                vec![&ours, &said, &ours, &theirs.to_owned(), &ours],
+                format!("[{said},{theirs}]"),
+            ),
+            (vec![&said], format!("[{said}]")),
+        ] {
+            let items: Vec<_> = items.into_iter().map(String::as_str).collect();
+            let body = format!(r#"{{"model":"a","input":[{}]}}"#, items.join(","));
+            let mut cut = String::new();
+            let mut copied = 0;
+            for span in sealed_items(&body) {
+                cut.push_str(&body[copied..span.start]);
+                copied = span.end;
+            }
+            cut.push_str(&body[copied..]);
+            assert_eq!(cut, format!(r#"{{"model":"a","input":{expected}}}"#));
+        }
+        assert!(sealed_items(PREFIX).is_empty());
     }
 }

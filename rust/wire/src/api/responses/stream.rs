@@ -11,16 +11,16 @@
 //! (escaped), first in its open part and then in its finished item, never in both. It is bounded by [`KEPT_BYTES_MAX`] for an answer:
 //! past it deltas go on and nothing more is kept; an item that misses something says `"status":"incomplete"`.
 
-use std::borrow::Cow;
-
-use serde::Deserialize;
-
 use crate::answer::{Closing, Serving};
 use crate::api::StreamWriter;
 use crate::api::responses::envelope::{Envelope, State};
+use crate::api::responses::item::{
+    Call, CallForm, Item, Part, PartKind, Phase, Reasoning, add_element, unwrapped, write_citation,
+    write_own_id, write_parts,
+};
 use crate::api::responses::seal::{self, Piece};
-use crate::exchange::{Answer, Citation, Delta, Event, Open, ThoughtKind, format, play};
-use crate::json::{self, write_number, write_string, write_string_inside};
+use crate::exchange::{Answer, Citation, Delta, Event, Open, ThoughtKind, play};
+use crate::json::{write_number, write_string, write_string_inside};
 use crate::refusal::Refusal;
 
 /// Most bytes of one answer that are kept for the events which repeat them. The longest answers of today's models are about a
@@ -40,71 +40,6 @@ pub(crate) struct Writer {
     blocks: Vec<(u32, usize, usize)>,
     /// Bytes that are kept.
     kept: usize,
-}
-
-#[derive(Debug)]
-enum Item {
-    Message(Vec<Part>),
-    Reasoning(Reasoning),
-    Call(Call),
-    /// Finished: its JSON.
-    Done(Vec<u8>),
-}
-
-/// A piece of a message or of a reasoning item.
-#[derive(Debug)]
-struct Part {
-    kind: PartKind,
-    /// Place among the parts of its kind.
-    index: usize,
-    /// Inside of a JSON string.
-    text: Vec<u8>,
-    /// Elements of `annotations`, with commas.
-    annotations: Vec<u8>,
-    annotation_count: u64,
-    /// Elements of `logprobs`, with commas.
-    logprobs: Vec<u8>,
-    /// Inside of a JSON string; thoughts only.
-    signature: Vec<u8>,
-    /// Something was not kept.
-    cut: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum PartKind {
-    Text,
-    Refusal,
-    Thought(ThoughtKind),
-}
-
-#[derive(Debug)]
-struct Reasoning {
-    /// The provider's id; empty: it gave none, and the item has one of ours.
-    id: String,
-    format: String,
-    parts: Vec<Part>,
-}
-
-#[derive(Debug)]
-struct Call {
-    id: String,
-    name: String,
-    namespace: Option<String>,
-    form: CallForm,
-    /// Inside of a JSON string.
-    arguments: Vec<u8>,
-    /// Inside of a JSON string.
-    signature: Vec<u8>,
-    cut: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum CallForm {
-    Function,
-    /// A custom tool, and the provider knows what that is.
-    Custom,
-    /// A custom tool that was offered as a function with one string; the string is taken out when it is whole.
-    Wrapped,
 }
 
 impl Writer {
@@ -533,6 +468,12 @@ impl Writer {
             self.write_arguments(b",\"delta\":\"", index, out);
             end_event(out);
         }
+        if form == CallForm::Function
+            && matches!(self.items.get(index), Some(Item::Call(call)) if call.arguments.is_empty())
+        {
+            // A tool without arguments is called with an empty object; many clients parse what they get.
+            self.text(index, 0, "{}", serving, out);
+        }
         let (name, member): (_, &[u8]) = match form {
             CallForm::Function => (
                 "response.function_call_arguments.done",
@@ -784,196 +725,6 @@ pub(crate) fn write_answer(
     writer.write_response(State::Ended(closing), serving, out);
 }
 
-/// How far an item is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Added,
-    Done,
-    /// The answer ends with the item unfinished.
-    Cut,
-}
-
-impl Item {
-    fn held_bytes(&self) -> usize {
-        let parts = |parts: &[Part]| parts.iter().map(Part::held_bytes).sum();
-        match self {
-            Item::Message(of) => parts(of),
-            Item::Reasoning(reasoning) => {
-                let own = reasoning.id.capacity() + reasoning.format.capacity();
-                own + parts(&reasoning.parts)
-            }
-            Item::Call(call) => {
-                call.arguments.capacity() + call.signature.capacity() + call.name.capacity()
-            }
-            Item::Done(json) => json.capacity(),
-        }
-    }
-}
-
-impl Part {
-    fn new(kind: PartKind, index: usize) -> Part {
-        Part {
-            kind,
-            index,
-            text: Vec::new(),
-            annotations: Vec::new(),
-            annotation_count: 0,
-            logprobs: Vec::new(),
-            signature: Vec::new(),
-            cut: false,
-        }
-    }
-
-    fn write_index(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(match self.kind {
-            PartKind::Thought(ThoughtKind::Summary) => b",\"summary_index\":",
-            _ => b",\"content_index\":".as_slice(),
-        });
-        write_number(self.index as u64, out);
-    }
-
-    fn write(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(match self.kind {
-            PartKind::Text => b"{\"type\":\"output_text\",\"text\":\"".as_slice(),
-            PartKind::Refusal => b"{\"type\":\"refusal\",\"refusal\":\"",
-            PartKind::Thought(ThoughtKind::Summary) => b"{\"type\":\"summary_text\",\"text\":\"",
-            PartKind::Thought(_) => b"{\"type\":\"reasoning_text\",\"text\":\"",
-        });
-        out.extend_from_slice(&self.text);
-        out.push(b'"');
-        if self.kind == PartKind::Text {
-            out.extend_from_slice(b",\"annotations\":[");
-            out.extend_from_slice(&self.annotations);
-            out.extend_from_slice(b"],\"logprobs\":[");
-            out.extend_from_slice(&self.logprobs);
-            out.push(b']');
-        }
-        out.push(b'}');
-    }
-
-    /// Adds the elements of OpenAI's object of log probabilities.
-    fn add_logprobs(&mut self, raw: &str) {
-        let content = crate::api::responses::object::Object::of(raw)
-            .map(|object| object.elements("content"))
-            .unwrap_or_default();
-        for element in content {
-            add_element(element.as_bytes(), &mut self.logprobs);
-        }
-    }
-
-    fn held_bytes(&self) -> usize {
-        let Part {
-            text,
-            annotations,
-            logprobs,
-            signature,
-            ..
-        } = self;
-        text.capacity() + annotations.capacity() + logprobs.capacity() + signature.capacity()
-    }
-}
-
-impl Reasoning {
-    /// Appends the members that only this kind of item has. `seals`: the client wants to replay it.
-    fn write(&self, seals: bool, out: &mut Vec<u8>) {
-        let of = |kind| {
-            let parts = self.parts.iter();
-            parts.filter(move |part| part.kind == PartKind::Thought(kind))
-        };
-        out.extend_from_slice(b",\"summary\":");
-        write_parts(of(ThoughtKind::Summary), out);
-        if of(ThoughtKind::Text).next().is_some() {
-            out.extend_from_slice(b",\"content\":");
-            write_parts(of(ThoughtKind::Text), out);
-        }
-        let signature = of(ThoughtKind::Text).find(|part| !part.signature.is_empty());
-        if let Some(part) = signature {
-            out.extend_from_slice(b",\"signature\":\"");
-            out.extend_from_slice(&part.signature);
-            out.push(b'"');
-        }
-        if !self.format.is_empty() {
-            out.extend_from_slice(b",\"format\":");
-            write_string(&self.format, out);
-        }
-        let home = is_home(&self.format);
-        let data = of(ThoughtKind::Encrypted).next();
-        match data {
-            Some(data) if home => {
-                out.extend_from_slice(b",\"encrypted_content\":\"");
-                out.extend_from_slice(&data.text);
-                out.push(b'"');
-            }
-            _ if seals && !home && !self.parts.is_empty() => {
-                out.extend_from_slice(b",\"encrypted_content\":");
-                seal::seal(self.pieces(), out);
-            }
-            _ => {}
-        }
-    }
-
-    fn pieces(&self) -> impl Iterator<Item = Piece<'_>> {
-        self.parts.iter().filter_map(|part| match part.kind {
-            PartKind::Thought(kind) => Some(Piece::Thought {
-                kind,
-                text: &part.text,
-                signature: &part.signature,
-                id: &self.id,
-                format: &self.format,
-            }),
-            _ => None,
-        })
-    }
-}
-
-impl Call {
-    fn write(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(b",\"call_id\":");
-        write_string(&self.id, out);
-        out.extend_from_slice(b",\"name\":");
-        write_string(&self.name, out);
-        if let Some(namespace) = &self.namespace {
-            out.extend_from_slice(b",\"namespace\":");
-            write_string(namespace, out);
-        }
-        out.extend_from_slice(match self.form {
-            CallForm::Function => b",\"arguments\":\"".as_slice(),
-            _ => b",\"input\":\"",
-        });
-        out.extend_from_slice(&self.arguments);
-        out.push(b'"');
-    }
-}
-
-/// Whether thoughts of a format are this protocol's own: several vendors write it, each with a name of its own.
-pub(crate) fn is_home(format: &str) -> bool {
-    format.ends_with(format::RESPONSES.trim_start_matches("openai"))
-}
-
-/// The text that a custom tool is called with, from the arguments of the function that stood for it. A model that did not keep to
-/// its schema has written the text itself, as a rule.
-fn unwrapped(arguments: &[u8]) -> Vec<u8> {
-    #[derive(Deserialize)]
-    struct Wrapped<'a> {
-        #[serde(borrow)]
-        input: Cow<'a, str>,
-    }
-    let mut quoted = Vec::with_capacity(arguments.len() + 2);
-    quoted.push(b'"');
-    quoted.extend_from_slice(arguments);
-    quoted.push(b'"');
-    let raw = std::str::from_utf8(&quoted).unwrap_or_default();
-    let json = json::unescape(raw);
-    match serde_json::from_str::<Wrapped<'_>>(&json) {
-        Ok(wrapped) => {
-            let mut text = Vec::with_capacity(wrapped.input.len());
-            write_string_inside(&wrapped.input, &mut text);
-            text
-        }
-        Err(_) => arguments.to_vec(),
-    }
-}
-
 /// Appends the beginning of an event, up to where its members go.
 pub(crate) fn begin_event(name: &str, sequence: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(b"event: ");
@@ -989,14 +740,6 @@ pub(crate) fn end_event(out: &mut Vec<u8>) {
     out.extend_from_slice(b"}\n\n");
 }
 
-fn write_own_id(prefix: &str, index: usize, serving: &Serving<'_>, out: &mut Vec<u8>) {
-    out.extend_from_slice(prefix.as_bytes());
-    let id = serving.id.strip_prefix("gen-").unwrap_or(serving.id);
-    write_string_inside(id, out);
-    out.push(b'_');
-    write_number(index as u64, out);
-}
-
 /// Appends what was just kept, which is escaped already; or `text`, where it was not kept.
 fn write_kept(kept: &[u8], text: &str, out: &mut Vec<u8>) {
     match kept.is_empty() {
@@ -1005,36 +748,449 @@ fn write_kept(kept: &[u8], text: &str, out: &mut Vec<u8>) {
     }
 }
 
-fn add_element(element: &[u8], elements: &mut Vec<u8>) {
-    if !elements.is_empty() {
-        elements.push(b',');
-    }
-    elements.extend_from_slice(element);
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::Api;
+    use crate::cost::Cost;
+    use crate::dialect::Dialect;
+    use crate::exchange::{Block, format};
+    use crate::finish::Finish;
+    use crate::refusal::Kind;
+    use crate::usage::{Usage, UsageSource};
+    use serde_json::{Value, json};
 
-fn write_parts<'p>(parts: impl Iterator<Item = &'p Part>, out: &mut Vec<u8>) {
-    out.push(b'[');
-    for (at, part) in parts.enumerate() {
-        if at > 0 {
-            out.push(b',');
+    fn serving(asked: &str) -> Serving<'_> {
+        Serving {
+            api: Api::Responses,
+            dialect: Dialect::Anthropic,
+            asked,
+            id: "gen-1-a",
+            created: 5,
+            model: "a/b",
+            provider: "P",
+            prices: None,
         }
-        part.write(out);
     }
-    out.push(b']');
-}
 
-fn write_citation(citation: &Citation<'_>, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"{\"type\":\"url_citation\",\"url\":");
-    write_string(&citation.url, out);
-    out.extend_from_slice(b",\"title\":");
-    write_string(citation.title.as_deref().unwrap_or_default(), out);
-    out.extend_from_slice(b",\"start_index\":");
-    write_number(citation.start_index.unwrap_or(0), out);
-    out.extend_from_slice(b",\"end_index\":");
-    write_number(citation.end_index.unwrap_or(0), out);
-    if let Some(content) = &citation.content {
-        out.extend_from_slice(b",\"content\":");
-        write_string(content, out);
+    fn closing(finish: Finish) -> Closing<'static> {
+        Closing {
+            usage: Usage::default(),
+            usage_source: UsageSource::Upstream,
+            cost: Cost::default(),
+            finish,
+            native: "x",
+            stop_sequence: None,
+            service_tier: None,
+        }
     }
-    out.push(b'}');
+
+    fn open(block: u32, open: Open<'static>) -> Event<'static> {
+        Event::Open { block, open }
+    }
+
+    fn delta(block: u32, text: &'static str) -> Event<'static> {
+        let delta = Delta::Text(text);
+        Event::Delta { block, delta }
+    }
+
+    fn signed(block: u32, signature: &'static str) -> Event<'static> {
+        let delta = Delta::Signature(signature);
+        Event::Delta { block, delta }
+    }
+
+    const fn close(block: u32) -> Event<'static> {
+        Event::Close { block }
+    }
+
+    fn call(name: &'static str, custom: bool) -> Open<'static> {
+        Open::ToolCall {
+            id: "call_1",
+            name,
+            custom,
+            namespace: None,
+            signature: None,
+        }
+    }
+
+    const THOUGHT: Open<'static> = Open::Thought {
+        kind: ThoughtKind::Text,
+        id: None,
+        format: format::ANTHROPIC,
+    };
+
+    /// The events, each of which must be on one line behind its name and numbered.
+    fn parsed(out: &[u8]) -> Vec<Value> {
+        let text = std::str::from_utf8(out).unwrap();
+        let text = text.strip_suffix("data: [DONE]\n\n").unwrap();
+        let events: Vec<Value> = text
+            .split_terminator("\n\n")
+            .map(|event| {
+                let (name, data) = event.split_once('\n').unwrap();
+                let data: Value =
+                    serde_json::from_str(data.strip_prefix("data: ").unwrap()).unwrap();
+                assert_eq!(name.strip_prefix("event: "), data["type"].as_str());
+                data
+            })
+            .collect();
+        for (number, event) in events.iter().enumerate() {
+            assert_eq!(event["sequence_number"], number);
+        }
+        events
+    }
+
+    fn written(asked: &str, events: &[Event<'_>], finish: Finish) -> Vec<Value> {
+        let serving = serving(asked);
+        let mut writer = Writer::new(&serving);
+        let mut out = Vec::new();
+        for event in events {
+            writer.event(event, &serving, &mut out);
+        }
+        writer.end(&closing(finish), &serving, &mut out);
+        parsed(&out)
+    }
+
+    fn types(events: &[Value]) -> Vec<&str> {
+        let name = |event: &'_ Value| event["type"].as_str().map(|name| name.len());
+        assert!(events.iter().all(|event| name(event).is_some()));
+        events
+            .iter()
+            .filter_map(|event| event["type"].as_str())
+            .filter_map(|name| name.strip_prefix("response."))
+            .collect()
+    }
+
+    fn output(events: &[Value]) -> &Value {
+        &events.last().unwrap()["response"]["output"]
+    }
+
+    #[test]
+    fn b01_events_come_in_order_and_name_their_places() {
+        let events = written(
+            "{}",
+            &[
+                open(0, THOUGHT),
+                delta(0, "Hm"),
+                close(0),
+                open(1, Open::Text),
+                delta(1, "a\n"),
+                delta(1, "b"),
+                close(1),
+                open(2, Open::Refusal),
+                delta(2, "no"),
+                close(2),
+                open(3, call("f", false)),
+                close(3),
+            ],
+            Finish::ToolCalls,
+        );
+        assert_eq!(
+            types(&events),
+            [
+                "created",
+                "in_progress",
+                "output_item.added",
+                "reasoning_text.delta",
+                "reasoning_text.done",
+                "output_item.done",
+                "output_item.added",
+                "content_part.added",
+                "output_text.delta",
+                "output_text.delta",
+                "output_text.done",
+                "content_part.done",
+                "content_part.added",
+                "refusal.delta",
+                "refusal.done",
+                "content_part.done",
+                "output_item.done",
+                "output_item.added",
+                "function_call_arguments.delta",
+                "function_call_arguments.done",
+                "output_item.done",
+                "completed",
+            ]
+        );
+        assert_eq!(events[8]["item_id"], "msg_1-a_1");
+        assert_eq!(events[8]["output_index"], 1);
+        assert_eq!(events[13]["content_index"], 1);
+        let output = output(&events);
+        assert_eq!(output[1], events[16]["item"]);
+        assert_eq!(output[1]["content"][0]["text"], "a\nb");
+        assert_eq!(output[1]["content"][1]["refusal"], "no");
+        assert_eq!(output[2]["arguments"], "{}");
+        assert_eq!(output[2]["status"], "completed");
+    }
+
+    #[test]
+    fn calls_side_by_side_keep_their_places() {
+        let events = written(
+            "{}",
+            &[
+                open(0, call("f", false)),
+                open(1, call("g", false)),
+                delta(1, "{\"g\":1}"),
+                delta(0, "{\"f\":1}"),
+                close(1),
+                close(0),
+            ],
+            Finish::ToolCalls,
+        );
+        let output = output(&events);
+        assert_eq!(output[0]["arguments"], "{\"f\":1}");
+        assert_eq!(output[1]["arguments"], "{\"g\":1}");
+    }
+
+    #[test]
+    fn tools_get_back_the_names_and_forms_that_the_client_gave_them() {
+        let asked = r#"{"tools":[{"type":"custom","name":"apply_patch"},
+            {"type":"namespace","name":"n","tools":[{"type":"function","name":"f"},{"type":"custom","name":"c"}]},
+            {"type":"function","name":"x___y"}]}"#;
+        let events = written(
+            asked,
+            &[
+                open(0, call("apply_patch", false)),
+                delta(0, "{\"inp"),
+                delta(0, "ut\":\"a\\n\\\"b\\\"\"}"),
+                close(0),
+                open(1, call("n___f", false)),
+                close(1),
+                open(2, call("n___c", false)),
+                delta(2, "not json"),
+                close(2),
+                open(3, call("x___y", false)),
+                close(3),
+                open(4, call("apply_patch", true)),
+                delta(4, "plain"),
+                close(4),
+            ],
+            Finish::ToolCalls,
+        );
+        let output = output(&events);
+        assert_eq!(output[0]["type"], "custom_tool_call");
+        assert_eq!(output[0]["input"], "a\n\"b\"");
+        assert_eq!(output[1]["namespace"], "n");
+        assert_eq!(output[1]["name"], "f");
+        assert_eq!(output[2]["type"], "custom_tool_call");
+        assert_eq!(output[2]["input"], "not json");
+        assert_eq!(output[2]["namespace"], "n");
+        assert_eq!(output[3]["name"], "x___y");
+        assert_eq!(output[3]["namespace"], Value::Null);
+        assert_eq!(output[4]["input"], "plain");
+        let deltas: Vec<_> = events
+            .iter()
+            .filter(|event| event["type"] == "response.custom_tool_call_input.delta")
+            .map(|event| &event["delta"])
+            .collect();
+        assert_eq!(deltas, ["a\n\"b\"", "not json", "plain"]);
+    }
+
+    #[test]
+    fn b04_thoughts_and_signatures_survive_a_replay() {
+        let steps = [
+            open(0, THOUGHT),
+            delta(0, "I \"think\"\n"),
+            signed(0, "c2ln"),
+            close(0),
+            open(1, call("f", false)),
+            signed(1, "Z2Vt"),
+            close(1),
+        ];
+        let unasked = written("{}", &steps, Finish::ToolCalls);
+        let item = &output(&unasked)[0];
+        assert_eq!(item["encrypted_content"], Value::Null);
+        assert_eq!(item["signature"], "c2ln");
+        assert_eq!(output(&unasked).as_array().unwrap().len(), 2);
+
+        let asked = r#"{"include":["reasoning.encrypted_content"]}"#;
+        let events = written(asked, &steps, Finish::ToolCalls);
+        for output in [output(&unasked), output(&events)] {
+            // What a client may drop, it drops; without the data only the members beside it can help.
+            let replay = json!({"input": output}).to_string();
+            let ask = crate::api::responses::read(&replay).unwrap();
+            let Some(Block::Thought(thought)) = ask.turns[0].blocks.first() else {
+                panic!("{ask:?}");
+            };
+            assert_eq!(thought.text, "I \"think\"\n");
+            assert_eq!(thought.signature.as_deref(), Some("c2ln"));
+            assert_eq!(thought.format, format::ANTHROPIC);
+        }
+        let replay = json!({"input": output(&events)}).to_string();
+        let ask = crate::api::responses::read(&replay).unwrap();
+        let Some(Block::ToolCall(call)) = ask.turns[0].blocks.get(1) else {
+            panic!("{ask:?}");
+        };
+        assert_eq!(call.signature.as_deref(), Some("Z2Vt"));
+    }
+
+    #[test]
+    fn thoughts_of_this_protocol_keep_their_items() {
+        let part = |kind| Open::Thought {
+            kind,
+            id: Some("rs_9"),
+            format: format::RESPONSES,
+        };
+        let events = written(
+            "{}",
+            &[
+                open(0, part(ThoughtKind::Summary)),
+                delta(0, "one"),
+                close(0),
+                open(1, part(ThoughtKind::Summary)),
+                delta(1, "two"),
+                close(1),
+                open(2, part(ThoughtKind::Encrypted)),
+                delta(2, "gAAA"),
+                close(2),
+            ],
+            Finish::Stop,
+        );
+        assert_eq!(
+            types(&events)[2..],
+            [
+                "output_item.added",
+                "reasoning_summary_part.added",
+                "reasoning_summary_text.delta",
+                "reasoning_summary_text.done",
+                "reasoning_summary_part.done",
+                "reasoning_summary_part.added",
+                "reasoning_summary_text.delta",
+                "reasoning_summary_text.done",
+                "reasoning_summary_part.done",
+                "output_item.done",
+                "completed",
+            ]
+        );
+        assert_eq!(events[8]["summary_index"], 1);
+        let item = &output(&events)[0];
+        assert_eq!(item["id"], "rs_9");
+        assert_eq!(item["summary"][1]["text"], "two");
+        assert_eq!(item["encrypted_content"], "gAAA");
+    }
+
+    #[test]
+    fn hidden_thoughts_are_not_written() {
+        let asked = r#"{"reasoning":{"exclude":true}}"#;
+        let steps = [
+            open(0, THOUGHT),
+            delta(0, "Hm"),
+            signed(0, "c2ln"),
+            close(0),
+            open(1, Open::Text),
+            delta(1, "a"),
+            close(1),
+        ];
+        let events = written(asked, &steps, Finish::Stop);
+        assert_eq!(output(&events).as_array().unwrap().len(), 1);
+        assert_eq!(output(&events)[0]["type"], "message");
+    }
+
+    #[test]
+    fn what_ends_early_says_why() {
+        let ended = |finish| {
+            let events = written("{}", &[], finish);
+            let last = events.last().unwrap();
+            (
+                last["type"].as_str().unwrap().to_owned(),
+                last["response"]["status"].clone(),
+                last["response"]["incomplete_details"]["reason"].clone(),
+            )
+        };
+        let expected =
+            |event: &str, status: &str, reason: Value| (event.to_owned(), json!(status), reason);
+        assert_eq!(
+            ended(Finish::Length),
+            expected(
+                "response.incomplete",
+                "incomplete",
+                json!("max_output_tokens")
+            )
+        );
+        assert_eq!(
+            ended(Finish::ContentFilter),
+            expected("response.incomplete", "incomplete", json!("content_filter"))
+        );
+        assert_eq!(
+            ended(Finish::Error),
+            expected("response.failed", "failed", Value::Null)
+        );
+    }
+
+    #[test]
+    fn b06_a_failure_names_its_type_and_keeps_what_there_was() {
+        let refusal = Refusal::new(Kind::ProviderRateLimited);
+        for steps in [
+            vec![],
+            vec![
+                open(0, Open::Text),
+                delta(0, "Ha"),
+                close(0),
+                open(1, call("f", false)),
+                delta(1, "{\"a"),
+            ],
+        ] {
+            let serving = serving("{}");
+            let mut writer = Writer::new(&serving);
+            let mut out = Vec::new();
+            for event in &steps {
+                writer.event(event, &serving, &mut out);
+            }
+            writer.interrupted(&refusal, &closing(Finish::Error), &serving, &mut out);
+            let events = parsed(&out);
+            assert_eq!(events[0]["type"], "response.created");
+            let last = &events.last().unwrap();
+            assert_eq!(last["type"], "response.failed");
+            let response = &last["response"];
+            assert_eq!(response["status"], "failed");
+            assert_eq!(response["error_type"], "rate_limit_exceeded");
+            assert_eq!(response["error"]["code"], "rate_limit_exceeded");
+            if !steps.is_empty() {
+                assert_eq!(response["output"][0]["content"][0]["text"], "Ha");
+                assert_eq!(response["output"][1]["status"], "incomplete");
+                assert_eq!(response["output"][1]["arguments"], "{\"a");
+            }
+        }
+    }
+
+    #[test]
+    fn the_request_is_repeated_on_one_line() {
+        let asked = "{\"instructions\":\"a\\nb\",\"tools\":[\n {\"type\":\"function\",\r\n \"name\":\"f\"}],\"temperature\":0.20}";
+        let events = written(asked, &[], Finish::Stop);
+        for event in [&events[0], &events[1], events.last().unwrap()] {
+            let response = &event["response"];
+            assert_eq!(response["instructions"], "a\nb");
+            assert_eq!(response["tools"][0]["name"], "f");
+            assert_eq!(response["temperature"].to_string(), "0.2");
+            assert_eq!(response["store"], false);
+            assert_eq!(response["tool_choice"], "auto");
+        }
+    }
+
+    #[test]
+    fn past_the_bound_deltas_go_on_and_the_item_says_that_it_is_cut() {
+        let serving = serving("{}");
+        let mut writer = Writer::new(&serving);
+        let mut out = Vec::new();
+        let long = "x".repeat(KEPT_BYTES_MAX - 10);
+        writer.event(&open(0, Open::Text), &serving, &mut out);
+        for text in [long.as_str(), "more than is kept"] {
+            let delta = Delta::Text(text);
+            out.clear();
+            writer.event(&Event::Delta { block: 0, delta }, &serving, &mut out);
+        }
+        assert!(String::from_utf8_lossy(&out).contains("more than is kept"));
+        writer.event(&close(0), &serving, &mut out);
+        out.clear();
+        writer.end(&closing(Finish::Stop), &serving, &mut out);
+        let held = writer.held_bytes();
+        assert!(held < KEPT_BYTES_MAX * 2 + 4096, "{held}");
+        let last = parsed_last(&out);
+        assert_eq!(last["response"]["output"][0]["status"], "incomplete");
+    }
+
+    fn parsed_last(out: &[u8]) -> Value {
+        let text = std::str::from_utf8(out).unwrap();
+        let data = text.lines().rfind(|line| line.starts_with("data: {"));
+        serde_json::from_str(&data.unwrap()[6..]).unwrap()
+    }
 }

@@ -9,8 +9,8 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use crate::api::Api;
+use crate::api::responses::is_home;
 use crate::api::responses::object::Object;
-use crate::api::responses::stream::is_home;
 use crate::dialect::Target;
 use crate::exchange::{
     Ask, Block, CacheMark, Effort, Format, Function, Role, Source, Text, Thought, ThoughtKind,
