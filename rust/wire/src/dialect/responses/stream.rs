@@ -554,3 +554,116 @@ pub(crate) fn fault(raw: &str) -> StreamFault {
         raw: error.raw,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    /// The steps of some events, in words.
+    fn steps(events: &[Value]) -> Result<Vec<String>, StreamFault> {
+        let mut reader = Reader::default();
+        let mut steps = Vec::new();
+        for event in events {
+            let data = event.to_string();
+            let frame = Frame {
+                name: "",
+                data: data.as_bytes(),
+            };
+            reader.frame(frame, &mut |step| steps.push(words(&step)))?;
+        }
+        reader.close(&mut |step| steps.push(words(&step)));
+        Ok(steps)
+    }
+
+    fn words(step: &Event<'_>) -> String {
+        match step {
+            Event::Start { id, .. } => format!("start {}", id.unwrap_or("-")),
+            Event::Open { block, open } => match open {
+                Open::ToolCall { id, name, .. } => format!("open {block} call {id} {name}"),
+                Open::Thought { kind, id, .. } => format!("open {block} {kind:?} {id:?}"),
+                Open::Image { media_type, .. } => format!("open {block} {media_type}"),
+                open => format!("open {block} {open:?}"),
+            },
+            Event::Delta { block, delta } => match delta {
+                Delta::Text(text) => format!("{block} {text}"),
+                delta => format!("{block} {delta:?}"),
+            },
+            Event::Close { block } => format!("close {block}"),
+            Event::Finish { finish, native, .. } => format!("{finish:?} {native}"),
+            Event::Usage(usage) => format!("usage {}", usage.total),
+            Event::ServiceTier(tier) => format!("tier {tier}"),
+        }
+    }
+
+    #[test]
+    fn ids_that_change_do_not_matter_where_there_are_indices() {
+        let found = steps(&[
+            json!({"type":"response.output_item.added","output_index":0,"item":{"id":"a","type":"message","content":[]}}),
+            json!({"type":"response.output_text.delta","output_index":0,"content_index":0,"item_id":"b","delta":"x"}),
+            json!({"type":"response.output_text.delta","output_index":0,"content_index":0,"item_id":"c","delta":"y"}),
+            json!({"type":"response.output_item.done","output_index":0,"item":{"id":"d","type":"message","content":[{"type":"output_text","text":"xy"}]}}),
+        ]);
+        assert_eq!(
+            found.unwrap(),
+            ["start -", "open 0 Text", "0 x", "0 y", "close 0"]
+        );
+    }
+
+    #[test]
+    fn what_no_delta_said_is_taken_from_the_finished_item() {
+        let found = steps(&[
+            json!({"type":"response.output_item.added","output_index":0,"item":{"type":"function_call","call_id":"c","name":"f","arguments":""}}),
+            json!({"type":"response.output_item.done","output_index":0,"item":{"type":"function_call","call_id":"c","name":"f","arguments":"{}"}}),
+            json!({"type":"response.output_item.done","output_index":1,"item":{"type":"message","content":[{"type":"refusal","refusal":"no"}]}}),
+            json!({"type":"response.output_item.done","output_index":2,"item":{"type":"image_generation_call","result":"AAAA","output_format":"webp"}}),
+            json!({"type":"response.completed","response":{"status":"completed","output":[{"type":"message","content":[{"type":"output_text","text":"again"}]}],"usage":{"input_tokens":1,"output_tokens":2}}}),
+        ]);
+        assert_eq!(
+            found.unwrap(),
+            [
+                "start -",
+                "open 0 call c f",
+                "0 {}",
+                "close 0",
+                "open 1 Refusal",
+                "1 no",
+                "close 1",
+                "open 2 image/webp",
+                "close 2",
+                "usage 3",
+                "Stop completed"
+            ]
+        );
+    }
+
+    #[test]
+    fn failures_are_faults_with_a_status() {
+        for (event, status) in [
+            (
+                json!({"type":"response.failed","response":{"status":"failed","error":{"code":"rate_limit_exceeded","message":"m"}}}),
+                Some(429),
+            ),
+            (
+                json!({"type":"error","code":"server_error","message":"m"}),
+                Some(500),
+            ),
+            (
+                json!({"type":"error","error":{"type":"invalid_request_error","message":"m"}}),
+                Some(400),
+            ),
+            (json!({"error":{"message":"m"}}), None),
+        ] {
+            let fault = steps(std::slice::from_ref(&event)).unwrap_err();
+            let StreamFault::ErrorInside {
+                status: seen,
+                message,
+                ..
+            } = fault
+            else {
+                panic!("{event}");
+            };
+            assert_eq!((seen, message.as_str()), (status, "m"), "{event}");
+        }
+    }
+}

@@ -922,3 +922,138 @@ fn write_flag(name: &str, value: bool, out: &mut Vec<u8>) {
         false => b"\":false",
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api;
+    use crate::dialect::Dialect;
+    use crate::parameter::Parameters;
+    use serde_json::Value;
+
+    fn try_written(api: Api, body: &str, target: &Target<'_>) -> Result<Value, Refusal> {
+        let ask = api::read(api, body, false)?;
+        let mut out = Vec::new();
+        write(&ask, target, &mut out)?;
+        Ok(serde_json::from_slice(&out).unwrap())
+    }
+
+    fn written(api: Api, body: &str) -> Value {
+        try_written(api, body, &Target::new(Dialect::Responses, "m")).unwrap()
+    }
+
+    #[test]
+    fn long_ids_of_calls_are_cut_alike_in_call_and_result() {
+        let id = "x".repeat(100);
+        let body = format!(
+            r#"{{"messages":[{{"role":"assistant","tool_calls":[{{"id":"{id}","type":"function","function":{{"name":"f","arguments":""}}}}]}},{{"role":"tool","tool_call_id":"{id}","content":"r"}}]}}"#
+        );
+        let written = written(Api::Chat, &body);
+        let input = &written["input"];
+        assert_eq!(input[0]["call_id"], input[1]["call_id"]);
+        assert_eq!(
+            input[0]["call_id"].as_str().unwrap().len(),
+            CALL_ID_BYTES_MAX
+        );
+        assert_eq!(input[0]["arguments"], "{}");
+        assert_eq!(call_id("short"), "short");
+    }
+
+    #[test]
+    fn q01_what_was_not_said_is_not_written() {
+        let written = written(Api::Chat, r#"{"messages":[{"role":"user","content":"x"}]}"#);
+        let names: Vec<_> = written.as_object().unwrap().keys().cloned().collect();
+        assert_eq!(names, ["model", "store", "input"]);
+    }
+
+    #[test]
+    fn q03_what_has_no_word_is_left_out_or_refused_as_the_client_wants() {
+        let body =
+            r#"{"messages":[{"role":"user","content":"x"}],"top_k":5,"stop":"END","seed":1}"#;
+        let plain = Target::new(Dialect::Responses, "m");
+        let written = try_written(Api::Chat, body, &plain).unwrap();
+        assert!(
+            ["top_k", "stop", "seed"]
+                .iter()
+                .all(|name| written[name].is_null())
+        );
+        let strict = Target {
+            require_parameters: true,
+            ..plain
+        };
+        let refusal = try_written(Api::Chat, body, &strict).unwrap_err();
+        assert!(refusal.message.contains("top_k"), "{}", refusal.message);
+        let listed: Parameters = ["top_k", "stop", "seed"].into_iter().collect();
+        let knows = Target {
+            parameters: Some(listed),
+            ..strict
+        };
+        let written = try_written(Api::Chat, body, &knows).unwrap();
+        assert_eq!(written["top_k"], 5);
+        assert_eq!(written["stop"][0], "END");
+    }
+
+    #[test]
+    fn thoughts_are_replayed_to_whom_they_belong_and_only_with_their_data() {
+        let body = |detail: &str| {
+            format!(
+                r#"{{"messages":[{{"role":"assistant","content":"a","reasoning_details":[{detail}]}}]}}"#
+            )
+        };
+        let ours = r#"{"type":"reasoning.summary","summary":"s","id":"rs_1","format":"openai-responses-v1"},{"type":"reasoning.encrypted","data":"gAAA","id":"rs_1","format":"openai-responses-v1"}"#;
+        let item = &written(Api::Chat, &body(ours))["input"][0];
+        assert_eq!(item["type"], "reasoning");
+        assert_eq!(item["id"], "rs_1");
+        assert_eq!(item["summary"][0]["text"], "s");
+        assert_eq!(item["encrypted_content"], "gAAA");
+        for foreign in [
+            r#"{"type":"reasoning.text","text":"t","signature":"s","format":"anthropic-claude-v1"}"#,
+            r#"{"type":"reasoning.summary","summary":"s","id":"rs_1","format":"openai-responses-v1"}"#,
+        ] {
+            let written = written(Api::Chat, &body(foreign));
+            assert_eq!(written["input"][0]["type"], "message", "{foreign}");
+        }
+    }
+
+    #[test]
+    fn q06_thought_is_asked_for_in_this_protocols_words() {
+        let asked = |reasoning: &str| {
+            let body = format!(
+                r#"{{"messages":[{{"role":"user","content":"x"}}],"max_tokens":10000,"reasoning":{reasoning}}}"#
+            );
+            written(Api::Chat, &body)["reasoning"].to_string()
+        };
+        assert_eq!(asked(r#"{"effort":"high"}"#), r#"{"effort":"high"}"#);
+        assert_eq!(
+            asked(r#"{"enabled":true}"#),
+            r#"{"effort":"medium","summary":"auto"}"#
+        );
+        assert_eq!(
+            asked(r#"{"max_tokens":8000}"#),
+            r#"{"effort":"high","summary":"auto"}"#
+        );
+        assert_eq!(
+            asked(r#"{"effort":"low","exclude":true}"#),
+            r#"{"effort":"low"}"#
+        );
+        assert_eq!(asked(r#"{"enabled":false}"#), r#"{"effort":"none"}"#);
+    }
+
+    #[test]
+    fn tools_take_this_protocols_form() {
+        let body = r#"{"messages":[{"role":"user","content":"x"}],"tools":[
+            {"type":"custom","custom":{"name":"c","format":{"type":"grammar","grammar":{"syntax":"lark","definition":"d"}}}},
+            {"type":"function","function":{"name":"f"}}],
+            "tool_choice":{"type":"custom","custom":{"name":"c"}},
+            "web_search_options":{"search_context_size":"low","user_location":{"type":"approximate","approximate":{"country":"IT"}}}}"#;
+        let written = written(Api::Chat, body);
+        assert_eq!(
+            written["tools"].to_string(),
+            r#"[{"type":"custom","name":"c","format":{"type":"grammar","syntax":"lark","definition":"d"}},{"type":"function","name":"f","parameters":{"type":"object","properties":{}},"strict":false},{"type":"web_search","search_context_size":"low","user_location":{"type":"approximate","country":"IT"}}]"#
+        );
+        assert_eq!(
+            written["tool_choice"].to_string(),
+            r#"{"type":"custom","name":"c"}"#
+        );
+    }
+}
