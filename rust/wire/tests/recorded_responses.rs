@@ -179,8 +179,14 @@ fn streams_are_passed_whole_and_translated_without_loss() {
         .into_iter()
         .map(|(name, lines)| {
             let text = String::from_utf8(lines).unwrap();
-            let events = text.lines().filter(|line| !line.is_empty());
-            let stream: String = events.map(|line| format!("data: {line}\n\n")).collect();
+            let mut stream = String::new();
+            for line in text.lines().filter(|line| !line.is_empty()) {
+                stream.push_str(&format!("data: {line}\n\n"));
+                // Some files hold the streams of several turns.
+                if line.contains("\"type\":\"response.completed\"") {
+                    break;
+                }
+            }
             (name, stream.into_bytes())
         })
         .filter(|(_, stream)| is_ours(stream))
