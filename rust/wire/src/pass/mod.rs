@@ -4,10 +4,14 @@
 //! protocol; OpenAI's older family, the hot path, has its own editors in [`crate::answer`] and [`crate::stream`].
 
 use crate::answer::{Closing, Facts, Serving, Unusable};
+use crate::api::{Api, Task};
+use crate::cost::Cost;
 use crate::dialect::Dialect;
+use crate::json::{Kind, Walker};
 use crate::refusal::Refusal;
 use crate::sse::Frame;
 use crate::stream::{Notes, StreamFault};
+use crate::usage::{Usage, UsageSource};
 
 pub(crate) mod gemini;
 pub(crate) mod messages;
@@ -48,6 +52,9 @@ pub(crate) fn answer(
     input_bytes: usize,
     out: &mut Vec<u8>,
 ) -> Result<Facts, Unusable> {
+    if serving.api.task() == Task::CountTokens {
+        return count(text, serving, out);
+    }
     match serving.dialect {
         Dialect::Responses => responses::answer(text, serving, input_bytes, out),
         Dialect::Anthropic => messages::answer(text, serving, input_bytes, out),
@@ -56,11 +63,63 @@ pub(crate) fn answer(
     }
 }
 
+/// Appends an answer that is a number of tokens: nothing in it is the gateway's to say, and nothing was generated.
+fn count(text: &str, serving: &Serving<'_>, out: &mut Vec<u8>) -> Result<Facts, Unusable> {
+    let mut walker = Walker::new(text);
+    let value = walker.value().map_err(Unusable::Malformed)?;
+    walker.finish().map_err(Unusable::Malformed)?;
+    let member = match serving.api {
+        Api::GeminiCount => "\"totalTokens\"",
+        _ => "\"input_tokens\"",
+    };
+    if value.kind != Kind::Object || !text.contains(member) {
+        return Err(Unusable::NoChoices);
+    }
+    out.extend_from_slice(text.as_bytes());
+    Ok(Facts {
+        usage: Usage::default(),
+        usage_source: UsageSource::None,
+        cost: Cost::default(),
+        finish: None,
+        native_finish: None,
+        upstream_id: None,
+    })
+}
+
 /// An editor for one stream. Only generations stream, so there are three.
 pub(crate) fn editor(serving: &Serving<'_>) -> Box<dyn FrameEditor> {
     match serving.dialect {
         Dialect::Responses => Box::new(responses::Editor::default()),
         Dialect::Gemini => Box::new(gemini::Editor::new(serving)),
         _ => Box::new(messages::Editor::default()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_passes_as_it_is_and_books_nothing() {
+        for (api, body) in [
+            (Api::MessagesCount, "{ \"input_tokens\": 7 }"),
+            (Api::GeminiCount, "{\"totalTokens\":7,\"x\":[]}"),
+        ] {
+            let serving = Serving {
+                api,
+                dialect: api.home(),
+                asked: "{}",
+                id: "gen-1",
+                created: 1,
+                model: "a/b",
+                provider: "P",
+                prices: None,
+            };
+            let mut out = Vec::new();
+            let facts = answer(body, &serving, 100, &mut out).unwrap();
+            assert_eq!(out, body.as_bytes());
+            assert_eq!(facts.usage_source, UsageSource::None);
+            assert!(answer("{\"error\":1}", &serving, 100, &mut out).is_err());
+        }
     }
 }
