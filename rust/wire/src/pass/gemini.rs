@@ -344,7 +344,7 @@ impl FrameEditor for Editor {
         out.extend_from_slice(b"\n\n");
         if ending {
             self.ending_bytes = self.held.len();
-        } else if self.held.len() - self.ending_bytes > HELD_BYTES_MAX {
+        } else if self.held.len().saturating_sub(self.ending_bytes) > HELD_BYTES_MAX {
             notes.done = true;
         }
         Ok(())
