@@ -11,6 +11,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use turnout_wire::cost::{Cost, Prices, Service, ServiceTier, Tier};
 use turnout_wire::usage::Usage;
@@ -210,7 +211,8 @@ proptest! {
 struct Case {
     /// Where they have the price.
     model: String,
-    prices: Prices,
+    /// What is absent is 0, `null` or empty.
+    prices: serde_json::Map<String, Value>,
     /// What is absent is 0.
     usage: Usage,
     service_tier: Option<String>,
@@ -228,7 +230,8 @@ fn an_independent_calculator_agrees_to_the_nano_dollar() {
             total: case.usage.prompt + case.usage.completion,
             ..case.usage
         };
-        let cost = Cost::of(&usage, Some(&case.prices), case.service_tier.as_deref());
+        let prices = complete(&case.prices);
+        let cost = Cost::of(&usage, Some(&prices), case.service_tier.as_deref());
         if cost.total_nano != case.nano {
             wrong.push(format!(
                 "{} {:?} {:?}: ours {}, theirs {}",
@@ -243,4 +246,13 @@ fn an_independent_calculator_agrees_to_the_nano_dollar() {
         cases.len(),
         wrong.join("\n")
     );
+}
+
+/// The prices as a snapshot has them, with nothing left out.
+fn complete(said: &serde_json::Map<String, Value>) -> Prices {
+    let mut whole = json!({
+        "image": 0, "web_search": 0, "search_unit": 0, "second": 0, "character": 0, "tiers": [], "service": [],
+    });
+    whole.as_object_mut().unwrap().extend(said.clone());
+    serde_json::from_value(whole).unwrap()
 }

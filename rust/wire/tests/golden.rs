@@ -67,10 +67,14 @@ fn check(name: &str, file: &str, actual: &[u8], wrong: &mut Vec<String>) {
 }
 
 fn prices() -> Prices {
-    serde_json::from_str(
-        r#"{"version":"v1","prompt":2500000000,"completion":10000000000,"cache_read":1250000000,"cache_write":3125000000,"request":0}"#,
-    )
-    .unwrap()
+    Prices {
+        version: "v1".into(),
+        prompt: 2_500_000_000,
+        completion: 10_000_000_000,
+        cache_read: 1_250_000_000,
+        cache_write: 3_125_000_000,
+        ..Prices::default()
+    }
 }
 
 fn serving(api: Api, prices: &Prices) -> Serving<'_> {

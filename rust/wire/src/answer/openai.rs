@@ -129,7 +129,7 @@ fn write_missing_usage(found: &Found, usage: &Usage, cost: &Cost, api: Api, out:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cost::Prices;
+    use crate::cost::{Prices, Service};
     use crate::dialect::Dialect;
     use crate::finish::Finish;
     use serde_json::{Value, json};
@@ -247,9 +247,17 @@ mod tests {
 
     #[test]
     fn the_tier_that_served_sets_the_price_wherever_it_is_named() {
-        let text = r#"{"version":"v","prompt":1000000000,"completion":0,"cache_read":0,"cache_write":0,"request":0,
-            "service":[{"tier":"flex","prompt":500000000,"completion":null,"cache_read":null,"cache_write":null}]}"#;
-        let prices: Prices = serde_json::from_str(text).unwrap();
+        let prices = Prices {
+            prompt: 1_000_000_000,
+            service: vec![Service {
+                tier: ServiceTier::Flex,
+                prompt: Some(500_000_000),
+                completion: None,
+                cache_read: None,
+                cache_write: None,
+            }],
+            ..Prices::default()
+        };
         let serving = Serving {
             prices: Some(&prices),
             ..serving(Api::Chat)

@@ -13,7 +13,7 @@ use crate::api::Task;
 use crate::api::gemini::write_refusal;
 use crate::cost::Cost;
 use crate::dialect::gemini::typed::{Typed, Wrong};
-use crate::dialect::gemini::usage;
+use crate::dialect::gemini::{grounding, usage};
 use crate::finish::{self, Finish};
 use crate::json::{self, Kind, Malformed, Reach, Span, write_string};
 use crate::pass::FrameEditor;
@@ -42,6 +42,12 @@ struct Found<'a> {
     candidates: bool,
     vectors: bool,
     error: bool,
+    /// The model that served, by the provider's name.
+    model: Option<Cow<'a, str>>,
+    /// Searches that are charged.
+    searches: u64,
+    /// `groundingMetadata`, raw.
+    grounding: Option<&'a str>,
     /// Where the two members' values stand.
     id_at: Option<Span>,
     model_at: Option<Span>,
@@ -93,7 +99,7 @@ fn walk(text: &str) -> Result<Found<'_>, Wrong> {
             "modelVersion" => {
                 typed.peek();
                 let start = typed.offset();
-                typed.skip()?;
+                found.model = typed.string("modelVersion")?;
                 let end = typed.offset();
                 found.irregular |= found.model_at.replace(Span { start, end }).is_some();
             }
@@ -108,6 +114,7 @@ fn walk(text: &str) -> Result<Found<'_>, Wrong> {
     })?;
     found.end = typed.offset().saturating_sub(1);
     typed.finish()?;
+    found.searches = grounding::searches(found.grounding, found.model.as_deref());
     Ok(found)
 }
 
@@ -148,6 +155,7 @@ fn candidate<'a>(typed: &mut Typed<'a>, found: &mut Found<'a>) -> Result<(), Wro
                     found.finish = Some((Finish::of(&word), word));
                 }
             }
+            "groundingMetadata" => found.grounding = typed.raw_text()?,
             _ => typed.skip()?,
         }
         Ok(())
@@ -244,7 +252,8 @@ pub(crate) fn answer(
         _ if !found.vectors => return Err(Unusable::NoChoices),
         _ => out.extend_from_slice(text.as_bytes()),
     }
-    let (usage, usage_source) = counted(found.usage, input_bytes, found.text_bytes);
+    let (mut usage, usage_source) = counted(found.usage, input_bytes, found.text_bytes);
+    usage.web_searches = found.searches;
     let said = found.finish.as_ref().map(|(finish, _)| *finish);
     let generated = serving.api.task() == Task::Generate;
     Ok(Facts {
@@ -335,7 +344,7 @@ impl FrameEditor for Editor {
         out.extend_from_slice(b"\n\n");
         if ending {
             self.ending_bytes = self.held.len();
-        } else if self.held.len() - self.ending_bytes > HELD_BYTES_MAX {
+        } else if self.held.len().saturating_sub(self.ending_bytes) > HELD_BYTES_MAX {
             notes.done = true;
         }
         Ok(())
@@ -368,7 +377,11 @@ fn note(found: &Found<'_>, notes: &mut Notes) {
         notes.upstream_id = found.id.as_deref().map(str::to_owned);
     }
     notes.events += u64::from(found.content || found.finish.is_some());
-    notes.usage = found.usage.or(notes.usage);
+    let searches = notes.usage.map_or(0, |usage| usage.web_searches);
+    notes.usage = found.usage.or(notes.usage).map(|usage| Usage {
+        web_searches: searches.max(found.searches),
+        ..usage
+    });
     notes.text_bytes += found.text_bytes;
     notes.tool_calls |= found.calls;
     if let Some(tier) = &found.tier

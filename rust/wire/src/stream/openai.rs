@@ -816,11 +816,19 @@ mod tests {
 
     #[test]
     fn a_tier_that_one_chunk_names_sets_the_price_of_the_stream() {
-        let prices: crate::cost::Prices = serde_json::from_str(
-            r#"{"version":"v","prompt":1000000000,"completion":0,"cache_read":0,"cache_write":0,"request":0,
-                "service":[{"tier":"flex","prompt":500000000,"completion":null,"cache_read":null,"cache_write":null}]}"#,
-        )
-        .unwrap();
+        use crate::cost::{Prices, Service};
+
+        let prices = Prices {
+            prompt: 1_000_000_000,
+            service: vec![Service {
+                tier: ServiceTier::Flex,
+                prompt: Some(500_000_000),
+                completion: None,
+                cache_read: None,
+                cache_write: None,
+            }],
+            ..Prices::default()
+        };
         let serving = Serving {
             prices: Some(&prices),
             ..serving(CHAT)

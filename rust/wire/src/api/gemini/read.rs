@@ -94,9 +94,13 @@ impl<'a> Reader<'a> {
                     }
                 },
                 "systemInstruction" | "system_instruction" => self.instructions(typed)?,
-                "tools" => {
-                    typed.array("tools", |typed| self.tool(typed))?;
-                }
+                "tools" => match typed.peek() {
+                    // One tool may stand without its list, as Google takes it.
+                    Some(Kind::Object) => self.tool(typed)?,
+                    _ => {
+                        typed.array("tools", |typed| self.tool(typed))?;
+                    }
+                },
                 "toolConfig" | "tool_config" => self.tool_config(typed)?,
                 "generationConfig" | "generation_config" => self.generation_config(typed)?,
                 "cachedContent" | "cached_content" => {
@@ -505,6 +509,12 @@ impl<'a> Reader<'a> {
             )));
         }
         if self.ask.turns.iter().all(|turn| turn.blocks.is_empty()) {
+            // An empty prompt is one, as long as somebody says it.
+            if let Some(turn) = self.ask.turns.last_mut() {
+                turn.blocks.push(plain(Cow::Borrowed("")));
+            }
+        }
+        if self.ask.turns.is_empty() {
             return Err(refused(
                 "`contents` must hold at least one content with parts; seen: none".to_owned(),
             ));
@@ -718,6 +728,19 @@ mod tests {
             assert!(refusal.message.contains(member), "{}", refusal.message);
             assert_eq!(refusal.status(), 400);
         }
+    }
+
+    #[test]
+    fn what_google_takes_without_its_list_or_without_words_is_read() {
+        let lone = ask(
+            r#"{"contents":{"parts":{"text":""}},"tools":{"functionDeclarations":[{"name":"a"}]}}"#,
+        );
+        assert!(
+            matches!(lone.turns[0].blocks.as_slice(), [Block::Text(text)] if text.text.is_empty())
+        );
+        assert!(
+            matches!(lone.tools.as_slice(), [Tool::Function(function)] if function.name == "a")
+        );
     }
 
     #[test]

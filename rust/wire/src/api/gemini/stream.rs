@@ -160,7 +160,9 @@ impl Writer {
                 id,
                 payload,
             } => {
-                if let Some(signature) = remembered(kind, &format, &id, &payload) {
+                if let Some(signature) =
+                    remembered(kind, &format, &id, &payload, self.shows_thoughts)
+                {
                     event(serving, out, |out| {
                         write_text("", true, Some(&signature), out)
                     });
@@ -267,5 +269,123 @@ impl Block {
                 signature,
             } => id.capacity() + name.capacity() + arguments.capacity() + signature.capacity(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::Api;
+    use crate::dialect::Dialect;
+    use crate::exchange::{Thought, format};
+
+    const ASKED: &str = r#"{"generationConfig":{"thinkingConfig":{"includeThoughts":true}}}"#;
+
+    fn serving(asked: &str) -> Serving<'_> {
+        Serving {
+            api: Api::Gemini,
+            dialect: Dialect::Anthropic,
+            asked,
+            id: "gen-1",
+            created: 1,
+            model: "a/m",
+            provider: "P",
+            prices: None,
+        }
+    }
+
+    /// The parts that a thought of another provider becomes.
+    fn parts(asked: &str, text: &str, signature: Option<&str>) -> Vec<serde_json::Value> {
+        let serving = serving(asked);
+        let mut writer = Writer::new(&serving);
+        let mut out = Vec::new();
+        let mut step = |event: Event<'_>| writer.event(&event, &serving, &mut out);
+        step(Event::Open {
+            block: 0,
+            open: Open::Thought {
+                kind: ThoughtKind::Text,
+                id: None,
+                format: format::ANTHROPIC,
+            },
+        });
+        for piece in text.split_inclusive(' ') {
+            step(Event::Delta {
+                block: 0,
+                delta: Delta::Text(piece),
+            });
+        }
+        if let Some(signature) = signature {
+            step(Event::Delta {
+                block: 0,
+                delta: Delta::Signature(signature),
+            });
+        }
+        step(Event::Close { block: 0 });
+        assert!(writer.open.is_empty());
+        String::from_utf8(out)
+            .unwrap()
+            .lines()
+            .filter_map(|line| line.strip_prefix("data: "))
+            .map(|data| {
+                let event: serde_json::Value = serde_json::from_str(data).unwrap();
+                event["candidates"][0]["content"]["parts"][0].clone()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_thought_that_was_asked_for_streams_and_comes_back_whole() {
+        let parts = parts(ASKED, "well then", Some("SIG"));
+        assert_eq!(parts.len(), 3);
+        assert_eq!(parts[0]["text"], "well ");
+        assert_eq!(parts[0]["thought"], true);
+        let back = serde_json::json!({"contents":[{"role":"model","parts":parts}]}).to_string();
+        let ask = crate::api::gemini::read(&back).unwrap();
+        let [crate::exchange::Block::Thought(thought)] = ask.turns[0].blocks.as_slice() else {
+            panic!("{:?}", ask.turns[0].blocks);
+        };
+        let Thought {
+            text,
+            signature,
+            format,
+            ..
+        } = thought;
+        assert_eq!(
+            (&**text, signature.as_deref(), &**format),
+            ("well then", Some("SIG"), format::ANTHROPIC)
+        );
+    }
+
+    #[test]
+    fn a_thought_that_was_not_asked_for_is_hidden_but_for_its_signature() {
+        let hidden = parts("{}", "well then", Some("SIG"));
+        assert_eq!(hidden.len(), 1);
+        assert_eq!(hidden[0]["text"], "");
+        assert!(hidden[0]["thoughtSignature"].is_string());
+        assert!(parts("{}", "well then", None).is_empty());
+    }
+
+    #[test]
+    fn a_broken_stream_ends_in_google_s_error() {
+        let serving = serving("{}");
+        let mut writer = Writer::new(&serving);
+        let mut out = Vec::new();
+        let refusal = Refusal::new(crate::refusal::Kind::ProviderUnavailable);
+        let closing = Closing {
+            usage: crate::usage::Usage::default(),
+            usage_source: crate::usage::UsageSource::None,
+            cost: crate::cost::Cost::default(),
+            finish: crate::finish::Finish::Error,
+            native: "error",
+            stop_sequence: None,
+            service_tier: None,
+        };
+        writer.interrupted(&refusal, &closing, &serving, &mut out);
+        let text = String::from_utf8(out).unwrap();
+        assert!(
+            text.starts_with("data: {\"error\":{\"code\":502,"),
+            "{text}"
+        );
+        assert!(text.contains("\"status\":\"UNAVAILABLE\""));
     }
 }

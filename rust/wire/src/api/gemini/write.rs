@@ -153,7 +153,7 @@ fn thought_part(thought: &Thought<'_>, shows: bool, out: &mut Vec<u8>) -> bool {
     };
     let text = if shows { text } else { "" };
     let id = thought.id.as_deref().unwrap_or_default();
-    let signature = remembered(thought.kind, &thought.format, id, payload);
+    let signature = remembered(thought.kind, &thought.format, id, payload, shows);
     if text.is_empty() && signature.is_none() {
         return false;
     }
@@ -162,17 +162,19 @@ fn thought_part(thought: &Thought<'_>, shows: bool, out: &mut Vec<u8>) -> bool {
 }
 
 /// What stands as `thoughtSignature` of a thought: Gemini's own, or what has to be remembered of another's. `None`: nothing has to be.
+/// `shown`: the client gets the text too; a hidden one without a signature is of no use to its provider.
 pub(super) fn remembered(
     kind: ThoughtKind,
     format: &str,
     id: &str,
     payload: &str,
+    shown: bool,
 ) -> Option<String> {
     if format == format::GEMINI {
         return (!payload.is_empty()).then(|| payload.to_owned());
     }
     let nameless = format.is_empty() || format == format::UNKNOWN;
-    if payload.is_empty() && (nameless || id.is_empty()) {
+    if payload.is_empty() && (nameless || id.is_empty() || !shown) {
         return None;
     }
     Some(signature::pack(kind, format, id, payload))

@@ -8,7 +8,7 @@ use crate::answer::Unusable;
 use crate::dialect::gemini::part::{self, Part};
 use crate::dialect::gemini::typed::{Typed, Wrong};
 use crate::dialect::gemini::usage::{self, Metadata};
-use crate::dialect::gemini::{generation, grounding, own_id};
+use crate::dialect::gemini::{grounding, own_id};
 use crate::exchange::{Answer, Block, Text, Thought, ToolCall, format};
 use crate::finish::Finish;
 use crate::json::{self, Kind, Malformed, write_string};
@@ -23,7 +23,9 @@ pub(super) struct Document<'a> {
     pub(super) parts: Vec<Part<'a>>,
     /// Its `finishReason`, or why the prompt was refused.
     pub(super) finish: Option<(Finish, Cow<'a, str>)>,
-    /// Tokens, searches included.
+    /// Searches that are charged; `usage` does not know them.
+    pub(super) searches: u64,
+    /// Tokens.
     pub(super) usage: Option<Usage>,
     /// The tier that served.
     pub(super) tier: Option<Cow<'a, str>>,
@@ -105,15 +107,7 @@ fn members<'a>(typed: &mut Typed<'a>, document: &mut Document<'a>) -> Result<(),
     }
     document.usage = metadata.usage;
     document.tier = metadata.tier;
-    let searches = grounding::searches(document.grounding);
-    if let (Some(usage), 1..) = (&mut document.usage, searches) {
-        // Up to 2.5 a grounded answer is charged once, from 3 on each query is (ai.google.dev, "Pricing", read 2026-11).
-        let each = model
-            .as_deref()
-            .and_then(generation)
-            .is_some_and(|number| number >= 3);
-        usage.web_searches = if each { searches } else { 1 };
-    }
+    document.searches = grounding::searches(document.grounding, model.as_deref());
     Ok(())
 }
 
@@ -178,7 +172,10 @@ pub(crate) fn read_answer(text: &str) -> Result<Answer<'_>, Unusable> {
         finish,
         native_finish,
         stop_sequence: None,
-        usage: document.usage,
+        usage: document.usage.map(|usage| Usage {
+            web_searches: document.searches,
+            ..usage
+        }),
         logprobs: document.logprobs.and_then(logprobs).map(Cow::Owned),
         service_tier: document.tier,
     })
@@ -187,6 +184,9 @@ pub(crate) fn read_answer(text: &str) -> Result<Answer<'_>, Unusable> {
 /// Turns one part into a block, or adds it to the last one.
 fn take<'a>(part: Part<'a>, id: Option<&str>, calls: &mut u32, blocks: &mut Vec<Block<'a>>) {
     if let Some(call) = part.call {
+        let Some(name) = call.name else {
+            return;
+        };
         let number = *calls;
         *calls += 1;
         blocks.push(Block::ToolCall(ToolCall {
@@ -194,7 +194,7 @@ fn take<'a>(part: Part<'a>, id: Option<&str>, calls: &mut u32, blocks: &mut Vec<
                 .id
                 .filter(|id| !id.is_empty())
                 .unwrap_or_else(|| own_id(id.unwrap_or_default(), number).into()),
-            name: call.name.unwrap_or_default(),
+            name,
             arguments: call.args.map_or(Cow::Borrowed("{}"), Cow::Borrowed),
             signature: part.signature,
             ..ToolCall::default()

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use crate::dialect::gemini::generation;
 use crate::dialect::gemini::typed::{Typed, Wrong};
 use crate::exchange::{Block, Citation};
 
@@ -22,8 +23,9 @@ pub(super) struct Source<'a> {
     pub(super) range: Option<(u64, u64)>,
 }
 
-/// How many searches were made.
-pub(super) fn searches(grounding: Option<&str>) -> u64 {
+/// How many searches of an answer are charged: up to generation 2.5 a grounded answer counts once, from 3 on each query does
+/// (ai.google.dev, "Pricing", read 2026-11). `model`: the provider's name of it.
+pub(crate) fn searches(grounding: Option<&str>, model: Option<&str>) -> u64 {
     let mut count = 0;
     if let Some(raw) = grounding {
         // What cannot be read counts nothing.
@@ -40,7 +42,10 @@ pub(super) fn searches(grounding: Option<&str>) -> u64 {
             Ok(())
         });
     }
-    count
+    match model.and_then(generation) {
+        Some(3..) => count,
+        _ => count.min(1),
+    }
 }
 
 /// Reads all sources of an answer.
@@ -290,7 +295,9 @@ mod tests {
                 ("https://c", None, None)
             ]
         );
-        assert_eq!(searches(Some(GROUNDING)), 2);
+        assert_eq!(searches(Some(GROUNDING), Some("gemini-3-pro")), 2);
+        assert_eq!(searches(Some(GROUNDING), Some("gemini-2.5-pro")), 1);
+        assert_eq!(searches(None, None), 0);
     }
 
     #[test]

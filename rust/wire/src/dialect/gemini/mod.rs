@@ -15,8 +15,9 @@
 
 mod answer;
 pub(crate) mod embed;
-mod grounding;
+pub(crate) mod grounding;
 pub(crate) mod part;
+mod partial;
 mod schema;
 mod stream;
 pub(crate) mod typed;

@@ -359,7 +359,7 @@ pub(crate) fn write_address(media_type: &str, uri: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b"}}");
 }
 
-/// Appends a function call. Arguments must be an object: nothing is an empty one, and what is no object becomes the member
+/// Appends a function call. Arguments must be an object: blank ones are an empty one, and what is no object becomes the member
 /// `input` of one, which is what custom tools are offered as.
 pub(crate) fn write_call(
     id: &str,
@@ -377,26 +377,27 @@ pub(crate) fn write_call(
     out.extend_from_slice(b"\"name\":");
     write_string(name, out);
     out.extend_from_slice(b",\"args\":");
-    write_object(arguments, "input", out);
+    match arguments.trim_ascii().is_empty() {
+        true => out.extend_from_slice(b"{}"),
+        false => write_object(arguments, "input", out),
+    }
     out.push(b'}');
     write_signature(signature, out);
     out.push(b'}');
 }
 
-/// Appends `text` if it is a JSON object, `{}` if it is blank, else an object with the text as the member `name`.
+/// Appends `text` if it is a JSON object, else an object with the text as the member `name`.
 pub(crate) fn write_object(text: &str, name: &str, out: &mut Vec<u8>) {
     let trimmed = text.trim_ascii();
-    if trimmed.is_empty() {
-        out.extend_from_slice(b"{}");
-    } else if is_object(trimmed) {
+    if is_object(trimmed) {
         out.extend_from_slice(trimmed.as_bytes());
-    } else {
-        out.push(b'{');
-        write_string(name, out);
-        out.push(b':');
-        write_string(text, out);
-        out.push(b'}');
+        return;
     }
+    out.push(b'{');
+    write_string(name, out);
+    out.push(b':');
+    write_string(text, out);
+    out.push(b'}');
 }
 
 fn is_object(text: &str) -> bool {
@@ -428,9 +429,17 @@ mod tests {
             ("plain", r#"{"input":"plain"}"#),
         ] {
             assert_eq!(
-                written(|out| write_object(arguments, "input", out)),
-                expected
+                written(|out| write_call("", "f", arguments, None, out)),
+                format!(r#"{{"functionCall":{{"name":"f","args":{expected}}}}}"#)
             );
+        }
+    }
+
+    #[test]
+    fn a_blank_result_is_still_what_the_tool_gave() {
+        for text in ["", " "] {
+            let expected = format!(r#"{{"output":"{text}"}}"#);
+            assert_eq!(written(|out| write_object(text, "output", out)), expected);
         }
     }
 

@@ -5,7 +5,8 @@
 //! every event may have counts.
 
 use crate::dialect::gemini::answer::{self, Document};
-use crate::dialect::gemini::part::Part;
+use crate::dialect::gemini::part::{Call, Part};
+use crate::dialect::gemini::partial::Arguments;
 use crate::dialect::gemini::{grounding, own_id};
 use crate::dialect::{Sink, StreamReader};
 use crate::exchange::{Delta, Event, Open, ThoughtKind, format};
@@ -13,6 +14,7 @@ use crate::json;
 use crate::sse::Frame;
 use crate::stream::StreamFault;
 use crate::upstream_error::UpstreamError;
+use crate::usage::Usage;
 
 /// Most sources that are remembered so that they are not told twice; more are left out.
 const SOURCES_MAX: usize = 256;
@@ -23,6 +25,8 @@ pub(crate) struct Reader {
     begun: bool,
     /// The block that takes more, and what it is.
     open: Option<(u32, Sort)>,
+    /// The call whose arguments are streamed.
+    streamed: Option<(u32, Arguments)>,
     /// The number of the next block.
     next: u32,
     /// Calls so far, for the ids of those without one.
@@ -31,6 +35,8 @@ pub(crate) struct Reader {
     id: String,
     /// A text had characters of more than one byte, so places in it are not known any more.
     wide: bool,
+    /// Searches that are charged, as far as told.
+    searches: u64,
     /// Sources that have been told.
     sources: Vec<u64>,
     done: bool,
@@ -68,6 +74,7 @@ impl StreamReader for Reader {
     }
 
     fn close(&mut self, sink: &mut Sink<'_>) {
+        self.close_call(sink);
         if let Some((block, _)) = self.open.take() {
             sink(Event::Close { block });
         }
@@ -78,7 +85,14 @@ impl StreamReader for Reader {
     }
 
     fn held_bytes(&self) -> usize {
-        size_of::<Reader>() + self.id.capacity() + self.sources.capacity() * size_of::<u64>()
+        let streamed = self
+            .streamed
+            .as_ref()
+            .map_or(0, |(_, arguments)| arguments.held_bytes());
+        size_of::<Reader>()
+            + self.id.capacity()
+            + self.sources.capacity() * size_of::<u64>()
+            + streamed
     }
 }
 
@@ -106,8 +120,12 @@ impl Reader {
         if let Some(tier) = &document.tier {
             sink(Event::ServiceTier(tier));
         }
+        self.searches = self.searches.max(document.searches);
         if let Some(usage) = document.usage {
-            sink(Event::Usage(usage));
+            sink(Event::Usage(Usage {
+                web_searches: self.searches,
+                ..usage
+            }));
         }
         if let Some((finish, native)) = &document.finish {
             self.close(sink);
@@ -121,29 +139,8 @@ impl Reader {
 
     fn part(&mut self, part: Part<'_>, sink: &mut Sink<'_>) {
         let signature = part.signature.as_deref();
-        if let Some(call) = part.call {
-            self.close(sink);
-            let block = self.number();
-            let given;
-            let id = match call.id.as_deref().filter(|id| !id.is_empty()) {
-                Some(id) => id,
-                None => {
-                    given = own_id(&self.id, self.calls);
-                    &given
-                }
-            };
-            self.calls += 1;
-            let open = Open::ToolCall {
-                id,
-                name: call.name.as_deref().unwrap_or_default(),
-                custom: false,
-                namespace: None,
-                signature,
-            };
-            sink(Event::Open { block, open });
-            let delta = Delta::Text(call.args.unwrap_or("{}"));
-            sink(Event::Delta { block, delta });
-            sink(Event::Close { block });
+        if let Some(call) = &part.call {
+            self.call(call, signature, sink);
             return;
         }
         if let Some(medium) = part.medium {
@@ -173,6 +170,57 @@ impl Reader {
             sink(Event::Delta { block, delta });
             // What follows a signature is not covered by it.
             self.close(sink);
+        }
+    }
+
+    /// A call comes whole, or, where a client of Vertex asked for that, its arguments come piece by piece.
+    fn call(&mut self, call: &Call<'_>, signature: Option<&str>, sink: &mut Sink<'_>) {
+        if let Some(name) = call.name.as_deref() {
+            self.close(sink);
+            let block = self.number();
+            let given;
+            let id = match call.id.as_deref().filter(|id| !id.is_empty()) {
+                Some(id) => id,
+                None => {
+                    given = own_id(&self.id, self.calls);
+                    &given
+                }
+            };
+            self.calls += 1;
+            let open = Open::ToolCall {
+                id,
+                name,
+                custom: false,
+                namespace: None,
+                signature,
+            };
+            sink(Event::Open { block, open });
+            if call.will_continue || call.partial.is_some() {
+                self.streamed = Some((block, Arguments::default()));
+            } else {
+                let delta = Delta::Text(call.args.unwrap_or("{}"));
+                sink(Event::Delta { block, delta });
+                sink(Event::Close { block });
+                return;
+            }
+        }
+        if let (Some((block, arguments)), Some(partial)) = (&mut self.streamed, call.partial) {
+            let mut text = Vec::new();
+            // What cannot be read adds nothing; the document was valid as a whole.
+            let _ = arguments.add(partial, &mut text);
+            arguments_delta(*block, &text, sink);
+        }
+        if !call.will_continue {
+            self.close_call(sink);
+        }
+    }
+
+    fn close_call(&mut self, sink: &mut Sink<'_>) {
+        if let Some((block, mut arguments)) = self.streamed.take() {
+            let mut text = Vec::new();
+            arguments.end(&mut text);
+            arguments_delta(block, &text, sink);
+            sink(Event::Close { block });
         }
     }
 
@@ -217,6 +265,7 @@ impl Reader {
     fn opened(&mut self, sort: Sort, sink: &mut Sink<'_>) -> u32 {
         if let Some((block, is)) = self.open
             && is == sort
+            && self.streamed.is_none()
         {
             return block;
         }
@@ -239,5 +288,15 @@ impl Reader {
         let block = self.next;
         self.next += 1;
         block
+    }
+}
+
+fn arguments_delta(block: u32, text: &[u8], sink: &mut Sink<'_>) {
+    // Made of whole strings only, so it is UTF-8.
+    if let Ok(text) = std::str::from_utf8(text)
+        && !text.is_empty()
+    {
+        let delta = Delta::Text(text);
+        sink(Event::Delta { block, delta });
     }
 }

@@ -51,6 +51,7 @@ pub(crate) fn write(ask: &Ask<'_>, target: &Target<'_>, out: &mut Vec<u8>) -> Re
         open: None,
         first_part: true,
         call_in_turn: false,
+        beside: Vec::new(),
         pending: Vec::new(),
     };
     for turn in turns {
@@ -69,7 +70,7 @@ pub(crate) fn write(ask: &Ask<'_>, target: &Target<'_>, out: &mut Vec<u8>) -> Re
             contents.block(block, out)?;
         }
     }
-    contents.close(out);
+    contents.close(out)?;
     out.push(b']');
     if !no_turns && instructions().next().is_some() {
         out.extend_from_slice(b",\"systemInstruction\":{\"parts\":[");
@@ -117,6 +118,8 @@ struct Contents<'t, 'b> {
     first_part: bool,
     /// The open content has a call: only the first one of a step carries a signature.
     call_in_turn: bool,
+    /// Media of results, which follow the last result of a step: its results must stand together.
+    beside: Vec<&'b Block<'b>>,
     /// Signatures that stood alone, with the call that they are for or none.
     pending: Vec<(Option<&'b str>, &'b str)>,
 }
@@ -132,7 +135,7 @@ impl<'b> Contents<'_, 'b> {
             return Ok(());
         }
         if self.open != Some(role) {
-            self.close(out);
+            self.close(out)?;
             self.enter(role, out);
         }
         let mut name = turn.name.as_deref();
@@ -140,6 +143,7 @@ impl<'b> Contents<'_, 'b> {
             match (block, name) {
                 (Block::Text(text), Some(said)) => {
                     name = None;
+                    self.flush_beside(out)?;
                     self.comma(out);
                     let text = format!("{said}: {}", text.text);
                     write_text(&text, false, None, out);
@@ -151,7 +155,8 @@ impl<'b> Contents<'_, 'b> {
     }
 
     fn enter(&mut self, role: Role, out: &mut Vec<u8>) {
-        if self.call_separator() {
+        // Another content stands before.
+        if self.open.is_some() {
             out.push(b',');
         }
         out.extend_from_slice(match role {
@@ -163,10 +168,11 @@ impl<'b> Contents<'_, 'b> {
         self.call_in_turn = false;
     }
 
-    fn close(&mut self, out: &mut Vec<u8>) {
+    fn close(&mut self, out: &mut Vec<u8>) -> Result<(), Refusal> {
         if self.open.is_none() {
-            return;
+            return Ok(());
         }
+        self.flush_beside(out)?;
         for (_, signature) in std::mem::take(&mut self.pending) {
             self.comma(out);
             write_text("", false, Some(signature), out);
@@ -176,11 +182,14 @@ impl<'b> Contents<'_, 'b> {
             write_text("", false, None, out);
         }
         out.extend_from_slice(b"]}");
+        Ok(())
     }
 
-    /// Whether a content stands before.
-    fn call_separator(&self) -> bool {
-        self.open.is_some()
+    fn flush_beside(&mut self, out: &mut Vec<u8>) -> Result<(), Refusal> {
+        for block in std::mem::take(&mut self.beside) {
+            self.block(block, out)?;
+        }
+        Ok(())
     }
 
     fn comma(&mut self, out: &mut Vec<u8>) {
@@ -190,6 +199,9 @@ impl<'b> Contents<'_, 'b> {
     }
 
     fn block(&mut self, block: &'b Block<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
+        if !self.beside.is_empty() && !matches!(block, Block::ToolResult(_)) {
+            self.flush_beside(out)?;
+        }
         match block {
             Block::Text(text) => {
                 let signature = text.signature.as_deref().or_else(|| self.take_pending());
@@ -306,9 +318,7 @@ impl<'b> Contents<'_, 'b> {
         }
         out.extend_from_slice(b"}}");
         if !inside {
-            for block in media {
-                self.block(block, out)?;
-            }
+            self.beside.extend(media);
         }
         Ok(())
     }
