@@ -546,8 +546,7 @@ impl Reasoning<'_> {
             None => {
                 let percent = self.effort.unwrap_or(Effort::Medium).percent();
                 (max_tokens.saturating_mul(percent) / 100)
-                    .min(BUDGET_TOKENS_MAX)
-                    .max(BUDGET_TOKENS_MIN)
+                    .clamp(BUDGET_TOKENS_MIN, BUDGET_TOKENS_MAX)
             }
         }
     }

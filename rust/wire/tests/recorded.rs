@@ -10,6 +10,13 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "recorded/gist.rs"]
+mod gist;
+#[path = "recorded/material.rs"]
+mod material;
+#[path = "recorded/translation.rs"]
+mod translation;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

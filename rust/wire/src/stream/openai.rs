@@ -147,6 +147,7 @@ impl ChunkEditor {
             self.native = Some(Cow::Borrowed(finish.name()));
         }
         let facts = self.facts(serving, input_bytes);
+        let mark = out.len();
         self.open_chunk(serving, out);
         let finish = facts.finish.unwrap_or(Finish::Stop);
         let native = facts.native_finish.as_deref().unwrap_or(finish.name());
@@ -157,6 +158,10 @@ impl ChunkEditor {
             _ => usage::write_estimated(&facts.usage, self.api, &facts.cost, out),
         }
         out.push(b'}');
+        // The provider's object may have been written over several lines.
+        if memchr::memchr2(b'\n', b'\r', &self.usage_raw).is_some() {
+            without_line_ends(mark, out);
+        }
         out.extend_from_slice(EVENT_END);
         out.extend_from_slice(DATA_LINE);
         out.extend_from_slice(DONE);
@@ -453,11 +458,7 @@ impl ChunkEditor {
         }
         // Line ends between tokens would end our one data line. Inside strings there are none: they must be escaped there.
         if self.has_line_ends(data) {
-            for byte in out.iter_mut().skip(mark) {
-                if matches!(byte, b'\n' | b'\r') {
-                    *byte = b' ';
-                }
-            }
+            without_line_ends(mark, out);
         }
         out.extend_from_slice(EVENT_END);
         if let Some(found) = regular {
@@ -547,6 +548,15 @@ enum Verdict {
 fn value_of(line: &[u8], at: usize) -> &[u8] {
     let value = line.get(at..).unwrap_or_default();
     value.strip_prefix(b" ").unwrap_or(value)
+}
+
+/// Makes line ends spaces from `mark` on: they can stand between tokens only, because strings must escape them.
+fn without_line_ends(mark: usize, out: &mut [u8]) {
+    for byte in out.iter_mut().skip(mark) {
+        if matches!(byte, b'\n' | b'\r') {
+            *byte = b' ';
+        }
+    }
 }
 
 fn error_inside(data: &[u8]) -> StreamFault {
@@ -694,11 +704,7 @@ fn events_of(text: &str, api: Api) -> Result<Vec<u8>, Malformed> {
         }
         events.extend_from_slice(b"}]}");
         // An answer may be written over several lines; an event may not.
-        for byte in events.iter_mut().skip(start) {
-            if matches!(byte, b'\n' | b'\r') {
-                *byte = b' ';
-            }
-        }
+        without_line_ends(start, &mut events);
         events.extend_from_slice(EVENT_END);
         more = walker.next_element()?;
     }

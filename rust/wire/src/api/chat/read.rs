@@ -539,6 +539,12 @@ fn part<'a>(walker: &mut Walker<'a>, path: &Path<'_>) -> Result<Block<'a>, Refus
         "video_url" | "input_video" => Block::Video {
             source: Source::of_url(part.url.ok_or_else(|| missing("video_url.url"))?),
         },
+        // Mistral's way to give a file by its address.
+        "document_url" => Block::File {
+            source: Source::of_url(part.url.ok_or_else(|| missing("document_url"))?),
+            name: part.file_name,
+            cache: part.cache,
+        },
         "file" | "input_file" => Block::File {
             source: match (part.data, part.file_id) {
                 (Some(data), _) => Source::of_url(data),
@@ -598,7 +604,9 @@ impl<'a> Part<'a> {
                     self.cache = Some(CacheMark::default());
                 }
             }
-            "image_url" | "video_url" | "input_video" if walker.peek() != Some(Kind::Object) => {
+            "image_url" | "video_url" | "input_video" | "document_url"
+                if walker.peek() != Some(Kind::Object) =>
+            {
                 self.url = member::string(walker, path)?;
             }
             "image_url" | "video_url" | "input_video" | "input_audio" | "file" => {
@@ -607,7 +615,7 @@ impl<'a> Part<'a> {
                 })?;
             }
             // The flat forms of the responses API.
-            "detail" | "file_data" | "file_url" | "file_id" | "filename" => {
+            "detail" | "file_data" | "file_url" | "file_id" | "filename" | "document_name" => {
                 self.inner(name, walker, path)?;
             }
             _ => member::skip(walker)?,
@@ -631,7 +639,7 @@ impl<'a> Part<'a> {
             }
             "format" => self.format = member::string(walker, path)?,
             "file_id" => self.file_id = member::string(walker, path)?,
-            "filename" => self.file_name = member::string(walker, path)?,
+            "filename" | "document_name" => self.file_name = member::string(walker, path)?,
             _ => member::skip(walker)?,
         }
         Ok(())

@@ -604,9 +604,8 @@ fn write_arguments(head: &[u8], index: u32, custom: bool, text: &str, out: &mut 
     out.extend_from_slice(head);
     out.extend_from_slice(b"\"content\":null,\"tool_calls\":[{\"index\":");
     write_number(u64::from(index), out);
+    // Its type stands in the first piece only: there are clients that put together whatever text is repeated.
     let (kind, name) = call_words(custom);
-    out.extend_from_slice(b",\"type\":");
-    write_string(kind, out);
     out.push(b',');
     write_string(kind, out);
     out.extend_from_slice(b":{");
