@@ -122,7 +122,8 @@ fn events_are_json(events: &str) -> Result<(), TestCaseError> {
 
 /// A message of each role, with everything that all of these protocols can say.
 fn conversation() -> impl Strategy<Value = Value> {
-    let text = "[a-z \"\\\\\n\u{e9}\u{1f600}]{1,12}";
+    // Blank texts and blanks around them are dropped where a protocol refuses them.
+    let text = "[a-z][a-z \"\\\\\n\u{e9}\u{1f600}]{0,10}[a-z]";
     let turn = (text, text, prop::bool::ANY, "[a-z]{1,6}").prop_map(|(one, other, tool, name)| {
         let mut messages = vec![json!({"role": "user", "content": one})];
         if tool {
@@ -215,7 +216,7 @@ proptest! {
         }
         bytes.truncate(end % (bytes.len() + 1));
         for api in APIS {
-            read(&[&bytes], &serving(api, Dialect::OpenAi));
+            let _ = read(&[&bytes], &serving(api, Dialect::OpenAi));
         }
     }
 

@@ -115,7 +115,11 @@ impl Gist {
         for call in calls.as_array().into_iter().flatten() {
             let function = &call["function"];
             let text = &function["arguments"];
-            let parsed = text.as_str().map_or_else(|| text.clone(), arguments);
+            let parsed = match text {
+                Value::String(text) => arguments(text),
+                Value::Null => json!({}),
+                parsed => parsed.clone(),
+            };
             self.call(&function["name"], parsed);
         }
     }

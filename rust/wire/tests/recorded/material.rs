@@ -81,6 +81,11 @@ fn cassette(path: &Path, material: &mut Material) {
         }
         let good = response["status"]["code"].as_u64() == Some(200);
         if let (true, Some(body)) = (good, bytes_of(response)) {
+            // The reader of cassettes drops the mark of what is kept in base64; only binary streams are.
+            let body = match dialect == Dialect::Bedrock && !body.starts_with(b"{") {
+                true => decoded(&String::from_utf8(body).unwrap()),
+                false => body,
+            };
             let start = body.trim_ascii_start();
             material.answered.push(Answered {
                 name,
@@ -130,13 +135,7 @@ fn bytes_of(message: &serde_yaml_ng::Value) -> Option<Vec<u8>> {
     }
     match message.get("body")? {
         serde_yaml_ng::Value::String(text) => Some(text.as_bytes().to_vec()),
-        body => match body.get("string")? {
-            serde_yaml_ng::Value::String(text) => Some(text.as_bytes().to_vec()),
-            serde_yaml_ng::Value::Tagged(tagged) if tagged.tag == "binary" => {
-                Some(decoded(tagged.value.as_str()?))
-            }
-            _ => None,
-        },
+        body => Some(body.get("string")?.as_str()?.as_bytes().to_vec()),
     }
 }
 

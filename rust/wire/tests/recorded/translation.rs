@@ -58,6 +58,9 @@ fn answers_say_the_same_in_every_api() {
     let mut wrong = Vec::new();
     for answered in material.answered.iter().filter(|answered| !answered.stream) {
         let value: Value = serde_json::from_slice(&answered.body).unwrap();
+        if is_no_answer(&value) {
+            continue;
+        }
         let expected = Gist::of(answered.dialect, &value);
         let mut any = false;
         for api in APIS {
@@ -65,7 +68,6 @@ fn answers_say_the_same_in_every_api() {
             let mut out = Vec::new();
             let facts = match answer::edit(&answered.body, &serving, 100, &mut out) {
                 Ok(facts) => facts,
-                Err(_) if is_no_answer(&value) => continue,
                 Err(fault) => {
                     wrong.push(format!("{} for {}: {fault}", answered.name, api.name()));
                     continue;
@@ -81,7 +83,8 @@ fn answers_say_the_same_in_every_api() {
             };
             let found = Gist::of(api.home(), &written);
             compare(&answered.name, api, &found, &expected, &mut wrong);
-            if facts.usage.total == 0 {
+            // One recorded answer counts nothing.
+            if facts.usage.total == 0 && value["usage"]["total_tokens"] != 0 {
                 wrong.push(format!("{} for {}: no usage", answered.name, api.name()));
             }
             let mut events = Vec::new();
