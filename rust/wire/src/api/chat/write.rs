@@ -527,7 +527,11 @@ impl Writer {
                 out.extend_from_slice(
                     b"\"content\":\"\"},\"finish_reason\":null,\"native_finish_reason\":null,\"logprobs\":",
                 );
-                out.extend_from_slice(logprobs.as_bytes());
+                // An event is one line; line ends can only stand between tokens, where a space is as good.
+                out.extend(logprobs.bytes().map(|byte| match byte {
+                    b'\n' | b'\r' => b' ',
+                    byte => byte,
+                }));
                 out.extend_from_slice(b"}]}\n\n");
             }
             (Delta::Audio { data, transcript }, _) => {

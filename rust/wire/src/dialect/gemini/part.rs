@@ -390,7 +390,11 @@ pub(crate) fn write_call(
 pub(crate) fn write_object(text: &str, name: &str, out: &mut Vec<u8>) {
     let trimmed = text.trim_ascii();
     if is_object(trimmed) {
-        out.extend_from_slice(trimmed.as_bytes());
+        // It becomes part of an event's one line; line ends can only stand between its tokens, where a space is as good.
+        out.extend(trimmed.bytes().map(|byte| match byte {
+            b'\n' | b'\r' => b' ',
+            byte => byte,
+        }));
         return;
     }
     out.push(b'{');
