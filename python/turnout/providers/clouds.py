@@ -260,11 +260,8 @@ CLOUDS: Final[tuple[Row, ...]] = (
             Wire(
                 dialect="anthropic",
                 base_url=_VERTEX,
-                operations=("messages", "count_tokens"),
-                paths=(
-                    ("messages", "/publishers/anthropic/models/{model}:streamRawPredict"),
-                    ("count_tokens", "/publishers/anthropic/models/count-tokens:rawPredict"),
-                ),
+                operations=("messages",),
+                paths=(("messages", "/publishers/anthropic/models/{model}:streamRawPredict"),),
                 quirks=Quirks(image_urls=True, reasoning="thinking"),
             ),
         ),

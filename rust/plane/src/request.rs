@@ -550,6 +550,7 @@ impl<'a> One<'_, 'a> {
         Target {
             dialect: wire.dialect,
             model: &self.candidate.model,
+            model_in_path: wire.model_in_path,
             quirks: &wire.quirks,
             routing_fields: provider.routing_fields,
             parameters: endpoint.parameters,

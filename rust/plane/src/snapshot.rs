@@ -294,6 +294,8 @@ pub(crate) struct Wire {
     pub(crate) dialect: Dialect,
     pub(crate) origin: Arc<Origin>,
     pub(crate) quirks: Quirks,
+    /// Whether the operations that generate name the model in their path.
+    pub(crate) model_in_path: bool,
     /// Path prefix of the base URL, and below it the path of each operation by the order of [`Op::ALL`]; `None`: not offered.
     prefix: String,
     paths: Vec<Option<String>>,
@@ -843,6 +845,8 @@ impl Wire {
             dialect: read_dialect(&written.dialect)?,
             origin,
             quirks: written.quirks.clone(),
+            model_in_path: (paths[Op::Messages as usize].as_ref())
+                .is_some_and(|path: &String| path.contains("{model}")),
             prefix,
             paths,
         })

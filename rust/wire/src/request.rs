@@ -554,7 +554,9 @@ impl Request {
             };
             edits.push(Edit { span, new });
         }
-        if !self.api.model_in_path() {
+        if let Some((name, value)) = target.in_place_of_model() {
+            self.put_in_place_of_model(name, value, removed, &mut edits);
+        } else if !self.api.model_in_path() {
             self.put_model(target.model, removed, &mut edits);
         }
         if self.stream && target.dialect == Dialect::OpenAi && target.quirks.stream_usage {
@@ -751,6 +753,37 @@ impl Request {
         member.push(b':');
         member.extend_from_slice(&value);
         Ok(Fate::Member(member))
+    }
+
+    /// Puts another member where the model's is: the plain words `name` and `value`.
+    fn put_in_place_of_model(
+        &self,
+        name: &str,
+        value: &str,
+        removed: usize,
+        edits: &mut Vec<Edit<'_>>,
+    ) {
+        let (span, followed) = match self.model_value {
+            Some(value) => (
+                Span {
+                    start: key_before(&self.body, value.start),
+                    end: value.end,
+                },
+                false,
+            ),
+            None => {
+                let inside = Span {
+                    start: self.inside,
+                    end: self.inside,
+                };
+                (inside, self.members > removed)
+            }
+        };
+        let comma = if followed { "," } else { "" };
+        edits.push(Edit {
+            span,
+            new: Cow::Owned(format!("\"{name}\":\"{value}\"{comma}").into_bytes()),
+        });
     }
 
     fn put_model<'a>(&self, model: &'a str, removed: usize, edits: &mut Vec<Edit<'a>>) {
@@ -1160,6 +1193,28 @@ fn fallbacks(raw: &str) -> Result<Vec<String>, Refusal> {
     Ok(models)
 }
 
+/// Where the key begins that a value has, which begins at `value`. The body is known to be an object, so before the value stand white
+/// space and a colon, and before those a string; a quote inside it has a backslash before it.
+fn key_before(body: &[u8], value: usize) -> usize {
+    let before = body.get(..value).unwrap_or_default();
+    let Some(closing) = memchr::memrchr(b'"', before) else {
+        return value;
+    };
+    let key = before.get(..closing).unwrap_or_default();
+    memchr::memrchr_iter(b'"', key)
+        .find(|&quote| {
+            let slashes = key.get(..quote).unwrap_or_default();
+            slashes
+                .iter()
+                .rev()
+                .take_while(|&&byte| byte == b'\\')
+                .count()
+                % 2
+                == 0
+        })
+        .unwrap_or(value)
+}
+
 /// Makes `developer` the older word `system` in the roles of messages. Few bodies hold the word, and it is looked for first.
 fn rename_developers(text: &str, edits: &mut Vec<Edit<'_>>) {
     if memchr::memmem::find(text.as_bytes(), b"\"developer\"").is_none() {
@@ -1331,6 +1386,42 @@ mod tests {
         upstream.write_to(&mut out);
         assert_eq!(out.len(), upstream.len());
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn where_the_url_names_the_model_the_body_tells_the_version_in_its_place() {
+        let target = Target {
+            model_in_path: true,
+            ..Target::new(Dialect::Anthropic, "claude@1")
+        };
+        let sent = |body: &str| {
+            let request = Request::read(body.as_bytes().to_vec(), Api::Messages).unwrap();
+            let upstream = request.upstream(&target).unwrap();
+            let mut out = Vec::new();
+            upstream.write_to(&mut out);
+            assert_eq!(out.len(), upstream.len());
+            String::from_utf8(out).unwrap()
+        };
+        let version = r#""anthropic_version":"vertex-2023-10-16""#;
+        for (body, expected) in [
+            (r#"{"model":"a","max_tokens":1}"#, "{V,\"max_tokens\":1}"),
+            (r#"{"x":"\"", "model" : "a\"b"}"#, r#"{"x":"\"", V}"#),
+            (r#"{"\u006dodel": null,"x":1}"#, r#"{V,"x":1}"#),
+            (r#"{"x":1}"#, r#"{V,"x":1}"#),
+            ("{}", "{V}"),
+        ] {
+            assert_eq!(sent(body), expected.replace('V', version), "{body}");
+        }
+        let chat = br#"{"model":"a","messages":[{"role":"user","content":"hi"}]}"#;
+        let request = Request::read(chat.to_vec(), Api::Chat).unwrap();
+        let mut out = Vec::new();
+        request.upstream(&target).unwrap().write_to(&mut out);
+        let translated = String::from_utf8(out).unwrap();
+        assert!(
+            translated.starts_with(&format!("{{{version},")),
+            "{translated}"
+        );
+        assert!(!translated.contains("\"model\""), "{translated}");
     }
 
     #[test]

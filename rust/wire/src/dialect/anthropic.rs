@@ -15,6 +15,10 @@ mod write;
 pub(crate) use read::{Parts, Reader, citation, ending, error_inside, fault, read_answer};
 pub(crate) use write::write;
 
+/// The protocol's version where it is told in the body, with the model in the URL. It is a word of its own there, not the date that the
+/// header holds: <https://docs.claude.com/en/api/claude-on-vertex-ai>, read 2026-11-22.
+pub(crate) const VERSION_IN_BODY: &str = "vertex-2023-10-16";
+
 /// Tokens as this protocol counts them: cached ones beside the input, thought inside the output. Later counts replace earlier ones.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Counts {

@@ -287,6 +287,9 @@ pub struct Target<'a> {
     pub dialect: Dialect,
     /// The provider's own name of the model.
     pub model: &'a str,
+    /// The URL names the model where the body usually does. Clouds that serve Anthropic's protocol have it so, and then want the
+    /// protocol's version in the body instead.
+    pub model_in_path: bool,
     /// In what this provider differs.
     pub quirks: &'a Quirks,
     /// Whether the gateway's own fields are forwarded.
@@ -307,6 +310,7 @@ impl<'a> Target<'a> {
         Target {
             dialect,
             model,
+            model_in_path: false,
             quirks: &Quirks::OPENAI,
             routing_fields: false,
             parameters: None,
@@ -314,6 +318,12 @@ impl<'a> Target<'a> {
             completion_tokens_max: None,
             user: None,
         }
+    }
+
+    /// The member of the body that stands where the model's would, as name and value: `None` where the model is named as usual.
+    pub(crate) fn in_place_of_model(&self) -> Option<(&'static str, &'static str)> {
+        (self.model_in_path && self.dialect == Dialect::Anthropic)
+            .then_some(("anthropic_version", anthropic::VERSION_IN_BODY))
     }
 
     /// Whether the endpoint takes a parameter. An error when it does not and the client wants nothing to be left out.

@@ -56,7 +56,10 @@ pub(crate) fn write(ask: &Ask<'_>, target: &Target<'_>, out: &mut Vec<u8>) -> Re
         web_search: false,
     };
     out.push(b'{');
-    string_member("model", target.model, out);
+    let (name, value) = target
+        .in_place_of_model()
+        .unwrap_or(("model", target.model));
+    string_member(name, value, out);
     number_member("max_tokens", limits.max_tokens, out);
     if ask.stream {
         raw_member("stream", "true", out);
