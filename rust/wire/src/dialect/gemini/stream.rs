@@ -25,6 +25,8 @@ pub(crate) struct Reader {
     begun: bool,
     /// The block that takes more, and what it is.
     open: Option<(u32, Sort)>,
+    /// The open block has its signature.
+    signed: bool,
     /// The call whose arguments are streamed.
     streamed: Option<(u32, Arguments)>,
     /// The number of the next block.
@@ -75,6 +77,7 @@ impl StreamReader for Reader {
 
     fn close(&mut self, sink: &mut Sink<'_>) {
         self.close_call(sink);
+        self.signed = false;
         if let Some((block, _)) = self.open.take() {
             sink(Event::Close { block });
         }
@@ -159,6 +162,10 @@ impl Reader {
             true => Sort::Thought,
             false => Sort::Text,
         };
+        if self.signed {
+            // What follows a signature is not covered by it; sources still belong to what it covers.
+            self.close(sink);
+        }
         let block = self.opened(sort, sink);
         if !text.is_empty() {
             self.wide |= sort == Sort::Text && !text.is_ascii();
@@ -168,8 +175,7 @@ impl Reader {
         if let Some(signature) = signature {
             let delta = Delta::Signature(signature);
             sink(Event::Delta { block, delta });
-            // What follows a signature is not covered by it.
-            self.close(sink);
+            self.signed = true;
         }
     }
 
