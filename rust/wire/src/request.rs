@@ -480,10 +480,17 @@ impl Request {
         }
         // OpenAI-like providers rank in Cohere's words.
         let home = self.api.home() == target.dialect || self.api == Api::Rerank;
-        match home {
+        match home && !self.carries_signatures() {
             true => self.pass(target),
             false => self.translate(target),
         }
+    }
+
+    /// Whether the conversation holds signatures of other vendors, which the gateway packed and no provider understands
+    /// ([`api::messages::carried`]): then the body is written anew without them, because the provider would refuse it.
+    fn carries_signatures(&self) -> bool {
+        self.api == Api::Messages
+            && memchr::memmem::find(&self.body, api::messages::carried::PREFIX.as_bytes()).is_some()
     }
 
     fn translate(&self, target: &Target<'_>) -> Result<Upstream<'static>, Refusal> {

@@ -237,6 +237,9 @@ pub(crate) struct Notes {
     /// The provider's own sign of the end has been read.
     pub(crate) done: bool,
     pub(crate) usage: Option<Usage>,
+    /// Only the prompt has been counted so far, as some providers do when they begin: what a stream that is cut has brought by then is
+    /// estimated.
+    pub(crate) prompt_only: bool,
     pub(crate) finish: Option<Finish>,
     /// The provider's own word for it.
     pub(crate) native: String,
@@ -256,6 +259,7 @@ impl Notes {
             Event::Start { id, usage } => {
                 self.upstream_id = id.filter(|id| !id.is_empty()).map(str::to_owned);
                 self.usage = usage.or(self.usage);
+                self.prompt_only = usage.is_some();
             }
             Event::Open { open, .. } => {
                 self.events += 1;
@@ -268,7 +272,10 @@ impl Notes {
                 }
             }
             Event::Close { .. } => {}
-            Event::Usage(usage) => self.usage = Some(*usage),
+            Event::Usage(usage) => {
+                self.usage = Some(*usage);
+                self.prompt_only = false;
+            }
             Event::Finish {
                 finish,
                 native,
@@ -287,10 +294,16 @@ impl Notes {
 
     /// What stands at the end.
     pub(crate) fn closing(&self, serving: &Serving<'_>, input_bytes: usize) -> Closing<'_> {
-        let (usage, usage_source) = match (self.usage, self.events) {
+        let (mut usage, mut usage_source) = match (self.usage, self.events) {
             (None, 0) => (Usage::default(), UsageSource::None),
             (usage, _) => counted(usage, input_bytes, self.text_bytes),
         };
+        let brought = Usage::estimated(0, self.text_bytes).completion;
+        if self.prompt_only && brought > usage.completion {
+            usage.completion = brought;
+            usage.total = usage.prompt.saturating_add(brought);
+            usage_source = UsageSource::Estimated;
+        }
         let finish = answer::finish(self.finish, self.tool_calls);
         Closing {
             usage,
