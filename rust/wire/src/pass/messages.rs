@@ -226,6 +226,7 @@ impl Editor {
             Ok::<(), Malformed>(())
         })?;
         self.note(notes);
+        notes.prompt_only = notes.usage.is_some();
         let text = message.text();
         let value = message.value()?;
         let mut new = Vec::with_capacity(frame.data.len() + 128);
@@ -252,6 +253,7 @@ impl Editor {
         if let Some(mut usage) = parts.usage {
             self.counts.read(&mut usage)?;
             self.note(notes);
+            notes.prompt_only = false;
         }
         let (reason, sequence) = anthropic::ending(parts.delta)?;
         if let Some(reason) = reason {
@@ -332,4 +334,149 @@ fn is_tool_use(block: Option<Walker<'_>>) -> bool {
         });
     }
     is_tool_use
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::Api;
+    use crate::cost::Cost;
+    use crate::dialect::Dialect;
+    use crate::stream::{EofVerdict, StreamEditor};
+    use crate::usage::UsageSource;
+    use serde_json::Value;
+
+    fn serving() -> Serving<'static> {
+        Serving {
+            api: Api::Messages,
+            dialect: Dialect::Anthropic,
+            asked: "{}",
+            id: "gen-1-a",
+            created: 5,
+            model: "a/b",
+            provider: "P",
+            prices: None,
+        }
+    }
+
+    fn rewritten(text: &str) -> String {
+        let ours = [("a", b"1".to_vec()), ("b", b"2".to_vec())];
+        let mut out = Vec::new();
+        rewrite(text, &ours, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn members_are_replaced_where_they_stand_or_added_at_the_end() {
+        for (text, expected) in [
+            ("{}", r#"{"a":1,"b":2}"#),
+            (" { } ", " {\"a\":1,\"b\":2} "),
+            (
+                r#"{"x":{"a":0},"a" : [0] , "y":9 }"#,
+                r#"{"x":{"a":0},"a" : 1 , "y":9,"b":2 }"#,
+            ),
+            // Every reader of a member that stands twice has to see ours.
+            (
+                r#"{"a":7,"\u0061":8,"b":null}"#,
+                r#"{"a":1,"\u0061":1,"b":2}"#,
+            ),
+        ] {
+            assert_eq!(
+                rewritten(text).replace(' ', ""),
+                expected.replace(' ', ""),
+                "{text}"
+            );
+        }
+        let mut out = Vec::new();
+        assert!(rewrite("[1]", &[("a", b"1".to_vec())], &mut out).is_err());
+        assert!(rewrite("{\"a\":1} x", &[("a", b"1".to_vec())], &mut out).is_err());
+    }
+
+    fn streamed(events: &[&str]) -> (String, crate::answer::Facts) {
+        let mut editor = StreamEditor::new(&serving(), 1 << 20);
+        let mut out = Vec::new();
+        for event in events {
+            editor
+                .push(
+                    format!("data: {event}\n\n").as_bytes(),
+                    &serving(),
+                    &mut out,
+                )
+                .unwrap();
+        }
+        assert_eq!(editor.eof(&serving(), &mut out), Ok(EofVerdict::Complete));
+        let facts = editor.end(&serving(), 40, &mut out);
+        (String::from_utf8(out).unwrap(), facts)
+    }
+
+    #[test]
+    fn what_the_provider_leaves_out_at_the_end_is_added() {
+        let (text, facts) = streamed(&[
+            r#"{"type":"message_start","message":{"id":"msg_1"}}"#,
+            r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#,
+            r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"12345678"}}"#,
+            "[DONE]",
+        ]);
+        assert_eq!(facts.usage_source, UsageSource::Estimated);
+        assert_eq!(facts.usage.completion, 2);
+        assert!(text.contains("event: message_delta\n"), "{text}");
+        assert!(
+            text.ends_with("event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"),
+            "{text}"
+        );
+        // Events that came without a name get it, because clients of this API go by it.
+        assert!(text.starts_with("event: message_start\n"), "{text}");
+    }
+
+    #[test]
+    fn a_message_delta_that_is_not_the_last_passes() {
+        let (text, facts) = streamed(&[
+            r#"{"type":"message_start","message":{"id":"msg_1","usage":{"input_tokens":1,"output_tokens":0}}}"#,
+            r#"{"type":"message_delta","delta":{"stop_reason":null},"usage":{"output_tokens":1}}"#,
+            r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":2},"context_management":{"applied_edits":[]}}"#,
+            r#"{"type":"message_stop","extra":1}"#,
+        ]);
+        assert_eq!(text.matches("event: message_delta").count(), 2);
+        assert_eq!(text.matches("\"cost\":").count(), 1);
+        assert!(text.contains("\"context_management\":{\"applied_edits\":[]}"));
+        assert!(text.ends_with("data: {\"type\":\"message_stop\",\"extra\":1}\n\n"));
+        assert_eq!(facts.usage.total, 3);
+    }
+
+    #[test]
+    fn json_over_several_lines_stays_one_event() {
+        let mut editor = StreamEditor::new(&serving(), 1 << 20);
+        let mut out = Vec::new();
+        let event = "event: ping\ndata: {\ndata: \"type\": \"ping\"}\n\n";
+        editor.push(event.as_bytes(), &serving(), &mut out).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), event);
+    }
+
+    #[test]
+    fn what_a_stream_has_brought_before_it_was_cut_is_estimated() {
+        let mut editor = StreamEditor::new(&serving(), 1 << 20);
+        let mut out = Vec::new();
+        let long = "x".repeat(400);
+        let events = format!(
+            "data: {{\"type\":\"message_start\",\"message\":{{\"usage\":{{\"input_tokens\":20,\"output_tokens\":1}}}}}}\n\ndata: {{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{{\"type\":\"text_delta\",\"text\":\"{long}\"}}}}\n\n"
+        );
+        editor
+            .push(events.as_bytes(), &serving(), &mut out)
+            .unwrap();
+        let facts = editor.facts(&serving(), 40);
+        assert_eq!((facts.usage.prompt, facts.usage.completion), (20, 100));
+        assert_eq!(facts.usage_source, UsageSource::Estimated);
+    }
+
+    #[test]
+    fn an_answer_without_tokens_gets_an_estimate() {
+        let mut out = Vec::new();
+        let text = r#"{"type":"message","content":[{"type":"text","text":"12345678"}],"stop_reason":"end_turn"}"#;
+        let facts = answer(text, &serving(), 40, &mut out).unwrap();
+        let value: Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(value["usage"]["input_tokens"], 10);
+        assert_eq!(value["usage"]["output_tokens"], 2);
+        assert_eq!(value["id"], "gen-1-a");
+        assert_eq!(facts.cost, Cost::default());
+    }
 }

@@ -766,3 +766,289 @@ fn client_tool(kind: &str) -> Option<(&'static str, &'static str)> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    /// A request with a word of the user and these members.
+    fn body(members: Value) -> String {
+        let mut body = json!({"model": "a/b", "max_tokens": 5, "messages": [{"role": "user", "content": "hi"}]});
+        for (name, value) in members.as_object().unwrap() {
+            body[name] = value.clone();
+        }
+        body.to_string()
+    }
+
+    fn refused(members: Value) -> String {
+        read(&body(members)).unwrap_err().message.into_owned()
+    }
+
+    #[test]
+    fn the_billing_header_reaches_no_model() {
+        let text = body(json!({"system": [
+            {"type": "text", "text": "x-anthropic-billing-header: v=1;"},
+            {"type": "text", "text": "Code."}
+        ]}));
+        let ask = read(&text).unwrap();
+        assert_eq!(ask.system.len(), 1);
+        assert!(matches!(&ask.system[0], Block::Text(text) if text.text == "Code."));
+    }
+
+    #[test]
+    fn thinking_is_a_wish_for_thought() {
+        let reasoning = |members: Value| {
+            let text = body(members);
+            let ask = read(&text).unwrap();
+            let verbosity = ask.verbosity.as_deref().map(str::to_owned);
+            let reasoning = ask.reasoning.map(|reasoning| {
+                (
+                    reasoning.enabled,
+                    reasoning.max_tokens,
+                    reasoning.adaptive,
+                    reasoning.effort,
+                    reasoning.exclude,
+                )
+            });
+            (reasoning, verbosity)
+        };
+        assert_eq!(
+            reasoning(json!({"thinking": {"type": "enabled", "budget_tokens": 2048}})),
+            (Some((Some(true), Some(2048), false, None, false)), None)
+        );
+        assert_eq!(
+            reasoning(
+                json!({"thinking": {"type": "adaptive", "display": "omitted"}, "output_config": {"effort": "high"}})
+            ),
+            (
+                Some((Some(true), None, true, Some(Effort::High), true)),
+                None
+            )
+        );
+        assert_eq!(
+            reasoning(
+                json!({"thinking": {"type": "disabled"}, "output_config": {"effort": "low"}})
+            ),
+            (
+                Some((Some(false), None, false, None, false)),
+                Some("low".to_owned())
+            )
+        );
+        assert_eq!(
+            reasoning(json!({"output_config": {"effort": "max"}})),
+            (None, Some("max".to_owned()))
+        );
+    }
+
+    #[test]
+    fn unknown_members_tools_and_blocks_are_never_refused() {
+        let text = body(json!({
+            "context_management": {"edits": []}, "betas": ["x"], "mcp_servers": [], "future": {"a": 1},
+            "provider": {"order": ["p"]}, "trace": {"a": 1},
+            "thinking": {"type": "tomorrow", "x": 1},
+            "tools": [
+                {"type": "code_execution_20250825", "name": "code_execution"},
+                {"type": "tool_search_tool_regex_20251119", "name": "tool_search_tool_regex"}
+            ],
+            "messages": [{"role": "assistant", "content": [
+                {"text": 7, "type": "tomorrow", "content": {"a": 1}},
+                {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}}
+            ], "future": 1}]
+        }));
+        let ask = read(&text).unwrap();
+        let names: Vec<_> = ask.extra.iter().map(|(name, _)| name.as_ref()).collect();
+        assert_eq!(
+            names,
+            ["context_management", "betas", "mcp_servers", "future"]
+        );
+        assert_eq!(ask.tools.len(), 1);
+        assert_eq!(ask.turns[0].blocks.len(), 2);
+        assert!(
+            ask.turns[0]
+                .blocks
+                .iter()
+                .all(|block| matches!(block, Block::Foreign(_)))
+        );
+    }
+
+    #[test]
+    fn a_wrong_type_says_where_it_stands() {
+        for (members, expected) in [
+            (
+                json!({"max_tokens": "x"}),
+                "`max_tokens` must be a whole number that is not negative; seen: a string",
+            ),
+            (
+                json!({"messages": "x"}),
+                "`messages` must be an array; seen: a string",
+            ),
+            (
+                json!({"messages": [{"content": "x"}]}),
+                "`messages[0]` must have a `role`: `user`, `assistant` or `system`",
+            ),
+            (
+                json!({"messages": [{"role": "tool", "content": "x"}]}),
+                "`messages[0].role` must be `user`, `assistant` or `system`; seen: tool",
+            ),
+            (
+                json!({"messages": [{"role": "user", "content": 7}]}),
+                "`messages[0].content` must be a string or an array of blocks; seen: a number",
+            ),
+            (
+                json!({"messages": [{"role": "user", "content": [{"text": "x"}]}]}),
+                "`messages[0].content[0]` must have a `type`, which is a string",
+            ),
+            (
+                json!({"messages": [{"role": "user", "content": [{"type": "image"}]}]}),
+                "`messages[0].content[0]` must have a `source` with `data` and `media_type`, a `url` or a `file_id`",
+            ),
+            (
+                json!({"messages": [{"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": [{"type": "text", "text": null}]}]}]}),
+                "`messages[0].content[0].content[0]` must have a `text`, which is a string",
+            ),
+            (
+                json!({"tools": [{"name": 1}]}),
+                "`tools[0].name` must be a string; seen: a number",
+            ),
+            (
+                json!({"tool_choice": {"type": "tool"}}),
+                "`tool_choice` must have a `name`",
+            ),
+            (
+                json!({"tool_choice": {"type": "some"}}),
+                "`tool_choice` must have a `type`, one of `auto`, `any`, `tool` and `none`",
+            ),
+            (
+                json!({"thinking": true}),
+                "`thinking` must be an object; seen: a boolean",
+            ),
+            (
+                json!({"stop_sequences": [1]}),
+                "`stop_sequences[0]` must be a string; seen: a number",
+            ),
+        ] {
+            assert_eq!(refused(members), expected);
+        }
+    }
+
+    #[test]
+    fn results_know_the_tool_that_was_called() {
+        let text = body(json!({"messages": [
+            {"role": "user", "content": "a"},
+            {"role": "assistant", "content": [{"type": "tool_use", "id": "t1", "name": "f", "input": {"x": 1.50}}]},
+            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "is_error": true, "content": [{"type": "text", "text": "no"}, {"type": "tool_reference", "tool_name": "g"}]}]}
+        ]}));
+        let ask = read(&text).unwrap();
+        assert!(
+            matches!(&ask.turns[1].blocks[0], Block::ToolCall(call) if call.arguments == r#"{"x":1.5}"# || call.arguments == r#"{"x":1.50}"#)
+        );
+        let Block::ToolResult(result) = &ask.turns[2].blocks[0] else {
+            panic!("{:?}", ask.turns[2].blocks);
+        };
+        assert_eq!(result.name.as_deref(), Some("f"));
+        assert!(result.is_error);
+        assert_eq!(result.blocks.len(), 2);
+    }
+
+    #[test]
+    fn a03_signatures_of_others_come_back_byte_for_byte() {
+        let text = body(json!({"messages": [{"role": "assistant", "content": [
+            {"type": "thinking", "thinking": "sum", "signature": "turnout:1:openai-responses-v1:summary:4:rs_1"},
+            {"type": "redacted_thinking", "data": "turnout:1:openai-responses-v1:encrypted:4:rs_1gAAA=="},
+            {"type": "text", "text": "said"},
+            {"type": "thinking", "thinking": "", "signature": "turnout:1:google-gemini-v1:text:0:dGV4dA=="},
+            {"type": "thinking", "thinking": "", "signature": "turnout:1:google-gemini-v1:call:2:t1Y2FsbA=="},
+            {"type": "tool_use", "id": "t1", "name": "f", "input": {}},
+            {"type": "thinking", "thinking": "own", "signature": "EqoB"},
+            {"type": "thinking", "thinking": "bare", "signature": ""}
+        ]}]}));
+        let ask = read(&text).unwrap();
+        let seen: Vec<_> = ask.turns[0]
+            .blocks
+            .iter()
+            .map(|block| match block {
+                Block::Thought(thought) => format!(
+                    "{:?} {} {:?} {:?} {}",
+                    thought.kind, thought.text, thought.signature, thought.id, thought.format
+                ),
+                Block::Text(text) => format!("{} {:?}", text.text, text.signature),
+                Block::ToolCall(call) => format!("{} {:?}", call.name, call.signature),
+                other => format!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(
+            seen,
+            [
+                r#"Summary sum None Some("rs_1") openai-responses-v1"#,
+                r#"Encrypted gAAA== None Some("rs_1") openai-responses-v1"#,
+                r#"said Some("dGV4dA==")"#,
+                r#"f Some("Y2FsbA==")"#,
+                r#"Text own Some("EqoB") None anthropic-claude-v1"#,
+                r#"Text bare None None unknown"#,
+            ]
+        );
+    }
+
+    #[test]
+    fn documents_of_text_are_text() {
+        let text = body(json!({"messages": [{"role": "user", "content": [
+            {"type": "document", "title": "T", "source": {"type": "text", "media_type": "text/plain", "data": "d"}, "citations": {"enabled": true}},
+            {"type": "document", "source": {"type": "content", "content": [{"type": "text", "text": "inner"}]}, "cache_control": {"type": "ephemeral"}},
+            {"type": "document", "source": {"type": "content", "content": "plain"}},
+            {"type": "search_result", "source": "https://a.example", "title": "A", "content": [{"type": "text", "text": "one"}, {"type": "text", "text": "two"}]},
+            {"type": "document", "source": {"type": "file", "file_id": "file_1"}}
+        ]}]}));
+        let ask = read(&text).unwrap();
+        let texts: Vec<_> = ask.turns[0]
+            .blocks
+            .iter()
+            .map(|block| match block {
+                Block::Text(text) => text.text.as_ref(),
+                Block::File {
+                    source: Source::Id(id),
+                    ..
+                } => id.as_ref(),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(
+            texts,
+            [
+                "T\n\nd",
+                "inner",
+                "plain",
+                "A\nhttps://a.example\n\none\ntwo",
+                "file_1"
+            ]
+        );
+        assert!(matches!(&ask.turns[0].blocks[1], Block::Text(text) if text.cache.is_some()));
+    }
+
+    #[test]
+    fn tools_that_the_client_runs_become_functions_with_a_schema() {
+        for kind in ["bash_20250124", "text_editor_20250728", "memory_20250818"] {
+            let text = body(json!({"tools": [{"type": kind, "name": "n"}]}));
+            let ask = read(&text).unwrap();
+            let Tool::Function(function) = &ask.tools[0] else {
+                panic!("{kind}");
+            };
+            let schema: Value =
+                serde_json::from_str(function.parameters.as_ref().unwrap().get()).unwrap();
+            assert_eq!(schema["type"], "object");
+            assert!(schema["properties"]["command"].is_object(), "{kind}");
+        }
+    }
+
+    #[test]
+    fn tiers_have_openais_names() {
+        for (members, tier) in [
+            (json!({"service_tier": "auto"}), "auto"),
+            (json!({"service_tier": "standard_only"}), "default"),
+            (json!({"speed": "fast"}), "priority"),
+        ] {
+            let text = body(members);
+            assert_eq!(read(&text).unwrap().service_tier.as_deref(), Some(tier));
+        }
+    }
+}

@@ -168,6 +168,8 @@ struct Opened {
     number: u32,
     /// Its arguments stood in its beginning.
     whole: bool,
+    /// It is a tool call of which no argument has come.
+    bare: bool,
 }
 
 /// An event, taken apart.
@@ -380,12 +382,15 @@ impl Reader {
             // The provider's own tools and their results: no other API has words for them.
             _ => return Ok(()),
         };
+        // A number that begins again belongs to a message that was spliced onto another: what it meant before has ended.
+        self.block_stop(parts.index, sink);
         let number = self.next;
         self.next += 1;
         self.open.push(Opened {
             index: parts.index.unwrap_or(0),
             number,
             whole,
+            bare: !whole && matches!(block, Block::ToolCall(_)),
         });
         sink(Event::Open {
             block: number,
@@ -424,13 +429,20 @@ impl Reader {
         let index = index.unwrap_or(0);
         if let Some(at) = self.open.iter().position(|open| open.index == index) {
             let open = self.open.remove(at);
+            if open.bare {
+                // A call without arguments has an empty object of them, and says so in its beginning only.
+                sink(Event::Delta {
+                    block: open.number,
+                    delta: Delta::Text("{}"),
+                });
+            }
             sink(Event::Close { block: open.number });
         }
     }
 
     fn delta(&mut self, parts: &Parts<'_>, sink: &mut Sink<'_>) -> Result<(), Malformed> {
         let index = parts.index.unwrap_or(0);
-        let Some(open) = self.open.iter().find(|open| open.index == index).copied() else {
+        let Some(open) = self.open.iter_mut().find(|open| open.index == index) else {
             return Ok(());
         };
         let Some(mut delta) = parts.delta.clone() else {
@@ -447,6 +459,7 @@ impl Reader {
                     if text.is_empty() || (json && open.whole) {
                         return Ok(());
                     }
+                    open.bare = false;
                     sink(Event::Delta {
                         block: open.number,
                         delta: Delta::Text(&text),
@@ -526,4 +539,196 @@ fn is_empty_input(raw: &str) -> bool {
             .strip_prefix('{')
             .and_then(|rest| rest.strip_suffix('}'))
             .is_some_and(|inside| inside.trim_ascii().is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::usage::Usage;
+
+    /// The steps of a stream of data, as text, one a line.
+    fn steps(events: &[&str]) -> Result<Vec<String>, StreamFault> {
+        let mut reader = Reader::default();
+        let mut steps = Vec::new();
+        for data in events {
+            reader.frame(
+                Frame {
+                    name: "",
+                    data: data.as_bytes(),
+                },
+                &mut |event| steps.push(format!("{event:?}")),
+            )?;
+        }
+        Ok(steps)
+    }
+
+    fn usage_of(parts: &[&str]) -> Option<Usage> {
+        let mut counts = Counts::default();
+        for part in parts {
+            counts.read(&mut Walker::new(part)).unwrap();
+        }
+        counts.usage()
+    }
+
+    #[test]
+    fn cached_tokens_stand_beside_the_input_and_counts_do_not_add_up() {
+        let usage = usage_of(&[
+            r#"{"input_tokens":25,"cache_creation_input_tokens":10,"cache_read_input_tokens":5,"cache_creation":{"ephemeral_5m_input_tokens":6,"ephemeral_1h_input_tokens":4},"output_tokens":1}"#,
+            r#"{"input_tokens":40,"cache_creation_input_tokens":12,"cache_read_input_tokens":7,"output_tokens":8,"output_tokens_details":{"thinking_tokens":3},"server_tool_use":{"web_search_requests":1}}"#,
+        ])
+        .unwrap();
+        assert_eq!(
+            usage,
+            Usage {
+                prompt: 59,
+                completion: 8,
+                total: 67,
+                reasoning: 3,
+                cached: 7,
+                cache_write: 12,
+                cache_write_1h: 4,
+                web_searches: 1,
+                ..Usage::default()
+            }
+        );
+    }
+
+    #[test]
+    fn what_an_end_leaves_out_or_writes_as_zero_does_not_undo_the_beginning() {
+        let start = r#"{"input_tokens":25,"cache_read_input_tokens":5,"output_tokens":1}"#;
+        for end in [
+            r#"{"output_tokens":8}"#,
+            r#"{"input_tokens":0,"cache_read_input_tokens":0,"output_tokens":8}"#,
+            r#"{"input_tokens":null,"cache_creation":null,"output_tokens":8}"#,
+        ] {
+            let usage = usage_of(&[start, end]).unwrap();
+            assert_eq!((usage.prompt, usage.completion), (30, 8), "{end}");
+        }
+        // Other servers count at the end only.
+        let usage = usage_of(&[r#"{"input_tokens":0,"output_tokens":0}"#, start]).unwrap();
+        assert_eq!((usage.prompt, usage.cached), (30, 5));
+        assert_eq!(usage_of(&["null", "{}", "[1]"]), None);
+    }
+
+    #[test]
+    fn arguments_that_stand_in_the_beginning_are_not_lost() {
+        let steps = steps(&[
+            r#"{"type":"content_block_start","index":3,"content_block":{"type":"tool_use","id":"t","name":"f","input":{"a":1}}}"#,
+            r#"{"type":"content_block_delta","index":3,"delta":{"type":"input_json_delta","partial_json":"{\"a\":1}"}}"#,
+            r#"{"type":"content_block_stop","index":3}"#,
+        ])
+        .unwrap();
+        assert_eq!(steps.len(), 3, "{steps:?}");
+        assert!(steps[1].contains(r#"Text("{\"a\":1}")"#), "{}", steps[1]);
+        assert!(steps[2].starts_with("Close { block: 0"));
+    }
+
+    #[test]
+    fn a_call_without_arguments_has_an_empty_object_of_them() {
+        let steps = steps(&[
+            r#"{"type":"content_block_start","index":0,"content_block":{"type":"tool_use","id":"t","name":"f","input":{}}}"#,
+            r#"{"type":"content_block_delta","index":0,"delta":{"type":"input_json_delta","partial_json":""}}"#,
+            r#"{"type":"content_block_stop","index":0}"#,
+        ])
+        .unwrap();
+        assert_eq!(steps.len(), 3, "{steps:?}");
+        assert!(steps[1].contains(r#"Text("{}")"#), "{}", steps[1]);
+    }
+
+    #[test]
+    fn a_message_that_was_spliced_onto_another_begins_its_numbers_again() {
+        let start =
+            r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#;
+        let delta =
+            r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"a"}}"#;
+        let steps = steps(&[start, start, delta]).unwrap();
+        assert_eq!(steps[1], "Close { block: 0 }");
+        assert!(steps[3].starts_with("Delta { block: 1"), "{}", steps[3]);
+    }
+
+    #[test]
+    fn blocks_and_events_that_nobody_knows_are_passed_over() {
+        let steps = steps(&[
+            r#"{"type":"future_event","index":"x","delta":7,"usage":[]}"#,
+            r#"{"type":"ping"}"#,
+            r#"{"type":"content_block_stop","index":9}"#,
+            r#"{"type":"content_block_start","index":0,"content_block":{"type":"fallback","from":{}}}"#,
+            r#"{"type":"content_block_delta","index":0,"delta":{"type":"compaction_delta","content":"x"}}"#,
+            r#"{"type":"content_block_stop","index":0}"#,
+            r#"{"type":"content_block_start","index":1,"content_block":{"type":"text","text":"now"}}"#,
+        ])
+        .unwrap();
+        assert_eq!(steps.len(), 2, "{steps:?}");
+        assert!(steps[0].starts_with("Open { block: 0, open: Text"));
+    }
+
+    #[test]
+    fn a_block_that_is_left_open_is_closed_at_the_end() {
+        let steps = steps(&[
+            r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#,
+            r#"{"type":"message_delta","delta":{"stop_reason":"max_tokens","stop_sequence":null},"usage":{"output_tokens":5}}"#,
+            r#"{"type":"message_stop"}"#,
+        ])
+        .unwrap();
+        assert!(steps[2].contains("finish: Length"), "{}", steps[2]);
+        assert_eq!(steps[3], "Close { block: 0 }");
+    }
+
+    #[test]
+    fn errors_inside_a_stream_have_a_status() {
+        for (kind, status) in [
+            ("overloaded_error", Some(529)),
+            ("api_error", Some(500)),
+            ("rate_limit_error", Some(429)),
+            ("invalid_request_error", Some(400)),
+            ("something_new", None),
+        ] {
+            let data = format!(r#"{{"type":"error","error":{{"type":"{kind}","message":"m"}}}}"#);
+            match steps(&[&data]) {
+                Err(StreamFault::ErrorInside {
+                    status: seen,
+                    message,
+                    ..
+                }) => {
+                    assert_eq!(seen, status, "{kind}");
+                    assert_eq!(message, "m");
+                }
+                other => panic!("{kind}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_event_is_a_fault() {
+        for data in ["", "[]", "{", "7", "{\"type\":\"ping\"} x"] {
+            assert!(
+                matches!(steps(&[data]), Err(StreamFault::Malformed { .. })),
+                "{data}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_answer_keeps_what_only_this_protocol_knows() {
+        let text = r#"{"content":[{"type":"future","a":1},{"type":"text","text":null}],"stop_reason":"pause_turn"}"#;
+        let answer = read_answer(text).unwrap();
+        assert!(
+            matches!(&answer.blocks[0], Block::Foreign(raw) if raw.get() == r#"{"type":"future","a":1}"#)
+        );
+        assert_eq!(answer.finish, Some(Finish::Stop));
+        assert_eq!(answer.usage, None);
+        for none in ["{}", r#"{"content":null}"#, r#"{"error":{"message":"m"}}"#] {
+            assert_eq!(
+                read_answer(none).unwrap_err(),
+                Unusable::NoChoices,
+                "{none}"
+            );
+        }
+        for malformed in ["[]", "{\"content\":[}", "nope"] {
+            assert!(
+                matches!(read_answer(malformed), Err(Unusable::Malformed(_))),
+                "{malformed}"
+            );
+        }
+    }
 }
