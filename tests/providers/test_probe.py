@@ -23,6 +23,9 @@ PLACES = {
     "responses": "/v1",
     "anthropic": "/v1",
     "gemini": "/v1beta",
+    "bedrock": "",
+    "cohere": "/v2",
+    "ollama": "",
 }
 """Where the scripted provider speaks each dialect."""
 
@@ -65,6 +68,8 @@ def test_a_wire_without_chat_is_asked_for_what_it_has(mock: _native.Mock) -> Non
     (outcome,) = run(embeddings, "embed")
     assert (outcome.status, outcome.trial.question) == (200, "embeddings")
     assert outcome.said.endswith(" numbers")
+    (outcome,) = run(whole(mock.address, "cohere", operations=["rerank"]), "rerank")
+    assert (outcome.status, outcome.said[:15]) == (200, "best: document ")
 
 
 def test_what_costs_too_much_or_has_no_model_is_not_asked(mock: _native.Mock) -> None:
