@@ -1,4 +1,4 @@
-"""What the libraries of three vendors say to a gateway, each in its own way: used by the tests and by the table of clients.
+"""What the libraries of three vendors say to a gateway, each in its own way.
 
 A speaker takes the address of a gateway and the name of a model, does one thing with its library, checks what only the
 library can know, and gives back the text that it heard.
@@ -25,22 +25,23 @@ SCHEMA: Final[dict[str, Any]] = {"type": "object", "properties": {"city": {"type
 TIMEOUT_S: Final = 60
 
 
-def _openai(origin: str, key: str) -> openai.OpenAI:
+def openai_client(origin: str, key: str) -> openai.OpenAI:
     return openai.OpenAI(base_url=f"{origin}/v1", api_key=key, max_retries=0, timeout=TIMEOUT_S)
 
 
-def _anthropic(origin: str, key: str) -> anthropic.Anthropic:
+def anthropic_client(origin: str, key: str) -> anthropic.Anthropic:
     return anthropic.Anthropic(base_url=origin, api_key=key, max_retries=0, timeout=TIMEOUT_S)
 
 
-def _gemini(origin: str, key: str) -> genai.Client:
+def gemini_client(origin: str, key: str) -> genai.Client:
+    """Keep it while it is used: it closes its connections when it is collected."""
     options = types.HttpOptions(base_url=origin, timeout=TIMEOUT_S * 1000)
     return genai.Client(api_key=key, http_options=options)
 
 
 def chat(origin: str, key: str, model: str) -> str:
     """OpenAI's library, chat."""
-    with _openai(origin, key) as client:
+    with openai_client(origin, key) as client:
         answer = client.chat.completions.create(model=model, messages=[{"role": "user", "content": HELLO}])
     assert answer.usage is not None and answer.usage.total_tokens > 0
     return answer.choices[0].message.content or ""
@@ -49,7 +50,7 @@ def chat(origin: str, key: str, model: str) -> str:
 def chat_streamed(origin: str, key: str, model: str) -> str:
     """OpenAI's library, chat, streamed."""
     with (
-        _openai(origin, key) as client,
+        openai_client(origin, key) as client,
         client.chat.completions.create(
             model=model, messages=[{"role": "user", "content": HELLO}], stream=True
         ) as stream,
@@ -61,19 +62,19 @@ def chat_streamed(origin: str, key: str, model: str) -> str:
 
 def completion(origin: str, key: str, model: str) -> str:
     """OpenAI's library, the text API before chat."""
-    with _openai(origin, key) as client:
+    with openai_client(origin, key) as client:
         return client.completions.create(model=model, prompt=HELLO).choices[0].text
 
 
 def responses(origin: str, key: str, model: str) -> str:
     """OpenAI's library, responses."""
-    with _openai(origin, key) as client:
+    with openai_client(origin, key) as client:
         return client.responses.create(model=model, input=HELLO, store=False).output_text
 
 
 def responses_streamed(origin: str, key: str, model: str) -> str:
     """OpenAI's library, responses, streamed; the library puts the answer together from the events."""
-    with _openai(origin, key) as client, client.responses.stream(model=model, input=HELLO, store=False) as stream:
+    with openai_client(origin, key) as client, client.responses.stream(model=model, input=HELLO, store=False) as stream:
         numbers = [event.sequence_number for event in stream]
         assert numbers == list(range(len(numbers)))
         return stream.get_final_response().output_text
@@ -81,7 +82,7 @@ def responses_streamed(origin: str, key: str, model: str) -> str:
 
 def messages(origin: str, key: str, model: str) -> str:
     """Anthropic's library."""
-    with _anthropic(origin, key) as client:
+    with anthropic_client(origin, key) as client:
         answer = client.messages.create(model=model, max_tokens=100, messages=[{"role": "user", "content": HELLO}])
     assert answer.stop_reason == "end_turn"
     return "".join(block.text for block in answer.content if block.type == "text")
@@ -90,7 +91,7 @@ def messages(origin: str, key: str, model: str) -> str:
 def messages_streamed(origin: str, key: str, model: str) -> str:
     """Anthropic's library, streamed."""
     with (
-        _anthropic(origin, key) as client,
+        anthropic_client(origin, key) as client,
         client.messages.stream(model=model, max_tokens=100, messages=[{"role": "user", "content": HELLO}]) as stream,
     ):
         text = "".join(stream.text_stream)
@@ -100,12 +101,14 @@ def messages_streamed(origin: str, key: str, model: str) -> str:
 
 def gemini(origin: str, key: str, model: str) -> str:
     """Google's library."""
-    return _gemini(origin, key).models.generate_content(model=model, contents=HELLO).text or ""
+    client = gemini_client(origin, key)
+    return client.models.generate_content(model=model, contents=HELLO).text or ""
 
 
 def gemini_streamed(origin: str, key: str, model: str) -> str:
     """Google's library, streamed."""
-    stream = _gemini(origin, key).models.generate_content_stream(model=model, contents=HELLO)
+    client = gemini_client(origin, key)
+    stream = client.models.generate_content_stream(model=model, contents=HELLO)
     return "".join(chunk.text or "" for chunk in stream)
 
 
@@ -114,7 +117,7 @@ def chat_tools(origin: str, key: str, model: str) -> str:
     tool: Any = {"type": "function", "function": {"name": "weather", "parameters": SCHEMA}}
     said: list[Any] = [{"role": "user", "content": HELLO}]
     calls: dict[int, dict[str, str]] = {}
-    with _openai(origin, key) as client:
+    with openai_client(origin, key) as client:
         with client.chat.completions.create(model=model, messages=said, tools=[tool], stream=True) as stream:
             for chunk in stream:
                 for choice in chunk.choices:
@@ -137,7 +140,7 @@ def responses_tools(origin: str, key: str, model: str) -> str:
     """A round with a tool: OpenAI's responses, streamed."""
     tool: Any = {"type": "function", "name": "weather", "parameters": SCHEMA, "strict": False}
     said: list[Any] = [{"role": "user", "content": HELLO}]
-    with _openai(origin, key) as client:
+    with openai_client(origin, key) as client:
         with client.responses.stream(model=model, input=said, tools=[tool], store=False) as stream:
             for _ in stream:
                 pass
@@ -153,7 +156,7 @@ def messages_tools(origin: str, key: str, model: str) -> str:
     """A round with a tool: Anthropic's messages, streamed."""
     tool: Any = {"name": "weather", "input_schema": SCHEMA}
     said: list[Any] = [{"role": "user", "content": HELLO}]
-    with _anthropic(origin, key) as client:
+    with anthropic_client(origin, key) as client:
         with client.messages.stream(model=model, max_tokens=100, messages=said, tools=[tool]) as stream:
             first = stream.get_final_message()
         assert first.stop_reason == "tool_use"
@@ -174,7 +177,7 @@ def gemini_tools(origin: str, key: str, model: str) -> str:
         automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
     )
     said: Any = [types.Content(role="user", parts=[types.Part(text=HELLO)])]
-    client = _gemini(origin, key)
+    client = gemini_client(origin, key)
     parts: list[types.Part] = []
     for chunk in client.models.generate_content_stream(model=model, contents=said, config=config):
         for candidate in chunk.candidates or []:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import openai
 import pytest
 
 from tests.clients.serving import KEY, serve
@@ -44,40 +45,41 @@ def test_a02_b03_a_tool_is_called_and_its_result_told(
 
 @pytest.mark.parametrize("dialect", [name for name in speakers.DIALECTS if name not in ("responses", "anthropic")])
 def test_e01_a_text_becomes_a_vector(gateway: Serving, dialect: str) -> None:
-    with speakers._openai(gateway.origin, KEY) as client:
+    with speakers.openai_client(gateway.origin, KEY) as client:
         floats = client.embeddings.create(model=f"embed/{dialect}", input=speakers.HELLO).data[0].embedding
         numbers = client.embeddings.create(
             model=f"embed/{dialect}", input=[speakers.HELLO], encoding_format="float"
         ).data[0]
     assert len(floats) == 4 and floats == pytest.approx(numbers.embedding, rel=1e-6)
-    content = speakers._gemini(gateway.origin, KEY).models.embed_content(
-        model=f"embed/{dialect}", contents=[speakers.HELLO]
-    )
+    google = speakers.gemini_client(gateway.origin, KEY)
+    content = google.models.embed_content(model=f"embed/{dialect}", contents=[speakers.HELLO])
     assert content.embeddings is not None and len(content.embeddings[0].values or []) == 4
 
 
 @pytest.mark.parametrize("dialect", speakers.DIALECTS)
 def test_tokens_are_counted_or_estimated(gateway: Serving, dialect: str) -> None:
-    with speakers._anthropic(gateway.origin, KEY) as client:
+    with speakers.anthropic_client(gateway.origin, KEY) as client:
         counted = client.messages.count_tokens(
             model=f"echo/{dialect}", messages=[{"role": "user", "content": speakers.HELLO}]
         )
     assert counted.input_tokens > 0
-    total = speakers._gemini(gateway.origin, KEY).models.count_tokens(model=f"echo/{dialect}", contents=speakers.HELLO)
+    google = speakers.gemini_client(gateway.origin, KEY)
+    total = google.models.count_tokens(model=f"echo/{dialect}", contents=speakers.HELLO)
     assert (total.total_tokens or 0) > 0
 
 
 def test_p13_a_model_of_another_kind_is_refused_in_the_callers_form(gateway: Serving) -> None:
     with (
-        speakers._openai(gateway.origin, KEY) as client,
-        pytest.raises(Exception, match="cannot be used with this API"),
+        speakers.openai_client(gateway.origin, KEY) as client,
+        pytest.raises(openai.BadRequestError, match="cannot be used with this API"),
     ):
         client.embeddings.create(model="echo/anthropic", input="a")
     with (
-        speakers._anthropic(gateway.origin, KEY) as client,
+        speakers.anthropic_client(gateway.origin, KEY) as client,
         pytest.raises(anthropic.BadRequestError, match="is not a valid model ID") as refused,
     ):
         client.messages.create(model="no/such", max_tokens=9, messages=[{"role": "user", "content": "a"}])
     assert refused.value.body["error"]["type"] == "invalid_request_error"
+    google = speakers.gemini_client(gateway.origin, KEY)
     with pytest.raises(genai.errors.ClientError, match="INVALID_ARGUMENT"):
-        speakers._gemini(gateway.origin, KEY).models.generate_content(model="no/such", contents="a")
+        google.models.generate_content(model="no/such", contents="a")
