@@ -165,8 +165,9 @@ impl Part {
 }
 
 impl Reasoning {
-    /// Appends the members that only this kind of item has. `seals`: the client wants to replay it.
-    pub(super) fn write(&self, seals: bool, out: &mut Vec<u8>) {
+    /// Appends the members that only this kind of item has. `seals`: the client asked for what it needs to replay it. Data that
+    /// nobody can read is of use for nothing else, so it is packed in any case.
+    pub(super) fn write(&self, seals: bool, phase: Phase, out: &mut Vec<u8>) {
         let of = |kind| {
             let parts = self.parts.iter();
             parts.filter(move |part| part.kind == PartKind::Thought(kind))
@@ -195,7 +196,7 @@ impl Reasoning {
                 out.extend_from_slice(&data.text);
                 out.push(b'"');
             }
-            _ if seals && !home && !self.parts.is_empty() => {
+            _ if (seals || data.is_some()) && !home && phase == Phase::Done => {
                 out.extend_from_slice(b",\"encrypted_content\":");
                 seal::seal(self.pieces(), out);
             }

@@ -620,7 +620,7 @@ impl Writer {
                 parts.iter().any(|part| part.cut)
             }
             Item::Reasoning(reasoning) => {
-                reasoning.write(self.envelope.seals && phase == Phase::Done, out);
+                reasoning.write(self.envelope.seals, phase, out);
                 reasoning.parts.iter().any(|part| part.cut)
             }
             Item::Call(call) => {
@@ -1066,6 +1066,25 @@ mod tests {
         assert_eq!(item["id"], "rs_9");
         assert_eq!(item["summary"][1]["text"], "two");
         assert_eq!(item["encrypted_content"], "gAAA");
+    }
+
+    #[test]
+    fn data_that_nobody_can_read_is_packed_without_being_asked_for() {
+        let redacted = Open::Thought {
+            kind: ThoughtKind::Encrypted,
+            id: None,
+            format: format::ANTHROPIC,
+        };
+        let steps = [open(0, redacted), delta(0, "ZGF0YQ=="), close(0)];
+        let events = written("{}", &steps, Finish::Stop);
+        let replay = json!({"input": output(&events)}).to_string();
+        let ask = crate::api::responses::read(&replay).unwrap();
+        let Some(Block::Thought(thought)) = ask.turns[0].blocks.first() else {
+            panic!("{ask:?}");
+        };
+        assert_eq!(thought.kind, ThoughtKind::Encrypted);
+        assert_eq!(thought.text, "ZGF0YQ==");
+        assert_eq!(thought.format, format::ANTHROPIC);
     }
 
     #[test]

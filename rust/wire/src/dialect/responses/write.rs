@@ -792,11 +792,10 @@ fn text(ask: &Ask<'_>, target: &Target<'_>, out: &mut Vec<u8>) -> Result<(), Ref
     match &ask.format {
         None => {}
         Some(Format::Text) => config.extend_from_slice(b"\"format\":{\"type\":\"text\"}"),
-        Some(Format::JsonObject) => {
-            if target.takes(Parameter::ResponseFormat)? {
-                config.extend_from_slice(b"\"format\":{\"type\":\"json_object\"}");
-            }
+        Some(Format::JsonObject) if target.takes(Parameter::ResponseFormat)? => {
+            config.extend_from_slice(b"\"format\":{\"type\":\"json_object\"}");
         }
+        Some(Format::JsonObject) => {}
         Some(Format::JsonSchema {
             name,
             schema,
