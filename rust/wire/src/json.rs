@@ -893,20 +893,27 @@ pub(crate) fn is_plain(bytes: &[u8]) -> bool {
 
 fn write_escaped(bytes: &[u8], out: &mut Vec<u8>) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
-    for byte in bytes {
+    let mut at = 0;
+    loop {
+        // What needs no escape is copied in runs: texts with a line end now and then are the rule.
+        let next = special(bytes, at);
+        out.extend_from_slice(bytes.get(at..next).unwrap_or_default());
+        let Some(byte) = bytes.get(next) else {
+            return;
+        };
         match byte {
             b'"' => out.extend_from_slice(b"\\\""),
             b'\\' => out.extend_from_slice(b"\\\\"),
             b'\n' => out.extend_from_slice(b"\\n"),
             b'\r' => out.extend_from_slice(b"\\r"),
             b'\t' => out.extend_from_slice(b"\\t"),
-            0x00..0x20 => {
+            byte => {
                 out.extend_from_slice(b"\\u00");
                 out.push(HEX[usize::from(byte >> 4)]);
                 out.push(HEX[usize::from(byte & 15)]);
             }
-            _ => out.push(*byte),
         }
+        at = next + 1;
     }
 }
 

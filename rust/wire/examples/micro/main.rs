@@ -215,6 +215,7 @@ fn pieces(path: &Path, bytes: &[u8]) -> Vec<Vec<u8>> {
             .map(|line| line.as_bytes().to_vec())
             .collect(),
         _ => text
+            .replace("\r\n", "\n")
             .split_inclusive("\n\n")
             .map(|event| event.as_bytes().to_vec())
             .collect(),

@@ -124,7 +124,7 @@ fn refuse_state(body: &Object<'_>) -> Result<(), Refusal> {
 }
 
 fn member<'a>(
-    name: &Cow<'a, str>,
+    name: &str,
     raw: &'a str,
     body: &Object<'a>,
     ask: &mut Ask<'a>,
@@ -132,7 +132,7 @@ fn member<'a>(
     let Some(value) = body.value(name) else {
         return Ok(());
     };
-    match name.as_ref() {
+    match name {
         // Read before, in an order of their own.
         "instructions" | "input" | "tools" | "tool_choice" => {}
         "max_output_tokens" => ask.max_tokens = whole(body, name)?,
@@ -175,9 +175,10 @@ fn member<'a>(
         "text" => text_config(body, &value, ask)?,
         "reasoning" => ask.reasoning = Some(reasoning(body, &value)?),
         name if NOT_CARRIED.contains(&name) => {}
-        _ => ask
-            .extra
-            .extend(raw_json(raw).map(|raw| (name.clone(), raw))),
+        name => {
+            let name = Cow::Owned(name.to_owned());
+            ask.extra.extend(raw_json(raw).map(|raw| (name, raw)));
+        }
     }
     Ok(())
 }
