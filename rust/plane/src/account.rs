@@ -181,6 +181,11 @@ impl<'a> Account<'a> {
         self.first_byte.get_or_insert(self.last);
     }
 
+    /// What is asked.
+    pub(crate) fn request(&self) -> &'a Request {
+        self.request
+    }
+
     /// The key that asks.
     pub(crate) fn key(&self) -> Option<&'a Key> {
         self.key

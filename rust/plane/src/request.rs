@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use turnout_wire::answer::Serving;
+use turnout_wire::api::responses::limit_as_answer;
 use turnout_wire::api::{self, Api, Task};
 use turnout_wire::count;
 use turnout_wire::dialect::Dialect;
@@ -22,7 +23,7 @@ use turnout_wire::stream::StreamEditor;
 use crate::account::Account;
 use crate::admit::admit;
 use crate::authenticate::authenticate;
-use crate::caller::{BodyFault, Break, Caller, Comments, Gone, ReplyHead};
+use crate::caller::{BodyFault, Break, Caller, Comments, EVENT_STREAM, Gone, ReplyHead};
 use crate::clock::Instant;
 use crate::cold;
 use crate::cors;
@@ -374,7 +375,6 @@ async fn attempts<'a, C: Caller>(
                         caller,
                         &mut comments,
                         account,
-                        request,
                         candidate,
                         &refusal,
                     )
@@ -401,7 +401,6 @@ async fn attempts<'a, C: Caller>(
         caller,
         &mut comments,
         account,
-        request,
         candidate,
         &refusal,
     )
@@ -447,19 +446,12 @@ async fn give_up<C: Caller>(
     caller: &mut C,
     comments: &mut Comments<'_>,
     account: &mut Account<'_>,
-    request: &Request,
     candidate: &Candidate<'_>,
     refusal: &Refusal,
 ) -> Outcome {
     caller.out().clear();
-    if !comments.begun {
-        account.book_refused(refusal.status(), refusal.error_type());
-        let id = account.id;
-        return refuse(thread, snapshot, caller, refusal, id.as_str()).await;
-    }
-    thread.metrics.refused(refusal.kind as usize);
-    account.book_refused(200, refusal.error_type());
     let id = account.id;
+    let request = account.request();
     let serving = Serving {
         api: account.api(),
         dialect: candidate.wire().dialect,
@@ -470,7 +462,34 @@ async fn give_up<C: Caller>(
         provider: &candidate.provider.name,
         prices: None,
     };
-    let _ = StreamEditor::new(&serving, usize::MAX).interrupted(&serving, 0, refusal, caller.out());
+    // In the responses API a conversation that is too long is no error but an answer that ended at the limit (checklist B05).
+    let stream = request.stream();
+    let limit =
+        account.api() == Api::Responses && limit_as_answer(refusal, &serving, stream, caller.out());
+    if !comments.begun && !limit {
+        account.book_refused(refusal.status(), refusal.error_type());
+        return refuse(thread, snapshot, caller, refusal, id.as_str()).await;
+    }
+    thread.metrics.refused(refusal.kind as usize);
+    account.book_refused(200, refusal.error_type());
+    if !comments.begun {
+        let head = ReplyHead {
+            generation_id: Cow::Owned(id.as_str().to_owned()),
+            cors_origin: cors::origin(snapshot, caller.head()),
+            ..match stream {
+                true => ReplyHead::new(200, EVENT_STREAM),
+                false => ReplyHead::json(200),
+            }
+        };
+        return match stream {
+            true => done(caller.end(Some(&head)).await),
+            false => done(caller.reply(&head).await),
+        };
+    }
+    if !limit {
+        let mut editor = StreamEditor::new(&serving, usize::MAX);
+        let _ = editor.interrupted(&serving, 0, refusal, caller.out());
+    }
     done(caller.end(None).await)
 }
 
