@@ -15,7 +15,6 @@ use turnout_wire::answer::Serving;
 use turnout_wire::api::responses::limit_as_answer;
 use turnout_wire::api::{self, Api, Task};
 use turnout_wire::count;
-use turnout_wire::dialect::Dialect;
 use turnout_wire::refusal::{Kind, PreviousError, Refusal};
 use turnout_wire::request::{Request, Target, Upstream};
 use turnout_wire::stream::StreamEditor;
@@ -455,7 +454,7 @@ async fn give_up<C: Caller>(
     let serving = Serving {
         api: account.api(),
         dialect: candidate.wire().dialect,
-        asked: asked(request, candidate),
+        asked: request.asked_of(candidate.wire().dialect),
         id: id.as_str(),
         created: account.created_ms / 1000,
         model: candidate.slug,
@@ -507,16 +506,6 @@ struct One<'r, 'a> {
     /// What stands for the client's `user` upstream.
     user: Option<&'r str>,
     total_deadline: Instant,
-}
-
-/// The client's body, where an answer may depend on it: in OpenAI's older APIs passed on as they are it does not, and looking whether it
-/// is text costs time.
-fn asked<'a>(request: &'a Request, candidate: &Candidate<'_>) -> &'a str {
-    let dialect = candidate.wire().dialect;
-    match dialect == Dialect::OpenAi && request.api().home() == dialect {
-        true => "",
-        false => request.asked(),
-    }
 }
 
 /// What a provider gets instead of the client's `user` (checklist Q17): the same for the same user of the same key, and no name.
@@ -615,7 +604,7 @@ impl<'a> One<'_, 'a> {
         let serving = Serving {
             api: self.request.api(),
             dialect: self.candidate.wire().dialect,
-            asked: asked(self.request, self.candidate),
+            asked: self.request.asked_of(self.candidate.wire().dialect),
             id: id.as_str(),
             created: account.created_ms / 1000,
             model: self.candidate.slug,
