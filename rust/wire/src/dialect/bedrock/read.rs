@@ -11,7 +11,8 @@ use serde_json::value::RawValue;
 use crate::answer::Unusable;
 use crate::dialect::{Sink, StreamReader};
 use crate::exchange::{
-    Answer, Block, Delta, Event, Open, Source, Text, Thought, ThoughtKind, ToolCall, format,
+    Answer, Block, Citation, Delta, Event, Open, Source, Text, Thought, ThoughtKind, ToolCall,
+    format,
 };
 use crate::finish::Finish;
 use crate::json::{self, Malformed};
@@ -91,6 +92,66 @@ struct Content<'a> {
     tool_use: Option<ToolUse<'a>>,
     reasoning_content: Option<ReasoningContent>,
     image: Option<Image>,
+    citations_content: Option<CitationsContent>,
+}
+
+/// A text with its sources.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct CitationsContent {
+    content: Vec<Passage>,
+    citations: Vec<Cited>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Passage {
+    text: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Cited {
+    title: Option<String>,
+    source: Option<String>,
+    source_content: Option<Vec<Passage>>,
+    location: Option<Location>,
+}
+
+/// Where a source is; of its kinds only pages of the web have an address.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Location {
+    web: Option<Page>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Page {
+    url: Option<String>,
+}
+
+impl Cited {
+    fn citation(self) -> Citation<'static> {
+        let page = self.location.and_then(|location| location.web);
+        let url = page.and_then(|page| page.url).or(self.source);
+        let content = joined(self.source_content.unwrap_or_default());
+        Citation {
+            url: Cow::Owned(url.unwrap_or_default()),
+            title: self.title.map(Cow::Owned),
+            content: (!content.is_empty()).then_some(Cow::Owned(content)),
+            start_index: None,
+            end_index: None,
+            raw: None,
+        }
+    }
+}
+
+fn joined(passages: Vec<Passage>) -> String {
+    passages
+        .into_iter()
+        .filter_map(|passage| passage.text)
+        .collect()
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -188,6 +249,13 @@ fn block(raw: &RawValue) -> Option<Block<'_>> {
             format: Cow::Borrowed(format::ANTHROPIC),
         }));
     }
+    if let Some(cited) = content.citations_content {
+        return Some(Block::Text(Text {
+            text: Cow::Owned(joined(cited.content)),
+            citations: cited.citations.into_iter().map(Cited::citation).collect(),
+            ..Text::default()
+        }));
+    }
     if let Some(image) = content.image {
         return Some(Block::Image {
             source: Source::Data {
@@ -233,6 +301,8 @@ struct Step<'a> {
     tool_use: Option<Input<'a>>,
     #[serde(borrow)]
     reasoning_content: Option<ThoughtStep<'a>>,
+    #[serde(borrow)]
+    citation: Option<&'a RawValue>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -307,6 +377,17 @@ impl Reader {
             sink(Event::Delta {
                 block,
                 delta: Delta::Text(input),
+            });
+        }
+        // A source that cannot be read costs nothing of the text.
+        let cited = step
+            .citation
+            .and_then(|raw| serde_json::from_str::<Cited>(raw.get()).ok());
+        if let Some(cited) = cited {
+            let block = self.block(index, Open::Text, sink);
+            sink(Event::Delta {
+                block,
+                delta: Delta::Citation(&cited.citation()),
             });
         }
         let Some(thought) = &step.reasoning_content else {
@@ -418,7 +499,8 @@ impl StreamReader for Reader {
     }
 }
 
-/// An exception in a stream, with the status that it has as a plain answer (Bedrock Runtime reference, "ConverseStream", errors).
+/// An exception in a stream, with the status that it has as a plain answer (Bedrock Runtime reference, "ConverseStream", errors). Failures of
+/// the model, which have 408 and 424 there, become those of a server: the client did nothing wrong.
 fn exception_inside(exception: &str, data: &[u8]) -> StreamFault {
     let error = UpstreamError::read(data);
     let status = match exception {

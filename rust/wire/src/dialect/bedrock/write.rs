@@ -259,13 +259,7 @@ fn content(
         }
         Block::Video { source } => {
             let (media_type, base64) = data(source, "a video by address", target)?;
-            medium(
-                "video",
-                media_type.strip_prefix("video/").unwrap_or("mp4"),
-                None,
-                base64,
-                out,
-            );
+            medium("video", video_format(media_type), None, base64, out);
         }
         Block::File {
             source,
@@ -317,6 +311,18 @@ fn medium(kind: &str, format: &str, name: Option<&str>, base64: &str, out: &mut 
     out.push(b'{');
     string_member("bytes", base64, out);
     out.extend_from_slice(b"}}}");
+}
+
+/// Converse's word for a type of video; types that it does not know are sent by their own name, for the provider to refuse.
+fn video_format(media_type: &str) -> &str {
+    match media_type.strip_prefix("video/").unwrap_or("mp4") {
+        "quicktime" => "mov",
+        "x-matroska" => "mkv",
+        "x-flv" => "flv",
+        "x-ms-wmv" => "wmv",
+        "3gpp" => "three_gp",
+        format => format,
+    }
 }
 
 /// The formats of documents that Converse takes, by media type or by the file's ending.

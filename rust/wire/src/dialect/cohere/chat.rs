@@ -62,9 +62,6 @@ pub(crate) fn write(ask: &Ask<'_>, target: &Target<'_>, out: &mut Vec<u8>) -> Re
         }
         out.push(b']');
     }
-    if ask.logprobs == Some(true) && target.takes(Parameter::Logprobs)? {
-        raw_member("logprobs", "true", out);
-    }
     match &ask.format {
         Some(Format::JsonObject) => {
             raw_member("response_format", "{\"type\":\"json_object\"}", out)
@@ -106,6 +103,8 @@ fn inexpressible(ask: &Ask<'_>, target: &Target<'_>) -> Result<(), Refusal> {
             ask.repetition_penalty.is_some(),
         ),
         (Parameter::LogitBias, ask.logit_bias.is_some()),
+        // It has some, but of pieces of text instead of tokens, which is no answer to the question.
+        (Parameter::Logprobs, ask.logprobs == Some(true)),
         (Parameter::TopLogprobs, ask.top_logprobs.is_some()),
         (Parameter::Prediction, ask.prediction.is_some()),
         (

@@ -57,8 +57,9 @@ impl Counts {
 #[serde(default)]
 struct Whole<'a> {
     id: Option<String>,
+    /// What was generated; of an error, a sentence.
     #[serde(borrow)]
-    message: Option<Message<'a>>,
+    message: Option<&'a RawValue>,
     finish_reason: Option<String>,
     usage: Option<Counts>,
 }
@@ -70,7 +71,8 @@ struct Message<'a> {
     content: Option<&'a RawValue>,
     tool_plan: Option<String>,
     tool_calls: Option<Vec<Call>>,
-    citations: Option<Vec<Cited>>,
+    #[serde(borrow)]
+    citations: Option<Vec<&'a RawValue>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -96,37 +98,52 @@ struct Function {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Cited {
+struct Cited<'a> {
     start: Option<u64>,
     end: Option<u64>,
     text: Option<String>,
-    sources: Option<Vec<CitedSource>>,
+    #[serde(borrow)]
+    sources: Option<Vec<CitedSource<'a>>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct CitedSource {
+struct CitedSource<'a> {
     id: Option<String>,
-    document: Option<Document>,
+    #[serde(borrow)]
+    document: Option<Document<'a>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Document {
-    title: Option<String>,
-    url: Option<String>,
+struct Document<'a> {
+    #[serde(borrow)]
+    title: Option<&'a RawValue>,
+    #[serde(borrow)]
+    url: Option<&'a RawValue>,
 }
 
-impl Cited {
+impl Cited<'_> {
+    /// Reads a citation. One that cannot be read costs nothing of the text.
+    fn read(raw: &RawValue) -> Option<Citation<'static>> {
+        serde_json::from_str::<Cited<'_>>(raw.get())
+            .ok()
+            .map(Cited::citation)
+    }
+
     fn citation(self) -> Citation<'static> {
         let source = self
             .sources
             .and_then(|sources| sources.into_iter().next())
             .unwrap_or_default();
         let document = source.document.unwrap_or_default();
+        // A document is the client's own object, in which these may be anything.
+        let text = |raw: Option<&RawValue>| {
+            raw.and_then(|raw| serde_json::from_str::<String>(raw.get()).ok())
+        };
         Citation {
-            url: Cow::Owned(document.url.or(source.id).unwrap_or_default()),
-            title: document.title.map(Cow::Owned),
+            url: Cow::Owned(text(document.url).or(source.id).unwrap_or_default()),
+            title: text(document.title).map(Cow::Owned),
             content: self.text.map(Cow::Owned),
             start_index: self.start,
             end_index: self.end,
@@ -145,22 +162,23 @@ fn arguments(text: Option<String>) -> String {
 
 /// Reads a plain answer.
 pub(crate) fn read_answer(text: &str) -> Result<Answer<'_>, Unusable> {
-    let whole: Whole<'_> = serde_json::from_str(text).map_err(|error| {
+    let unreadable = |error: serde_json::Error| {
         Unusable::Malformed(Malformed {
             offset: error.column().saturating_sub(1),
             why: "expected an answer of chat",
         })
-    })?;
-    // An error's `message` is a sentence, which is no object and was refused above, or there is none.
-    let Some(message) = whole.message else {
+    };
+    let whole: Whole<'_> = serde_json::from_str(text).map_err(unreadable)?;
+    let Some(message) = whole.message.filter(|raw| raw.get().starts_with('{')) else {
         return Err(Unusable::NoChoices);
     };
+    let message: Message<'_> = serde_json::from_str(message.get()).map_err(unreadable)?;
     let mut blocks = Vec::new();
     let mut citations: Vec<Citation<'_>> = message
         .citations
         .unwrap_or_default()
         .into_iter()
-        .map(Cited::citation)
+        .filter_map(Cited::read)
         .collect();
     let said = |text: String, citations: Vec<Citation<'static>>| {
         Block::Text(Text {
@@ -435,7 +453,8 @@ impl StreamReader for Reader {
             });
         }
         let Some(step) = &payload.delta else {
-            if kind.ends_with("-end") {
+            // The end of a citation is not the end of the text that it stands in.
+            if matches!(kind, "content-end" | "tool-call-end") {
                 self.close_block(sink);
             }
             return Ok(());
@@ -459,13 +478,11 @@ impl StreamReader for Reader {
             }
             "content-end" | "tool-call-end" => self.close_block(sink),
             "citation-start" => {
-                let cited = part
-                    .and_then(|part| part.citations)
-                    .and_then(|raw| serde_json::from_str::<Cited>(raw.get()).ok());
+                let cited = part.and_then(|part| part.citations).and_then(Cited::read);
                 if let (Some(cited), Some((Place::Text(_), block))) = (cited, self.open) {
                     sink(Event::Delta {
                         block,
-                        delta: Delta::Citation(&cited.citation()),
+                        delta: Delta::Citation(&cited),
                     });
                 }
             }
@@ -514,6 +531,9 @@ mod tests {
             r#"{"type":"tool-plan-delta","delta":{"message":{"tool_plan":"I"}}}"#,
             r#"{"type":"content-start","index":0,"delta":{"message":{"content":{"type":"text","text":""}}}}"#,
             r#"{"type":"content-delta","index":0,"delta":{"message":{"content":{"text":"a"}}}}"#,
+            r#"{"type":"citation-start","index":0,"delta":{"message":{"citations":{"start":0,"end":1,"text":"a","sources":[{"id":"d","document":{"title":7}}]}}}}"#,
+            r#"{"type":"citation-end","index":0}"#,
+            r#"{"type":"content-delta","index":0,"delta":{"message":{"content":{"text":"b"}}}}"#,
             r#"{"type":"content-end","index":0}"#,
             r#"{"type":"tool-call-start","index":0,"delta":{"message":{"tool_calls":{"id":"c","type":"function","function":{"name":"f","arguments":""}}}}}"#,
             r#"{"type":"tool-call-end","index":0}"#,
@@ -521,6 +541,7 @@ mod tests {
         ]);
         assert_eq!(seen.iter().filter(|e| e.starts_with("Open")).count(), 3);
         assert_eq!(seen.iter().filter(|e| e.starts_with("Close")).count(), 3);
+        assert!(seen.iter().any(|e| e.contains("Citation")), "{seen:?}");
         assert!(seen.iter().any(|e| e.contains("Text(\"{}\")")), "{seen:?}");
         assert!(seen.iter().any(|e| e.contains("prompt: 3,")));
     }

@@ -21,6 +21,8 @@ use crate::usage::Usage;
 #[serde(default)]
 struct Document<'a> {
     #[serde(borrow)]
+    created_at: Option<Cow<'a, str>>,
+    #[serde(borrow)]
     message: Option<Message<'a>>,
     done: bool,
     #[serde(borrow)]
@@ -81,12 +83,25 @@ impl Document<'_> {
     }
 }
 
+/// Digits of a moment in an id: all down to the nanosecond, and none of a zone's.
+const MOMENT_DIGITS_MAX: usize = 23;
+
 impl Call<'_> {
-    /// The provider's id, or one made from the place of the call.
-    fn id(&self, place: u32) -> String {
+    /// The provider's id, or one made from the moment and the place of the call: a conversation holds calls of many answers, and other
+    /// providers that continue it refuse ids that occur twice.
+    fn id(&self, created_at: Option<&str>, place: u32) -> String {
         match &self.id {
             Some(id) if !id.is_empty() => id.to_string(),
-            _ => format!("call_{place}"),
+            _ => {
+                let mut id = "call_".to_owned();
+                let moment = created_at.unwrap_or_default().chars();
+                id.extend(moment.filter(char::is_ascii_digit).take(MOMENT_DIGITS_MAX));
+                if id.len() > "call_".len() {
+                    id.push('_');
+                }
+                id.push_str(&place.to_string());
+                id
+            }
         }
     }
 
@@ -126,7 +141,7 @@ pub(crate) fn read_answer(text: &str) -> Result<Answer<'_>, Unusable> {
     }
     for (place, call) in (0..).zip(message.tool_calls.unwrap_or_default()) {
         blocks.push(Block::ToolCall(ToolCall {
-            id: Cow::Owned(call.id(place)),
+            id: Cow::Owned(call.id(document.created_at.as_deref(), place)),
             arguments: Cow::Owned(call.arguments().to_owned()),
             name: call.function.name,
             ..ToolCall::default()
@@ -183,11 +198,11 @@ impl Reader {
     }
 
     /// Calls come whole.
-    fn call(&mut self, call: &Call<'_>, sink: &mut Sink<'_>) {
+    fn call(&mut self, call: &Call<'_>, created_at: Option<&str>, sink: &mut Sink<'_>) {
         self.close_block(sink);
         let block = self.blocks;
         self.blocks += 1;
-        let id = call.id(self.calls);
+        let id = call.id(created_at, self.calls);
         self.calls += 1;
         sink(Event::Open {
             block,
@@ -246,7 +261,7 @@ impl StreamReader for Reader {
                 self.text(text, false, sink);
             }
             for call in message.tool_calls.as_deref().unwrap_or_default() {
-                self.call(call, sink);
+                self.call(call, document.created_at.as_deref(), sink);
             }
         }
         if document.done {
@@ -297,7 +312,7 @@ mod tests {
             r#"{"message":{"role":"assistant","content":"","thinking":"hm"},"done":false}"#,
             r#"{"message":{"role":"assistant","content":"a"},"done":false}"#,
             r#"{"message":{"role":"assistant","content":"b"},"done":false}"#,
-            r#"{"message":{"role":"assistant","content":"","tool_calls":[{"function":{"name":"f","arguments":{"x":1}}},{"function":{"name":"g"}}]},"done":false}"#,
+            r#"{"created_at":"2026-01-02T03:04:05.6Z","message":{"role":"assistant","content":"","tool_calls":[{"function":{"name":"f","arguments":{"x":1}}},{"function":{"name":"g"}}]},"done":false}"#,
             r#"{"message":{"role":"assistant","content":""},"done":true,"done_reason":"stop","prompt_eval_count":4,"eval_count":5}"#,
         ] {
             reader
@@ -306,7 +321,10 @@ mod tests {
         }
         assert!(reader.done());
         assert_eq!(seen.iter().filter(|e| e.starts_with("Open")).count(), 4);
-        assert!(seen.iter().any(|e| e.contains("call_1")));
+        assert!(
+            seen.iter()
+                .any(|e| e.contains("\"call_202601020304056_1\""))
+        );
         assert!(seen.iter().any(|e| e.contains("Text(\"{\\\"x\\\":1}\")")));
     }
 
