@@ -569,7 +569,11 @@ impl Request {
         if self.stream && target.dialect == Dialect::OpenAi && target.quirks.stream_usage {
             self.ask_for_usage(&mut edits);
         }
-        if !target.quirks.developer_role && self.api == Api::Chat {
+        // Few bodies hold the word, and it is looked for before anything else is done.
+        if !target.quirks.developer_role
+            && self.api == Api::Chat
+            && memchr::memmem::find(&self.body, b"\"developer\"").is_some()
+        {
             rename_developers(self.asked(), &mut edits);
         }
         if self.api == Api::Responses {
@@ -1222,11 +1226,8 @@ fn key_before(body: &[u8], value: usize) -> usize {
         .unwrap_or(value)
 }
 
-/// Makes `developer` the older word `system` in the roles of messages. Few bodies hold the word, and it is looked for first.
+/// Makes `developer` the older word `system` in the roles of messages.
 fn rename_developers(text: &str, edits: &mut Vec<Edit<'_>>) {
-    if memchr::memmem::find(text.as_bytes(), b"\"developer\"").is_none() {
-        return;
-    }
     let mut walker = Walker::new(text);
     // The body has been walked before, so that only the types of values can be others, and then there are no such roles.
     let _ = member::object(&mut walker, &Path::ROOT, |name, walker| {
