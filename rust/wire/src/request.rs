@@ -31,6 +31,7 @@ use crate::member::{self, Path};
 use crate::multipart::{self, FormReader};
 use crate::opaque::{self, Counted};
 use crate::parameter::Parameter;
+use crate::reading::each_member;
 use crate::refusal::{Kind as RefusalKind, Refusal};
 
 /// What a body is unless it is a form.
@@ -362,7 +363,13 @@ impl Request {
             Some(value) if stream => stream_options(value, text),
             Some(_) => StreamOptions::Leave,
         };
-        let max_tokens = whole(Field::MaxCompletionTokens).or_else(|| whole(Field::MaxTokens));
+        // Each API has its own name for it; the others mean nothing there.
+        let max_tokens = match api {
+            Api::Responses => whole(Field::MaxOutputTokens),
+            Api::Gemini => given(Field::GenerationConfig)
+                .and_then(|config| max_output_tokens(config.raw(text))),
+            _ => whole(Field::MaxCompletionTokens).or_else(|| whole(Field::MaxTokens)),
+        };
         let session_id = string(Field::SessionId);
         let user = string(Field::User);
         if let Some(value) = given(Field::SessionId)
@@ -424,7 +431,8 @@ impl Request {
         self.stream
     }
 
-    /// `max_completion_tokens`, or else `max_tokens`; `None` when neither is a whole number.
+    /// Most tokens that the client wants generated, under the API's own name: `max_completion_tokens` or else `max_tokens`,
+    /// `max_output_tokens` of responses, `generationConfig.maxOutputTokens` of Gemini. `None` when it is no whole number.
     pub fn max_tokens(&self) -> Option<u64> {
         self.max_tokens
     }
@@ -932,6 +940,10 @@ enum Field {
     StreamOptions,
     MaxTokens,
     MaxCompletionTokens,
+    /// The limit in the responses API.
+    MaxOutputTokens,
+    /// Where Gemini's API has the limit.
+    GenerationConfig,
     Provider,
     SessionId,
     User,
@@ -941,6 +953,20 @@ const FIELDS: usize = Field::User as usize + 1;
 
 /// What is known of a member by its name: that its value is of interest, that the member may have to go or to change, or both.
 type Known = (Option<Field>, Option<What>);
+
+/// The limit in Gemini's `generationConfig`, in either spelling.
+fn max_output_tokens(config: &str) -> Option<u64> {
+    let mut max = None;
+    // It was walked before, so this reaches its end.
+    let _ = each_member(&mut Walker::new(config), |walker, name| {
+        let value = walker.value()?;
+        if matches!(name, "maxOutputTokens" | "max_output_tokens") {
+            max = value.whole(config);
+        }
+        Ok::<(), Malformed>(())
+    });
+    max
+}
 
 /// Looks a name up that is none of the usual ones.
 #[inline]
@@ -957,6 +983,8 @@ fn named(name: &str) -> Known {
         }
         "stream_options" => (Some(Field::StreamOptions), Some(What::StreamOptions)),
         "max_tokens" => MAX_TOKENS,
+        "max_output_tokens" => (Some(Field::MaxOutputTokens), None),
+        "generationConfig" | "generation_config" => (Some(Field::GenerationConfig), None),
         "max_completion_tokens" => (
             Some(Field::MaxCompletionTokens),
             Some(What::Parameter(Parameter::MaxCompletionTokens)),
@@ -1665,6 +1693,52 @@ mod tests {
     }
 
     #[test]
+    fn q04_each_api_has_its_name_for_the_limit() {
+        let limit = |body: &str, api: Api| {
+            let body = body.as_bytes().to_vec();
+            let request = match api.model_in_path() {
+                true => Request::read_beside_path(body, api, "m".to_owned(), false),
+                false => Request::read(body, api),
+            };
+            request.expect("a request").max_tokens()
+        };
+        for (body, api, expected) in [
+            (
+                r#"{"model":"m","input":"a","max_output_tokens":5,"max_tokens":6}"#,
+                Api::Responses,
+                Some(5),
+            ),
+            (
+                r#"{"model":"m","messages":[],"max_tokens":6,"max_output_tokens":5}"#,
+                Api::Messages,
+                Some(6),
+            ),
+            (
+                r#"{"contents":[],"generationConfig":{"topK":1,"maxOutputTokens":5}}"#,
+                Api::Gemini,
+                Some(5),
+            ),
+            (
+                r#"{"contents":[],"generation_config":{"max_output_tokens":5}}"#,
+                Api::Gemini,
+                Some(5),
+            ),
+            (
+                r#"{"contents":[],"generationConfig":{},"max_tokens":6}"#,
+                Api::Gemini,
+                None,
+            ),
+            (
+                r#"{"contents":[],"generationConfig":[1]}"#,
+                Api::Gemini,
+                None,
+            ),
+        ] {
+            assert_eq!(limit(body, api), expected, "{body}");
+        }
+    }
+
+    #[test]
     fn q02_parameters_that_an_endpoint_does_not_take_are_left_out() {
         let target = Target {
             parameters: Some(["temperature", "max_tokens"].into_iter().collect()),
@@ -1684,7 +1758,8 @@ mod tests {
         let refusal = read(r#"{"model":"m","seed":7}"#)
             .upstream(&strict)
             .unwrap_err();
-        assert!(refusal.message.starts_with("`seed` cannot be sent"), "q03");
+        assert!(refusal.message.contains("`seed` cannot be sent"), "q03");
+        assert_eq!(refusal.status(), 404);
     }
 
     #[test]

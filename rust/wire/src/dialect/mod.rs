@@ -329,9 +329,13 @@ impl<'a> Target<'a> {
     /// Whether the endpoint takes a parameter. An error when it does not and the client wants nothing to be left out.
     pub fn takes(&self, parameter: Parameter) -> Result<bool, Refusal> {
         match self.parameters {
-            Some(parameters) if !parameters.has(parameter) => {
-                self.cannot(parameter.name()).map(|()| false)
-            }
+            Some(parameters) if !parameters.has(parameter) => match self.require_parameters {
+                true => Err(required(
+                    parameter.name(),
+                    "which does not take it (see its supported parameters)",
+                )),
+                false => Ok(false),
+            },
             _ => Ok(true),
         }
     }
@@ -339,7 +343,13 @@ impl<'a> Target<'a> {
     /// The dialect has no word for a parameter that §2.1 lets it drop: fine, unless the client wants nothing to be left out.
     pub fn cannot(&self, parameter: &str) -> Result<(), Refusal> {
         match self.require_parameters {
-            true => Err(self.inexpressible(parameter)),
+            true => Err(required(
+                parameter,
+                &format!(
+                    "which speaks the {} protocol and has no word for it",
+                    self.dialect.name()
+                ),
+            )),
             false => Ok(()),
         }
     }
@@ -351,6 +361,14 @@ impl<'a> Target<'a> {
             self.dialect.name()
         ))
     }
+}
+
+/// An endpoint is left out because it would have to drop a parameter, and the client wants nothing to be dropped: that is a limit which
+/// the client sets to the choice of endpoints, and no fault of the request (checklist Q03).
+fn required(parameter: &str, why: &str) -> Refusal {
+    Refusal::new(Kind::NoEndpoints).with_message(format!(
+        "No endpoints found that support all parameters: `{parameter}` cannot be sent to this endpoint, {why}; leave it out, choose another model or provider, or do without `provider.require_parameters`"
+    ))
 }
 
 /// Where a reader's steps go.

@@ -327,7 +327,10 @@ struct ThoughtStep<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
     begun: bool,
-    done: bool,
+    /// The reason of the end has been read.
+    stopped: bool,
+    /// The tokens have been read. They come last, but whoever stands between has been seen to send them first.
+    counted: bool,
     /// The provider's number of the open block, and ours. Blocks of Converse follow each other.
     open: Option<(u64, u32)>,
     blocks: u32,
@@ -464,6 +467,7 @@ impl StreamReader for Reader {
             "contentBlockStop" => self.close_block(sink),
             "messageStop" => {
                 self.close_block(sink);
+                self.stopped = true;
                 let native = payload.stop_reason.as_deref().unwrap_or("end_turn");
                 sink(Event::Finish {
                     finish: Finish::of(native),
@@ -478,7 +482,7 @@ impl StreamReader for Reader {
                 if let Some(tier) = payload.service_tier.and_then(|tier| tier.kind) {
                     sink(Event::ServiceTier(&tier));
                 }
-                self.done = true;
+                self.counted = true;
             }
             // Words that came later than this reader.
             _ => {}
@@ -491,7 +495,7 @@ impl StreamReader for Reader {
     }
 
     fn done(&self) -> bool {
-        self.done
+        self.stopped && self.counted
     }
 
     fn held_bytes(&self) -> usize {
@@ -582,6 +586,18 @@ mod tests {
             seen.iter()
                 .any(|e| e.contains("prompt: 8") && e.contains("cached: 5"))
         );
+    }
+
+    #[test]
+    fn tokens_before_the_end_do_not_end_the_stream() {
+        let seen = read(&[
+            (
+                "metadata",
+                r#"{"usage":{"inputTokens":3,"outputTokens":4}}"#,
+            ),
+            ("messageStop", r#"{"stopReason":"max_tokens"}"#),
+        ]);
+        assert!(seen.iter().any(|e| e.contains("Length")), "{seen:?}");
     }
 
     #[test]

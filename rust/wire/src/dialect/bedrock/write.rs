@@ -564,6 +564,10 @@ fn tools(ask: &Ask<'_>, target: &Target<'_>, out: &mut Vec<u8>) -> Result<(), Re
         .iter()
         .flat_map(|turn| &turn.blocks)
         .any(|block| matches!(block, Block::ToolCall(_) | Block::ToolResult(_)));
+    if ask.tools.is_empty() && calls {
+        declare_called(ask, out);
+        return Ok(());
+    }
     if ask.tools.is_empty() || (none && !calls) || !target.takes(Parameter::Tools)? {
         return Ok(());
     }
@@ -634,6 +638,29 @@ fn tools(ask: &Ask<'_>, target: &Target<'_>, out: &mut Vec<u8>) -> Result<(), Re
     }
     out.push(b'}');
     Ok(())
+}
+
+/// Declares the tools that a conversation has called and that the client no longer offers: without that the provider refuses calls and
+/// results. What they took is unknown, so that any object is let in.
+fn declare_called(ask: &Ask<'_>, out: &mut Vec<u8>) {
+    let mut names: Vec<Cow<'_, str>> = Vec::new();
+    for block in ask.turns.iter().flat_map(|turn| &turn.blocks) {
+        if let Block::ToolCall(call) = block {
+            let name = joined_name(call.namespace.as_deref(), &call.name);
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+    }
+    if names.is_empty() {
+        return;
+    }
+    key("toolConfig", out);
+    out.extend_from_slice(b"{\"tools\":[");
+    for name in names {
+        spec(&name, None, None, None, out);
+    }
+    out.extend_from_slice(b"]}");
 }
 
 fn spec(
@@ -750,6 +777,33 @@ mod tests {
                 .iter()
                 .all(|m| !m["content"].as_array().unwrap().is_empty())
         );
+    }
+
+    #[test]
+    fn called_tools_are_declared_when_none_are_offered() {
+        let call = |name| {
+            Block::ToolCall(ToolCall {
+                id: Cow::Borrowed("c"),
+                name: Cow::Borrowed(name),
+                ..ToolCall::default()
+            })
+        };
+        let ask = Ask {
+            turns: vec![
+                said(Role::User, "a"),
+                Turn {
+                    role: Role::Assistant,
+                    blocks: vec![call("f"), call("g"), call("f")],
+                    name: None,
+                },
+            ],
+            ..Ask::default()
+        };
+        let body = written(&ask, "m");
+        let tools = body["toolConfig"]["tools"].as_array().unwrap();
+        let names: Vec<_> = tools.iter().map(|tool| &tool["toolSpec"]["name"]).collect();
+        assert_eq!(names, ["f", "g"]);
+        assert!(body["toolConfig"].get("toolChoice").is_none());
     }
 
     #[test]
