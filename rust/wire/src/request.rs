@@ -18,6 +18,7 @@
 //! not to take; OpenRouter's and OpenAI's newer words are said in those that the provider has.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use serde_json::Value as Tree;
 
@@ -580,7 +581,7 @@ impl Request {
         // Few bodies hold the word, and it is looked for before anything else is done.
         if !target.quirks.developer_role
             && self.api == Api::Chat
-            && memchr::memmem::find(&self.body, b"\"developer\"").is_some()
+            && DEVELOPER.find(&self.body).is_some()
         {
             rename_developers(self.asked(), &mut edits);
         }
@@ -1253,6 +1254,10 @@ fn key_before(body: &[u8], value: usize) -> usize {
         })
         .unwrap_or(value)
 }
+
+/// Made once: making a searcher costs more than searching a usual body.
+static DEVELOPER: LazyLock<memchr::memmem::Finder<'static>> =
+    LazyLock::new(|| memchr::memmem::Finder::new(b"\"developer\""));
 
 /// Makes `developer` the older word `system` in the roles of messages.
 fn rename_developers(text: &str, edits: &mut Vec<Edit<'_>>) {
