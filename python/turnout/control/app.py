@@ -9,8 +9,10 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from turnout.control import (
+    batches,
     config,
     endpoints,
+    files,
     generation,
     images,
     index,
@@ -45,6 +47,7 @@ def routes() -> list[Route]:
         Route("/api/v1/auth/key", key.read, methods=["GET"]),
         Route("/v1/auth/key", key.read, methods=["GET"]),
         *catalogue(),
+        *stored(),
         Route("/api/admin/reload", reload.create, methods=["POST"]),
         Route("/api/admin/config", config.read, methods=["GET"]),
     ]
@@ -76,6 +79,24 @@ def catalogue() -> list[Route]:
         routes.append(Route(f"{prefix}/models", models.read, methods=["GET"]))
         routes.append(Route(f"{prefix}/models/{{name:path}}", models.read_one, methods=["GET"]))
     return routes
+
+
+def stored() -> list[Route]:
+    """What providers keep for clients. Some of their ids hold a slash, so that the order of the routes decides."""
+    pages: list[tuple[str, Handler, str]] = [
+        ("/files", files.listing, "GET"),
+        ("/files", files.create, "POST"),
+        ("/files/{id:path}/content", files.content, "GET"),
+        ("/files/{id:path}", files.read, "GET"),
+        ("/files/{id:path}", files.delete, "DELETE"),
+        ("/batches", batches.listing, "GET"),
+        ("/batches", batches.create, "POST"),
+        ("/batches/{id:path}/cancel", batches.cancel, "POST"),
+        ("/batches/{id:path}", batches.read, "GET"),
+    ]
+    return [
+        Route(f"{prefix}{path}", handler, methods=[method]) for prefix in PREFIXES for path, handler, method in pages
+    ]
 
 
 def control(gateway: Gateway) -> Starlette:

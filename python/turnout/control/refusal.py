@@ -39,6 +39,19 @@ NOT_ADMIN: Final = Kind(
 )
 NOT_FOUND: Final = Kind(404, "not_found", "Not found")
 METHOD_NOT_ALLOWED: Final = Kind(405, "method_not_allowed", "The method is not allowed here")
+KEY_LIMITED: Final = Kind(403, "permission_denied", "The key may not do this")
+PAYLOAD_TOO_LARGE: Final = Kind(413, "payload_too_large", "The body is too large")
+PROVIDER_REFUSED: Final = Kind(400, "invalid_request", "The provider refused the request")
+PROVIDER_RATE_LIMITED: Final = Kind(429, "rate_limit_exceeded", "The provider limits the rate of requests")
+PROVIDER_UNAVAILABLE: Final = Kind(502, "provider_unavailable", "The provider could not serve the request")
+PROVIDER_INVALID_ANSWER: Final = Kind(502, "provider_unavailable", "The provider's answer could not be used")
+PROVIDER_REJECTED_CREDENTIAL: Final = Kind(
+    502,
+    "provider_unavailable",
+    "The provider did not accept the gateway's credential; its operator has to check the key",
+)
+PROVIDER_OVERLOADED: Final = Kind(503, "provider_overloaded", "The provider is overloaded")
+PROVIDER_TIMEOUT: Final = Kind(504, "timeout", "The provider took too long to answer")
 RELOAD_FAILED: Final = Kind(422, "unprocessable", "The configuration was not taken, the running one goes on")
 SERVER: Final = Kind(500, "server", "Internal error; the log of the gateway says more")
 LEDGER_UNAVAILABLE: Final = Kind(503, "ledger_unavailable", "The ledger cannot be read at the moment, try again")
@@ -52,6 +65,15 @@ ALL: Final = (
     NOT_ADMIN,
     NOT_FOUND,
     METHOD_NOT_ALLOWED,
+    KEY_LIMITED,
+    PAYLOAD_TOO_LARGE,
+    PROVIDER_REFUSED,
+    PROVIDER_RATE_LIMITED,
+    PROVIDER_UNAVAILABLE,
+    PROVIDER_INVALID_ANSWER,
+    PROVIDER_REJECTED_CREDENTIAL,
+    PROVIDER_OVERLOADED,
+    PROVIDER_TIMEOUT,
     RELOAD_FAILED,
     SERVER,
     LEDGER_UNAVAILABLE,
@@ -64,8 +86,11 @@ ANTHROPIC_TYPES: Final = {
     403: "permission_error",
     404: "not_found_error",
     405: "invalid_request_error",
+    413: "request_too_large",
     422: "invalid_request_error",
+    429: "rate_limit_error",
     503: "overloaded_error",
+    504: "timeout_error",
 }
 """Status → ``error.type`` in Anthropic's API; any other is ``api_error``."""
 
@@ -75,8 +100,12 @@ GOOGLE_STATUSES: Final = {
     403: "PERMISSION_DENIED",
     404: "NOT_FOUND",
     405: "UNIMPLEMENTED",
+    413: "INVALID_ARGUMENT",
     422: "FAILED_PRECONDITION",
+    429: "RESOURCE_EXHAUSTED",
+    502: "UNAVAILABLE",
     503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
 }
 """Status → ``error.status`` in Google's APIs; any other is ``INTERNAL``."""
 
