@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from turnout.control.app import catalogue, routes
+from turnout.control.app import catalogue, routes, stored
 
 if TYPE_CHECKING:
     import pytest
@@ -33,3 +33,11 @@ def test_every_page_about_models_is_in_its_document() -> None:
         if page.startswith(("/anthropic", "beta")):
             page = route.path.removesuffix("/{name:path}")
         assert f"`GET {page}`" in told or f"`{page}`" in told, page
+
+
+def test_every_page_about_files_and_batches_is_in_its_document() -> None:
+    told = (Path(__file__).parents[2] / "docs" / "files.md").read_text()
+    for route in stored():
+        page = route.path.removeprefix("/api").removeprefix("/v1").replace("{id:path}", "{id}")
+        (method,) = (route.methods or set()) - {"HEAD"}
+        assert f"`{method} {page}`" in told, page
