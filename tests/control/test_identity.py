@@ -97,3 +97,8 @@ def test_google_s_header_presents_a_key_too(client: TestClient, path: str) -> No
 
 def test_the_admin_key_is_not_taken_from_an_address(client: TestClient) -> None:
     assert client.get(f"/api/admin/config?key={ADMIN}").status_code == 401
+
+
+def test_azures_header_presents_a_key_too(client: TestClient) -> None:
+    assert client.get("/v1/key", headers={"api-key": CLIENT}).status_code == 200
+    assert client.get("/v1/key", headers={"api-key": "wrong"}).status_code == 401

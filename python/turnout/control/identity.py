@@ -71,11 +71,11 @@ def admin(request: Request) -> None:
 
 
 def _presented(request: Request) -> str | None:
-    """The bearer token, or the key in the headers of Anthropic's and Google's clients; ``None`` without any."""
+    """The bearer token, or the key in the headers of Anthropic's, Google's and Azure's clients; ``None`` without any."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and token.strip():
         return token.strip()
-    for header in ("x-api-key", "x-goog-api-key"):
+    for header in ("x-api-key", "x-goog-api-key", "api-key"):
         if found := request.headers.get(header):
             return found
     return None
