@@ -71,7 +71,7 @@ def admin(request: Request) -> None:
 
 
 def _presented(request: Request) -> str | None:
-    """The bearer token, or the key in the headers of Anthropic's, Google's and Azure's clients; ``None`` without any."""
+    """The bearer token, or the key in the headers of Anthropic's, Google's and Azure's clients; or ``None``."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and token.strip():
         return token.strip()
