@@ -64,13 +64,11 @@ def test_each_service_tier_is_a_row_of_its_own(catalogue: TestClient) -> None:
     assert ordinary["supported_parameters"] == ["temperature"]
     assert ordinary["supports_tool_choice"]["auto"] is False
     # What the tier says nothing about stands to it as it stands to the base price.
-    shown = {name: flex["pricing"][name] for name in ("prompt", "completion", "internal_reasoning", "overrides")}
-    assert shown == {
-        "prompt": "0.0000005",
-        "completion": "0.000002",
-        "internal_reasoning": "0.000004",
-        "overrides": [{"min_prompt_tokens": 1000, "prompt": "0.000001"}],
-    }
+    shown = {name: flex["pricing"][name] for name in ("prompt", "completion", "internal_reasoning")}
+    assert shown == {"prompt": "0.0000005", "completion": "0.000002", "internal_reasoning": "0.000004"}
+    (longer,) = flex["pricing"]["overrides"]
+    # A cached price that nobody wrote follows the prompt's, in the longer tier too.
+    assert (longer["min_prompt_tokens"], longer["prompt"], longer["input_cache_read"]) == (1000, "0.000001", "0.000001")
 
 
 def test_a_tier_of_a_free_model_costs_what_the_tier_says() -> None:
