@@ -432,6 +432,23 @@ def test_a_parameter_that_the_endpoint_lacks_is_dropped_unless_it_is_required(di
         assert len(rig.received()) == 1
 
 
+def test_endpoints_that_nothing_was_sent_to_use_up_no_attempt_and_do_not_speak_for_others() -> None:
+    def make(address: str) -> written.Snapshot:
+        ours = provider(address, wires=[wire_at(address, "anthropic")])
+        lacking = [endpoint(0, "echo", parameters=["max_tokens"]) for _ in range(30)]
+        able = endpoint(0, "echo", parameters=["max_tokens", "temperature"])
+        failing = endpoint(0, "echo;status=500", parameters=["max_tokens", "temperature"])
+        return snapshot([ours], [model(*lacking, able), model(failing, *lacking, slug="openai/broken")])
+
+    with running(make) as rig:
+        wish: dict[str, Any] = {"temperature": 0.5, "provider": {"require_parameters": True}}
+        served = ask(rig, "chat", **wish)
+        assert served.status_code == 200, served.text
+        assert len(rig.received()) == 1
+        broken = ask(rig, "chat", **wish | {"model": "openai/broken"})
+        assert broken.status_code == 502, broken.text
+
+
 def test_who_generates_too_little_is_passed_over() -> None:
     def make(address: str) -> written.Snapshot:
         providers = [

@@ -352,6 +352,10 @@ async fn attempts<'a, C: Caller>(
             match attempt.run(caller, &mut comments, account).await {
                 Verdict::Over(outcome) => return outcome,
                 Verdict::Failed(failure) => {
+                    // What could not be said in the endpoint's protocol was not sent, and is no attempt.
+                    if failure.unsent.is_some() {
+                        made -= 1;
+                    }
                     let other_key = failure.may_try_other_key();
                     let is_final = failure.is_final;
                     failures.push((index, failure));
@@ -407,12 +411,15 @@ async fn attempts<'a, C: Caller>(
 }
 
 /// What all the failures together mean for the client: the last one speaks, the others are listed. The shortest wait
-/// that any provider asked for is passed on.
+/// that any provider asked for is passed on. Endpoints that nothing was sent to speak only when there were no others.
 fn conclude<'a>(
     snapshot: &Snapshot,
     candidates: &'a [Candidate<'a>],
     mut failures: Vec<(usize, Failure)>,
 ) -> Option<(Refusal, &'a Candidate<'a>)> {
+    if failures.iter().any(|(_, failure)| failure.unsent.is_none()) {
+        failures.retain(|(_, failure)| failure.unsent.is_none());
+    }
     let (index, last) = failures.pop()?;
     let candidate = &candidates[index];
     let mut refusal = last.refusal(&candidate.provider.name, snapshot.server.raw_errors);
