@@ -232,6 +232,9 @@ def test_openrouter_s_library_takes_the_card_of_every_model_in_the_catalogue() -
             outputs=[],
             quantization=None,
             data_policy=snapshot.DataPolicy(training=None, retention_days=None, zdr=False),
+            weight=1,
+            service_tier=None,
+            region=None,
         )
         read = strict.Model.model_validate_json(card(entry.slug, written, first, entry))
         assert (read.id, read.name) == (entry.slug, entry.name)

@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 from tests.fake.catalogues import SOME
 from tests.fake.gateways import bearer
-from turnout.config import snapshot
-from turnout.control.endpoints import served
 
 if TYPE_CHECKING:
     from starlette.testclient import TestClient
@@ -69,33 +67,6 @@ def test_each_service_tier_is_a_row_of_its_own(catalogue: TestClient) -> None:
     (longer,) = flex["pricing"]["overrides"]
     # A cached price that nobody wrote follows the prompt's, in the longer tier too.
     assert (longer["min_prompt_tokens"], longer["prompt"], longer["input_cache_read"]) == (1000, "0.000001", "0.000001")
-
-
-def test_a_tier_of_a_free_model_costs_what_the_tier_says() -> None:
-    prices = snapshot.Prices(
-        version="v",
-        prompt=0,
-        completion=0,
-        cache_read=0,
-        cache_write=0,
-        cache_write_1h=0,
-        reasoning=None,
-        audio_prompt=None,
-        audio_completion=None,
-        image_prompt=None,
-        image_completion=None,
-        image=0,
-        request=0,
-        web_search=0,
-        search_unit=0,
-        second=0,
-        character=0,
-        tiers=[],
-        service=[],
-    )
-    service = snapshot.Service(tier="priority", prompt=5, completion=None, cache_read=None, cache_write=None)
-    made = served(prices, service)
-    assert (made.prompt, made.completion, made.cache_read, made.reasoning) == (5, 0, 0, None)
 
 
 def test_endpoints_that_keep_nothing_have_their_own_list(catalogue: TestClient) -> None:

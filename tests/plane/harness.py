@@ -108,6 +108,24 @@ def server(**changes: Any) -> written.Server:
     return written.Server(**values)
 
 
+def wishes(**changes: Any) -> written.Wishes:
+    """Nobody wishes anything."""
+    values: dict[str, Any] = {"policy": None, "only": [], "ignore": [], "training": True, "zdr": False, **changes}
+    return written.Wishes(**values)
+
+
+def routing(**changes: Any) -> written.Routing:
+    """The usual way to choose. ``wishes`` and ``sticky`` take a dictionary of what is different."""
+    values: dict[str, Any] = {
+        "outage_ms": 30_000,
+        "require_tools": True,
+        **changes,
+        "wishes": wishes(**changes.get("wishes", {})),
+        "sticky": written.Sticky(**{"ttl_ms": 600_000, "conversations_max": 1000, **changes.get("sticky", {})}),
+    }
+    return written.Routing(**values)
+
+
 def key(secret: str = KEY, **changes: Any) -> written.Key:
     """A client key that may use everything."""
     values: dict[str, Any] = {
@@ -116,6 +134,7 @@ def key(secret: str = KEY, **changes: Any) -> written.Key:
         "models": None,
         "disabled": False,
         "expires_unix": None,
+        "routing": None,
         **changes,
     }
     return written.Key(**values)
@@ -201,14 +220,18 @@ def endpoint(provider: int = 0, model: str = "plain", **changes: Any) -> written
         "outputs": [],
         "quantization": None,
         "data_policy": written.DataPolicy(training=None, retention_days=None, zdr=False),
+        "weight": 1,
+        "service_tier": None,
+        "region": None,
         **changes,
     }
     return written.Endpoint(**values)
 
 
-def model(*endpoints: written.Endpoint, slug: str = "test/model") -> written.Model:
+def model(*endpoints: written.Endpoint, slug: str = "test/model", **changes: Any) -> written.Model:
     """A model with these endpoints, tried in this order."""
-    return written.Model(slug=slug, endpoints=list(endpoints), card=json.dumps({"id": slug}))
+    values: dict[str, Any] = {"card": json.dumps({"id": slug}), "distillable": None, "created": 0, **changes}
+    return written.Model(slug=slug, endpoints=list(endpoints), **values)
 
 
 def snapshot(
@@ -221,6 +244,7 @@ def snapshot(
         "digest": "test-digest",
         "server": server(**side) if isinstance(side, dict) else side,
         "auth": True,
+        "routing": routing(),
         "keys": [key()],
         "providers": list(providers),
         "models": list(models),

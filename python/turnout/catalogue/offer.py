@@ -158,6 +158,9 @@ def endpoint(entry: Entry, known: Endpoint, account: Account) -> snapshot.Endpoi
         outputs=list(entry.outputs),
         quantization=known.quantization,
         data_policy=account.policy,
+        weight=1,
+        service_tier=None,
+        region=None,
     )
 
 
@@ -250,6 +253,9 @@ def _passing(account: Account) -> snapshot.Endpoint:
         outputs=[],
         quantization=None,
         data_policy=account.policy,
+        weight=1,
+        service_tier=None,
+        region=None,
     )
 
 

@@ -23,6 +23,7 @@ from turnout.config.card import card
 from turnout.config.collector import collector_paused
 from turnout.config.credential import credentials, environment_key
 from turnout.config.mistake import in_order
+from turnout.config.tier import tiered
 from turnout.config.values import is_proxy, nano_dollars
 from turnout.config.work import Work
 from turnout.errors import ConfigError
@@ -138,6 +139,7 @@ def _compile(work: Work, *, auth: bool, extra_keys: Sequence[snapshot.Key], stat
         digest="",
         server=_server(work),
         auth=auth,
+        routing=_routing(work),
         keys=_keys(work, catalogue, extra_keys),
         providers=accounts.providers,
         models=list(catalogue.models.values()),
@@ -212,6 +214,26 @@ def _server(work: Work) -> snapshot.Server:
         attempts=snapshot.Attempts(attempts_max=written.attempts.max, total_ms=written.attempts.total),
         drain=snapshot.Drain(min_ms=written.drain.min, max_ms=written.drain.max),
         raw_errors=written.raw_errors,
+    )
+
+
+def _routing(work: Work) -> snapshot.Routing:
+    written = work.config.routing
+    return snapshot.Routing(
+        wishes=_wishes(written),
+        outage_ms=written.outage,
+        require_tools=written.require_tools,
+        sticky=snapshot.Sticky(ttl_ms=written.sticky.ttl, conversations_max=written.sticky.conversations),
+    )
+
+
+def _wishes(written: model.Wishes) -> snapshot.Wishes:
+    return snapshot.Wishes(
+        policy=written.policy,
+        only=written.only,
+        ignore=written.ignore,
+        training=written.data_collection == "allow",
+        zdr=written.zdr,
     )
 
 
@@ -399,7 +421,7 @@ def _catalogue(work: Work, accounts: _Accounts, state_dir: Path) -> _Catalogue:
             work.wrong(
                 path, "a model's slug has the form author/name, such as openai/gpt-4o, or ends in a wildcard, openai/*"
             )
-        endpoints = _endpoints(work, slug, written, accounts, offered)
+        endpoints = tiered(_endpoints(work, slug, written, accounts, offered))
         tagged += [(alias, slug, (*path, "aliases", position)) for position, alias in enumerate(written.aliases)]
         if is_wildcard:
             for key in sorted(written.model_fields_set - {"endpoints"}):
@@ -415,6 +437,8 @@ def _catalogue(work: Work, accounts: _Accounts, state_dir: Path) -> _Catalogue:
                 slug=slug,
                 endpoints=endpoints,
                 card=card(slug, written, endpoints[0], offered.entries[slug] if offered.serves(slug) else None),
+                distillable=written.distillable,
+                created=written.created or _born(offered.entries.get(slug)),
             )
     tagged += _bring(work, catalogue, offered)
     if not work.config.models and not catalogue.off:
@@ -427,6 +451,10 @@ def _catalogue(work: Work, accounts: _Accounts, state_dir: Path) -> _Catalogue:
     tagged += [(alias, target, ("aliases", alias)) for alias, target in work.config.aliases.items()]
     _aliases(work, catalogue, tagged)
     return catalogue
+
+
+def _born(entry: Entry | None) -> int:
+    return (entry.created if entry is not None else 0) or 0
 
 
 def _cut_slugs(work: Work) -> set[str]:
@@ -466,7 +494,11 @@ def _bring(work: Work, catalogue: _Catalogue, offered: offer.Offer) -> list[tupl
     for entry, endpoints in offer.models(offered):
         if entry.slug not in work.config.models:
             catalogue.models[entry.slug] = snapshot.Model(
-                slug=entry.slug, endpoints=endpoints, card=card(entry.slug, unwritten, endpoints[0], entry)
+                slug=entry.slug,
+                endpoints=tiered(endpoints),
+                card=card(entry.slug, unwritten, endpoints[0], entry),
+                distillable=None,
+                created=_born(entry),
             )
     written = {wildcard.prefix for wildcard in catalogue.wildcards}
     if work.config.catalogue.pass_through:
@@ -626,6 +658,9 @@ def _endpoint(
         outputs=list(outputs or ()),
         quantization=written.quantization,
         data_policy=_policy_over(accounts.policies[index], written.data_policy),
+        weight=written.weight,
+        service_tier=None,
+        region=written.region,
     )
 
 
@@ -763,7 +798,9 @@ def _adopted(catalogue: _Catalogue, slug: str) -> bool:
         return False
     endpoints = filled(wildcard, slug)
     unwritten = model.Model()
-    catalogue.models[slug] = snapshot.Model(slug=slug, endpoints=endpoints, card=card(slug, unwritten, endpoints[0]))
+    catalogue.models[slug] = snapshot.Model(
+        slug=slug, endpoints=endpoints, card=card(slug, unwritten, endpoints[0]), distillable=None, created=0
+    )
     return True
 
 
@@ -791,6 +828,7 @@ def _keys(work: Work, catalogue: _Catalogue, extra: Sequence[snapshot.Key]) -> l
             models=models,
             disabled=written.disabled,
             expires_unix=written.expires,
+            routing=_wishes(written.routing) if written.routing.model_fields_set else None,
         )
     for key in extra:
         keys.setdefault(key.sha256, key)

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from turnout.config.snapshot import Dialect  # noqa: TC001 — pydantic reads it at run time
+from turnout.config.snapshot import Dialect, Policy  # noqa: TC001 — pydantic reads it at run time
 from turnout.config.values import (
     AnyPath,
     BaseUrl,
@@ -42,6 +42,7 @@ from turnout.config.values import (
 SECOND: Final = 1_000
 MINUTE: Final = 60 * SECOND
 HOUR: Final = 60 * MINUTE
+DAY: Final = 24 * HOUR
 KIB: Final = 2**10
 MIB: Final = 2**20
 GIB: Final = 2**30
@@ -291,6 +292,71 @@ class Server(Section):
         return listen
 
 
+class Wishes(Section):
+    """Who may serve, and who first. What the gateway, the key and the request say is joined to the strictest."""
+
+    policy: Policy | None = Field(
+        default=None,
+        description="How endpoints that are equally good otherwise are ordered; a request says it in provider.sort. "
+        "price: the cheapest most often, by one over the square of the price. throughput, latency: the fastest "
+        "first. exacto: those that call tools best first. weighted: by the weights of the endpoints. least_busy: the "
+        "less busy of two drawn. adaptive: by price, speed and failures together. Default: that of the gateway, "
+        "and there price.",
+    )
+    only: Annotated[list[str], BeforeValidator(one_or_many)] = Field(
+        default=[],
+        max_length=64,
+        description="Providers that may serve, by slug, or endpoints by tag. Default: all.",
+    )
+    ignore: Annotated[list[str], BeforeValidator(one_or_many)] = Field(
+        default=[], max_length=64, description="Providers or endpoints that may not serve. Default: none."
+    )
+    data_collection: Literal["allow", "deny"] = Field(
+        default="allow",
+        description="deny leaves out endpoints that train on what they are sent, or are not known not to. "
+        "Default: allow.",
+    )
+    zdr: bool = Field(
+        default=False,
+        description="Whether only endpoints with zero data retention may serve. Default: false.",
+    )
+
+
+class Sticky(Section):
+    """Conversations stay with the endpoint that has their prompt in its cache, where reading from it is cheaper."""
+
+    ttl: Milliseconds = Field(
+        default=10 * MINUTE,
+        ge=0,
+        le=1 * DAY,
+        description="How long after its last request a conversation is remembered. OpenRouter's time, and about that "
+        "of the providers' caches. 0 turns it off.",
+    )
+    conversations: int = Field(
+        default=100_000,
+        ge=1,
+        le=10_000_000,
+        description="Conversations that are remembered, about 100 bytes each; beyond that the oldest are forgotten.",
+    )
+
+
+class Routing(Wishes):
+    """How endpoints are chosen, for all requests."""
+
+    outage: Milliseconds = Field(
+        default=30 * SECOND,
+        ge=0,
+        le=1 * HOUR,
+        description="An endpoint that failed within this time stands behind the others. OpenRouter's time.",
+    )
+    require_tools: bool = Field(
+        default=True,
+        description="Whether a request with tools is refused (404) when no endpoint of the model takes tools, as "
+        "OpenRouter does. false drops the tools then.",
+    )
+    sticky: Sticky = Field(default=Sticky(), description="Conversations that stay where their prompt is cached.")
+
+
 class Key(Section):
     """A key that clients present as ``Authorization: Bearer …``. Only its SHA-256 leaves this section."""
 
@@ -321,6 +387,7 @@ class Key(Section):
         description="Moment from which the key is refused: a date (00:00 UTC), a date and time, or Unix seconds. "
         "Default: never.",
     )
+    routing: Wishes = Field(default=Wishes(), description="Who may serve this key's requests, and who first.")
 
 
 class Credential(Section):
@@ -818,6 +885,18 @@ class Endpoint(Section):
     data_policy: DataPolicy = Field(
         default=DataPolicy(), description="What happens to what it is sent. Default: as the provider says."
     )
+    weight: int = Field(
+        default=1,
+        ge=0,
+        le=1_000_000,
+        description="Share of the requests compared with the model's other endpoints, under the policy weighted. 0 "
+        "serves only when the others fail. Default: 1.",
+    )
+    region: str | None = Field(
+        default=None,
+        pattern="^[a-z0-9-]{1,32}$",
+        description="Where it computes: eu, us … Default: unknown.",
+    )
 
 
 class Model(Section):
@@ -865,6 +944,12 @@ class Model(Section):
         max_length=64,
         description="Request parameters that it understands (tools, temperature …), for clients that read them in "
         "GET /models. Nothing is enforced. Default: empty, which means unknown.",
+    )
+
+    distillable: bool | None = Field(
+        default=None,
+        description="Whether its author permits to train other models with what it writes, for "
+        "provider.enforce_distillable_text. Default: unknown, which does not count as permission.",
     )
 
     @model_validator(mode="before")
@@ -994,5 +1079,6 @@ class Config(Section):
         description="Other names for models: alias: slug. An alias of an alias is followed. What serves is "
         "booked under its slug.",
     )
+    routing: Routing = Field(default=Routing(), description="How endpoints are chosen.")
     ledger: Ledger = Field(default=Ledger(), description="Where generations are booked.")
     log: Log = Field(default=Log(), description="What is logged.")

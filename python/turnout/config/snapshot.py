@@ -17,7 +17,7 @@ import msgspec
 Dialect = Literal["openai", "responses", "anthropic", "gemini", "bedrock", "cohere", "ollama"]
 """A protocol that providers speak."""
 
-SCHEMA = 2
+SCHEMA = 3
 """Raised when a field changes meaning; the plane refuses a snapshot of another schema."""
 
 
@@ -92,6 +92,43 @@ class Server(Frozen, frozen=True):
     """Whether an upstream's own error body is shown in ``error.metadata.raw``."""
 
 
+Policy = Literal["price", "throughput", "latency", "exacto", "weighted", "least_busy", "adaptive"]
+"""How endpoints that are equally good otherwise are ordered."""
+
+
+class Wishes(Frozen, frozen=True):
+    """Who may serve, and in which order; of everybody, or of one key. What several say is joined to the strictest."""
+
+    policy: Policy | None
+    """``None``: as everybody, and there as ``price``."""
+    only: list[str]
+    """Providers or endpoints; empty: all."""
+    ignore: list[str]
+    training: bool
+    """Whether endpoints that train on what they are sent, or may, can serve."""
+    zdr: bool
+    """Whether only endpoints with zero data retention can serve."""
+
+
+class Sticky(Frozen, frozen=True):
+    """Conversations stay with the endpoint that has their prompt in its cache."""
+
+    ttl_ms: int
+    """Of a conversation without requests; 0: off."""
+    conversations_max: int
+
+
+class Routing(Frozen, frozen=True):
+    """How endpoints are chosen."""
+
+    wishes: Wishes
+    outage_ms: int
+    """An endpoint that failed within this time stands behind the others."""
+    require_tools: bool
+    """Whether a model of which no endpoint takes tools is refused when a request has some; else they are dropped."""
+    sticky: Sticky
+
+
 class Key(Frozen, frozen=True):
     """A client key. Only its SHA-256 is known here."""
 
@@ -102,6 +139,8 @@ class Key(Frozen, frozen=True):
     """Slugs or ``author/*`` patterns it may use; ``None`` means all."""
     disabled: bool
     expires_unix: int | None
+    routing: Wishes | None
+    """``None``: no wish but those of everybody."""
 
 
 class SigV4(Frozen, frozen=True):
@@ -305,6 +344,12 @@ class Endpoint(Frozen, frozen=True):
     """Modalities that it writes; empty: unknown."""
     quantization: str | None
     data_policy: DataPolicy
+    weight: int
+    """Share of the requests under the policy ``weighted``."""
+    service_tier: Literal["flex", "priority"] | None
+    """Set where this is another tier of service of the same model at the same provider; its tag ends in it."""
+    region: str | None
+    """Where it computes, when that is known: ``eu``, ``us`` …"""
 
 
 class Model(Frozen, frozen=True):
@@ -314,6 +359,10 @@ class Model(Frozen, frozen=True):
     endpoints: list[Endpoint]
     card: str
     """JSON text of its object in ``GET /models``, ready to send."""
+    distillable: bool | None
+    """Whether the author permits to train other models with what it writes; ``None``: not known."""
+    created: int
+    """Unix seconds; 0: not known."""
 
 
 class Wildcard(Frozen, frozen=True):
@@ -334,6 +383,7 @@ class Snapshot(Frozen, frozen=True):
     server: Server
     auth: bool
     """False only with ``--no-auth``: any request is let in."""
+    routing: Routing
     keys: list[Key]
     providers: list[Provider]
     models: list[Model]

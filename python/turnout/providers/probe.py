@@ -183,9 +183,14 @@ def _alone(whole: snapshot.Snapshot, ready: list[Trial], key: str) -> snapshot.S
                     outputs=[],
                     quantization=None,
                     data_policy=unknown,
+                    weight=1,
+                    service_tier=None,
+                    region=None,
                 )
             ],
             card="{}",
+            distillable=None,
+            created=0,
         )
         for trial in ready
     ]

@@ -6,9 +6,9 @@
 //! | what | where |
 //! | --- | --- |
 //! | clients | `edge/` (HTTP/1.1, HTTP/2, TLS), `caller`, `cors` |
-//! | the steps | `authenticate`, `admit`, `route/`, `send`, `plain`, `stream`, `opaque`, `account` |
+//! | the steps | `authenticate`, `admit`, `route/`, `attempts`, `send`, `plain`, `stream`, `opaque`, `account` |
 //! | providers | `upstream/` (origin, dial, pool, connection, answer), `failure`, `gunzip` |
-//! | what is known | `snapshot`, `models`, `health`, `metrics/`, `journal/` |
+//! | what is known | `snapshot`, `models`, `health`, `statistics/`, `metrics/`, `journal/` |
 //! | life | `plane`, `thread`, `cold` (everything that is not hot goes to the control side) |
 //!
 //! Invariants:
@@ -21,6 +21,7 @@
 
 mod account;
 mod admit;
+mod attempts;
 mod authenticate;
 mod buffer;
 mod caller;
@@ -45,6 +46,7 @@ mod secret;
 mod send;
 pub mod snapshot;
 mod socket;
+mod statistics;
 mod stream;
 mod thread;
 mod upstream;

@@ -19,6 +19,7 @@ use crate::health;
 use crate::journal::{self, Journal, UnknownToken};
 use crate::metrics::Metrics;
 use crate::snapshot::{BadSnapshot, Snapshot, written};
+use crate::statistics::Registry;
 use crate::thread::{self, Command, FRESH_TIME, INBOX_MAX, Phase, Shared, Thread};
 use crate::upstream::origin::Origins;
 
@@ -96,8 +97,9 @@ impl Plane {
         let kinds: Vec<&'static str> = Kind::ALL.iter().map(|kind| kind.name()).collect();
         let metrics = Metrics::new(threads, kinds.leak());
         let origins = Origins::default();
-        let (first, server) =
-            Snapshot::read(snapshot, 1, &origins, &metrics).map_err(Problem::Snapshot)?;
+        let statistics = Registry::default();
+        let (first, server) = Snapshot::read(snapshot, 1, &origins, &metrics, &statistics)
+            .map_err(Problem::Snapshot)?;
         let listeners = if listeners.is_empty() {
             bind_all(&server.listen)?
         } else {
@@ -113,6 +115,7 @@ impl Plane {
             journal,
             metrics,
             origins,
+            statistics,
             threads,
             control_socket,
         );
@@ -257,7 +260,13 @@ impl Plane {
                 .name("dp-swap".to_owned())
                 .spawn_scoped(scope, || {
                     priority::lower();
-                    Snapshot::read(snapshot, generation, &shared.origins, &shared.metrics)
+                    Snapshot::read(
+                        snapshot,
+                        generation,
+                        &shared.origins,
+                        &shared.metrics,
+                        &shared.statistics,
+                    )
                 })?;
             match reading.join() {
                 Ok(read) => read.map_err(Problem::Snapshot),

@@ -2,43 +2,31 @@
 //!
 //! accept → authenticate → admit → parse → route → (translate → send → stream) as often as it takes → account.
 //!
-//! Fallback is the loop in [`attempts`]: until something of an answer has been written to the client, the next key and
-//! then the next endpoint may be tried; after that, never.
+//! Fallback is the loop in [`attempts`](crate::attempts::attempts): until something of an answer has been written to the client, the
+//! next key and then the next endpoint may be tried; after that, never.
 
 use std::borrow::Cow;
-use std::future::poll_fn;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::time::Duration;
 
-use turnout_wire::answer::Serving;
-use turnout_wire::api::responses::limit_as_answer;
 use turnout_wire::api::{self, Api, Task};
 use turnout_wire::count;
-use turnout_wire::refusal::{Kind, PreviousError, Refusal};
-use turnout_wire::request::{Request, Target, Upstream};
-use turnout_wire::stream::StreamEditor;
+use turnout_wire::refusal::{Kind, Refusal};
+use turnout_wire::request::Request;
 
 use crate::account::Account;
 use crate::admit::admit;
+use crate::attempts::attempts;
 use crate::authenticate::authenticate;
-use crate::caller::{BodyFault, Break, Caller, Comments, EVENT_STREAM, Gone, ReplyHead};
-use crate::clock::Instant;
+use crate::caller::{BodyFault, Caller, Gone, ReplyHead};
 use crate::cold;
 use crate::cors;
 use crate::edge::head::{Known, Method};
-use crate::failure::Failure;
 use crate::health;
 use crate::models;
-use crate::opaque::{self, Passage};
 use crate::place::{self, InPath, Place, place};
-use crate::plain;
-use crate::route::{self, Candidate};
-use crate::send::{self, Trouble};
-use crate::snapshot::{Credential, Key, Snapshot};
-use crate::stream::{Ended, Relay};
+use crate::route::{self, Asking};
+use crate::snapshot::Snapshot;
 use crate::thread::Thread;
-use crate::upstream::answer::AnswerHead;
 use crate::upstream::connection::Connection;
 
 /// What becomes of the connection.
@@ -113,7 +101,7 @@ pub(crate) async fn serve<C: Caller>(thread: &Rc<Thread>, caller: &mut C) -> Out
     refuse(thread, &snapshot, caller, &refusal, "").await
 }
 
-fn done(sent: Result<(), Gone>) -> Outcome {
+pub(crate) fn done(sent: Result<(), Gone>) -> Outcome {
     match sent {
         Ok(()) => Outcome::Done,
         Err(Gone) => Outcome::Gone,
@@ -187,8 +175,13 @@ async fn generate<C: Caller>(
     };
     let waited_us = caller.body_wait_us();
     // Routing needs the body's names and nothing else of it.
-    let candidates = match route::plan(snapshot, key, &request) {
-        Ok(candidates) => candidates,
+    let asking = Asking {
+        snapshot,
+        key,
+        request: &request,
+    };
+    let plan = match route::plan(&asking) {
+        Ok(plan) => plan,
         // No endpoint of the model counts in the client's protocol: then an estimate is better than a refusal.
         Err(refusal) if refusal.kind == Kind::WrongEndpoint && api.task() == Task::CountTokens => {
             let head = count(snapshot, caller, &request);
@@ -212,7 +205,7 @@ async fn generate<C: Caller>(
         snapshot,
         caller,
         &request,
-        &candidates,
+        &plan,
         &mut account,
         array,
     )
@@ -285,443 +278,3 @@ pub(crate) fn client_address<C: Caller>(snapshot: &Snapshot, caller: &C) -> std:
     }
     address
 }
-
-/// How one attempt ended.
-enum Verdict {
-    /// The client has its answer, or an error event at the end of a part of one.
-    Over(Outcome),
-    Failed(Failure),
-    Broken(Break),
-}
-
-/// Tries candidate after candidate.
-async fn attempts<'a, C: Caller>(
-    thread: &'a Rc<Thread>,
-    snapshot: &'a Snapshot,
-    caller: &mut C,
-    request: &'a Request,
-    candidates: &'a [Candidate<'a>],
-    account: &mut Account<'a>,
-    array: bool,
-) -> Outcome {
-    let server = &snapshot.server;
-    let streamed = request.stream() && request.api().streams();
-    let id = account.id;
-    let reply = ReplyHead {
-        generation_id: Cow::Owned(id.as_str().to_owned()),
-        cors_origin: cors::origin(snapshot, caller.head()),
-        ..ReplyHead::new(
-            200,
-            if streamed && !array {
-                "text/event-stream"
-            } else {
-                "application/json"
-            },
-        )
-    };
-    let started = account.last();
-    let total_deadline = started + server.attempts_time;
-    let mut comments = Comments {
-        // An array of JSON has no place for comments.
-        head: (streamed && !array).then_some(&reply),
-        begun: false,
-        every: server.comment_time,
-        last: started,
-    };
-    let user = request.user().map(|user| pseudonym(account.key(), user));
-    let mut failures: Vec<(usize, Failure)> = Vec::new();
-    let mut made = 0;
-    'candidates: for (index, candidate) in candidates.iter().enumerate() {
-        for credential in route::draw(candidate.provider) {
-            if made >= server.attempts_max || (made > 0 && Instant::now() >= total_deadline) {
-                break 'candidates;
-            }
-            made += 1;
-            let attempt = One {
-                thread,
-                snapshot,
-                request,
-                candidate,
-                credential,
-                reply: &reply,
-                streamed,
-                array,
-                user: user.as_deref(),
-                total_deadline,
-            };
-            match attempt.run(caller, &mut comments, account).await {
-                Verdict::Over(outcome) => return outcome,
-                Verdict::Failed(failure) => {
-                    // What could not be said in the endpoint's protocol was not sent, and is no attempt.
-                    if failure.unsent.is_some() {
-                        made -= 1;
-                    }
-                    let other_key = failure.may_try_other_key();
-                    let is_final = failure.is_final;
-                    failures.push((index, failure));
-                    if is_final {
-                        break 'candidates;
-                    }
-                    if !other_key {
-                        continue 'candidates;
-                    }
-                }
-                Verdict::Broken(Break::Gone) => {
-                    account.book_cancelled(None);
-                    return Outcome::Gone;
-                }
-                Verdict::Broken(Break::Ending | Break::Timeout) => {
-                    let refusal = Refusal::new(Kind::Draining).with_retry_after_secs(1);
-                    return give_up(
-                        thread,
-                        snapshot,
-                        caller,
-                        &mut comments,
-                        account,
-                        candidate,
-                        &refusal,
-                    )
-                    .await;
-                }
-            }
-        }
-    }
-    let Some((refusal, candidate)) = conclude(snapshot, candidates, failures) else {
-        // Cannot happen: there is at least one candidate, and each has at least one credential.
-        return refuse(
-            thread,
-            snapshot,
-            caller,
-            &Refusal::new(Kind::Server),
-            id.as_str(),
-        )
-        .await;
-    };
-    account.serving(candidate);
-    give_up(
-        thread,
-        snapshot,
-        caller,
-        &mut comments,
-        account,
-        candidate,
-        &refusal,
-    )
-    .await
-}
-
-/// What all the failures together mean for the client: the last one speaks, the others are listed. The shortest wait
-/// that any provider asked for is passed on. Endpoints that nothing was sent to speak only when there were no others.
-fn conclude<'a>(
-    snapshot: &Snapshot,
-    candidates: &'a [Candidate<'a>],
-    mut failures: Vec<(usize, Failure)>,
-) -> Option<(Refusal, &'a Candidate<'a>)> {
-    if failures.iter().any(|(_, failure)| failure.unsent.is_none()) {
-        failures.retain(|(_, failure)| failure.unsent.is_none());
-    }
-    let (index, last) = failures.pop()?;
-    let candidate = &candidates[index];
-    let mut refusal = last.refusal(&candidate.provider.name, snapshot.server.raw_errors);
-    let shortest = failures
-        .iter()
-        .filter_map(|(_, f)| f.retry_after)
-        .chain(last.retry_after)
-        .min();
-    if let Some(shortest) = shortest
-        && refusal.kind.retryable()
-    {
-        refusal = refusal.with_retry_after_secs(shortest.as_secs_f64().ceil() as u64);
-    }
-    let previous = failures
-        .into_iter()
-        .map(|(index, failure)| PreviousError {
-            provider: candidates[index].provider.name.clone(),
-            status: (failure.status != 0).then_some(failure.status),
-            message: failure.public_message(),
-        })
-        .collect();
-    Some((refusal.with_previous_errors(previous), candidate))
-}
-
-/// Tells the client that there will be no answer: as an HTTP error, or, when a comment has opened the stream already,
-/// as an error event.
-async fn give_up<C: Caller>(
-    thread: &Thread,
-    snapshot: &Snapshot,
-    caller: &mut C,
-    comments: &mut Comments<'_>,
-    account: &mut Account<'_>,
-    candidate: &Candidate<'_>,
-    refusal: &Refusal,
-) -> Outcome {
-    caller.out().clear();
-    let id = account.id;
-    let request = account.request();
-    let serving = Serving {
-        api: account.api(),
-        dialect: candidate.wire().dialect,
-        asked: request.asked_of(candidate.wire().dialect),
-        id: id.as_str(),
-        created: account.created_ms / 1000,
-        model: candidate.slug,
-        provider: &candidate.provider.name,
-        prices: None,
-    };
-    // In the responses API a conversation that is too long is no error but an answer that ended at the limit (checklist B05).
-    let stream = request.stream();
-    let limit =
-        account.api() == Api::Responses && limit_as_answer(refusal, &serving, stream, caller.out());
-    if !comments.begun && !limit {
-        account.book_refused(refusal.status(), refusal.error_type());
-        return refuse(thread, snapshot, caller, refusal, id.as_str()).await;
-    }
-    thread.metrics.refused(refusal.kind as usize);
-    account.book_refused(200, refusal.error_type());
-    if !comments.begun {
-        let head = ReplyHead {
-            generation_id: Cow::Owned(id.as_str().to_owned()),
-            cors_origin: cors::origin(snapshot, caller.head()),
-            ..match stream {
-                true => ReplyHead::new(200, EVENT_STREAM),
-                false => ReplyHead::json(200),
-            }
-        };
-        return match stream {
-            true => done(caller.end(Some(&head)).await),
-            false => done(caller.reply(&head).await),
-        };
-    }
-    if !limit {
-        let mut editor = StreamEditor::new(&serving, usize::MAX);
-        let _ = editor.interrupted(&serving, 0, refusal, caller.out());
-    }
-    done(caller.end(None).await)
-}
-
-/// One attempt: one endpoint with one key.
-struct One<'r, 'a> {
-    thread: &'a Rc<Thread>,
-    snapshot: &'a Snapshot,
-    request: &'a Request,
-    candidate: &'a Candidate<'a>,
-    credential: &'a Credential,
-    reply: &'r ReplyHead,
-    streamed: bool,
-    /// Whether the stream is one JSON array.
-    array: bool,
-    /// What stands for the client's `user` upstream.
-    user: Option<&'r str>,
-    total_deadline: Instant,
-}
-
-/// What a provider gets instead of the client's `user` (checklist Q17): the same for the same user of the same key, and no name.
-fn pseudonym(key: Option<&Key>, user: &str) -> String {
-    use sha2::{Digest, Sha256};
-    let mut hash = Sha256::new();
-    hash.update(key.map_or("", |key| key.sha256_hex.as_str()));
-    hash.update(b"/");
-    hash.update(user);
-    let mut text = String::with_capacity(5 + PSEUDONYM_BYTES * 2);
-    text.push_str("user_");
-    for byte in hash.finalize().iter().take(PSEUDONYM_BYTES) {
-        text.push_str(&format!("{byte:02x}"));
-    }
-    text
-}
-
-/// Enough that two users of one account do not meet.
-const PSEUDONYM_BYTES: usize = 16;
-
-impl<'a> One<'_, 'a> {
-    async fn run<C: Caller>(
-        &self,
-        caller: &mut C,
-        comments: &mut Comments<'_>,
-        account: &mut Account<'a>,
-    ) -> Verdict {
-        let translated = self.request.upstream(&self.target());
-        let body = match translated {
-            Ok(body) => body,
-            Err(refusal) => return Verdict::Failed(Failure::untranslatable(refusal)),
-        };
-        account.begin_attempt(self.candidate, self.credential);
-        match self.try_to_serve(caller, comments, account, &body).await {
-            Ok(outcome) => Verdict::Over(outcome),
-            Err(Trouble::Failed(failure)) => {
-                account.attempt_status(failure.status);
-                account.end_attempt(failure.outcome);
-                Verdict::Failed(failure)
-            }
-            Err(Trouble::Broken(broken)) => Verdict::Broken(broken),
-        }
-    }
-
-    /// Translate: the client's bytes with the few spans changed that this provider needs changed, or, where it speaks another protocol,
-    /// the same wish in its words.
-    fn target(&self) -> Target<'_> {
-        let (provider, endpoint) = (self.candidate.provider, self.candidate.endpoint);
-        let wire = self.candidate.wire();
-        Target {
-            dialect: wire.dialect,
-            model: &self.candidate.model,
-            model_in_path: wire.model_in_path,
-            quirks: &wire.quirks,
-            routing_fields: provider.routing_fields,
-            parameters: endpoint.parameters,
-            require_parameters: self
-                .request
-                .preferences()
-                .is_some_and(|preferences| preferences.require_parameters),
-            completion_tokens_max: endpoint.completion_tokens_max,
-            user: self.user,
-        }
-    }
-
-    async fn try_to_serve<C: Caller>(
-        &self,
-        caller: &mut C,
-        comments: &mut Comments<'_>,
-        account: &mut Account<'a>,
-        body: &Upstream<'_>,
-    ) -> Result<Outcome, Trouble> {
-        let provider = self.candidate.provider;
-        let sent = account.last();
-        let (mut connection, head) = send::send(
-            self.thread,
-            caller,
-            comments,
-            account,
-            self.candidate,
-            self.credential,
-            body,
-            self.total_deadline,
-        )
-        .await?;
-        account.attempt_status(head.status);
-        if !(200..300).contains(&head.status) {
-            let body = send::read_error(caller, comments, account, &mut connection, &head)
-                .await
-                .map_err(Trouble::Broken)?;
-            let failure = Failure::of_status(&head, &body);
-            self.keep(connection, &head, account.last());
-            return Err(failure.into());
-        }
-        let id = account.id;
-        let serving = Serving {
-            api: self.request.api(),
-            dialect: self.candidate.wire().dialect,
-            asked: self.request.asked_of(self.candidate.wire().dialect),
-            id: id.as_str(),
-            created: account.created_ms / 1000,
-            model: self.candidate.slug,
-            provider: &provider.name,
-            prices: self.candidate.endpoint.prices.as_ref(),
-        };
-        if self.request.api().task().is_opaque() {
-            let passage = Passage {
-                candidate: self.candidate,
-                serving: &serving,
-                head: &head,
-                reply: self.reply,
-                server: &self.snapshot.server,
-                counted: self.request.counted(),
-                first_deadline: (sent + provider.first_byte_time).min(self.total_deadline),
-                total_deadline: self.total_deadline,
-            };
-            return Ok(
-                match passage
-                    .run(caller, comments, account, &mut connection)
-                    .await?
-                {
-                    opaque::Ended::Whole => {
-                        self.keep(connection, &head, account.last());
-                        Outcome::Done
-                    }
-                    opaque::Ended::Cut | opaque::Ended::Gone => Outcome::Gone,
-                },
-            );
-        }
-        let input_bytes = self.request.body().len();
-        if self.streamed {
-            let relay = Relay {
-                candidate: self.candidate,
-                serving: &serving,
-                head: &head,
-                reply: self.reply,
-                server: &self.snapshot.server,
-                array: self.array,
-                input_bytes,
-                first_deadline: (sent + provider.first_byte_time).min(self.total_deadline),
-                total_deadline: self.total_deadline,
-            };
-            return Ok(
-                match relay
-                    .run(caller, comments, account, &mut connection)
-                    .await?
-                {
-                    Ended::Whole => {
-                        self.keep(connection, &head, account.last());
-                        Outcome::Done
-                    }
-                    Ended::Interrupted => Outcome::Done,
-                    Ended::Gone => Outcome::Gone,
-                },
-            );
-        }
-        let facts = plain::receive(
-            caller,
-            comments,
-            account,
-            self.candidate,
-            &mut connection,
-            &head,
-            &serving,
-            input_bytes,
-            self.snapshot.server.limits.answer_bytes_max,
-            self.total_deadline,
-        )
-        .await?;
-        self.keep(connection, &head, account.last());
-        // Account before the last byte leaves; see `account.rs`.
-        account.book(&facts);
-        Ok(done(caller.reply(self.reply).await))
-    }
-
-    /// Puts a connection back into the pool when its answer has been read to the end. One whose last few bytes are
-    /// still on their way (the end of the chunked coding, after `[DONE]`) is read out by a task of its own.
-    fn keep(&self, mut connection: Connection, head: &AnswerHead, now: Instant) {
-        let origin = &self.candidate.wire().origin;
-        if connection.is_reusable(head) {
-            connection.reset();
-            self.thread.pool.borrow_mut().give(origin, connection, now);
-        } else if head.keep_alive && !connection.is_at_end() {
-            let (thread, origin, head) = (Rc::clone(self.thread), Arc::clone(origin), head.clone());
-            tokio::task::spawn_local(async move {
-                let mut rest = Vec::new();
-                let reading = async {
-                    while let Ok(true) =
-                        poll_fn(|cx| connection.poll_body(&mut rest, REST_BYTES_MAX, cx)).await
-                    {
-                        if rest.len() >= REST_BYTES_MAX {
-                            break;
-                        }
-                    }
-                };
-                if tokio::time::timeout(REST_TIME, reading).await.is_ok()
-                    && connection.is_reusable(&head)
-                {
-                    connection.reset();
-                    thread
-                        .pool
-                        .borrow_mut()
-                        .give(&origin, connection, Instant::now());
-                }
-            });
-        }
-    }
-}
-
-/// What may follow a finished answer before its connection is given up instead of kept, and how long it may take.
-const REST_BYTES_MAX: usize = 4096;
-const REST_TIME: Duration = Duration::from_secs(1);

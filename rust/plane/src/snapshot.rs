@@ -17,11 +17,12 @@ use turnout_wire::dialect::{Dialect, Op, Quirks};
 use turnout_wire::parameter::Parameters;
 
 use crate::metrics::{Metrics, Slot};
+use crate::statistics::{Registry, Statistics};
 use crate::upstream::origin::{Origin, Origins};
 use crate::upstream::sigv4::Signer;
 
 /// The schema of [`written::Snapshot`] that this build understands.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 
 /// What Python wrote. Units are in the names.
 pub mod written {
@@ -99,6 +100,45 @@ pub mod written {
         pub models: Option<Vec<String>>,
         pub disabled: bool,
         pub expires_unix: Option<u64>,
+        pub routing: Option<Wishes>,
+    }
+
+    #[derive(Debug, Clone, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Wishes {
+        pub policy: Option<Policy>,
+        pub only: Vec<String>,
+        pub ignore: Vec<String>,
+        pub training: bool,
+        pub zdr: bool,
+    }
+
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum Policy {
+        Price,
+        Throughput,
+        Latency,
+        Exacto,
+        Weighted,
+        LeastBusy,
+        Adaptive,
+    }
+
+    #[derive(Debug, Clone, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Routing {
+        pub wishes: Wishes,
+        pub outage_ms: u64,
+        pub require_tools: bool,
+        pub sticky: Sticky,
+    }
+
+    #[derive(Debug, Clone, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Sticky {
+        pub ttl_ms: u64,
+        pub conversations_max: usize,
     }
 
     #[derive(Debug, Clone, Deserialize)]
@@ -177,6 +217,16 @@ pub mod written {
         pub outputs: Vec<String>,
         pub quantization: Option<String>,
         pub data_policy: DataPolicy,
+        pub weight: u32,
+        pub service_tier: Option<ServiceTier>,
+        pub region: Option<String>,
+    }
+
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    pub enum ServiceTier {
+        Flex,
+        Priority,
     }
 
     #[derive(Debug, Clone, Deserialize)]
@@ -193,6 +243,8 @@ pub mod written {
         pub slug: String,
         pub endpoints: Vec<Endpoint>,
         pub card: String,
+        pub distillable: Option<bool>,
+        pub created: u64,
     }
 
     #[derive(Debug, Clone, Deserialize)]
@@ -209,6 +261,7 @@ pub mod written {
         pub digest: String,
         pub server: Server,
         pub auth: bool,
+        pub routing: Routing,
         pub keys: Vec<Key>,
         pub providers: Vec<Provider>,
         pub models: Vec<Model>,
@@ -236,6 +289,7 @@ pub struct Snapshot {
     pub(crate) digest: String,
     pub(crate) server: Server,
     pub(crate) auth: bool,
+    pub(crate) routing: written::Routing,
     keys: FastMap<[u8; 32], Key, foldhash::fast::RandomState>,
     pub(crate) providers: Vec<Provider>,
     models: FastMap<String, Arc<Model>, foldhash::fast::RandomState>,
@@ -275,6 +329,7 @@ pub(crate) struct Key {
     models: Option<Vec<String>>,
     pub(crate) disabled: bool,
     pub(crate) expires_unix: Option<u64>,
+    pub(crate) wishes: Option<written::Wishes>,
 }
 
 /// A place to send requests to.
@@ -400,6 +455,10 @@ pub(crate) struct Model {
     pub(crate) slug: String,
     pub(crate) endpoints: Vec<Endpoint>,
     pub(crate) card: String,
+    /// Whether its author permits to train other models with what it writes; `None`: not known.
+    pub(crate) distillable: Option<bool>,
+    /// Unix seconds; 0: not known.
+    pub(crate) created: u64,
 }
 
 /// A model at a provider.
@@ -413,9 +472,22 @@ pub(crate) struct Endpoint {
     pub(crate) dialect: Option<Dialect>,
     /// What it takes; `None`: not known.
     pub(crate) parameters: Option<Parameters>,
+    /// What it reads, in OpenRouter's words; empty: not known.
+    pub(crate) inputs: Vec<String>,
     /// What it gives.
     pub(crate) outputs: Outputs,
+    /// Prompt and completion together.
+    pub(crate) context_length: Option<u64>,
+    pub(crate) quantization: Option<String>,
+    pub(crate) data_policy: written::DataPolicy,
+    /// Share of the requests under the policy `weighted`.
+    pub(crate) weight: u32,
+    /// Set where the endpoint is another tier of service at the same provider.
+    pub(crate) service_tier: Option<written::ServiceTier>,
+    pub(crate) region: Option<String>,
     pub(crate) slot: Slot,
+    /// What its requests have shown; the same across swaps.
+    pub(crate) statistics: Arc<Statistics>,
 }
 
 /// What an endpoint gives, in OpenRouter's words. Empty: not known, so that it may be asked for anything.
@@ -513,6 +585,7 @@ impl Snapshot {
         generation: u64,
         origins: &Origins,
         metrics: &Metrics,
+        statistics: &Registry,
     ) -> Result<(Snapshot, written::Server), BadSnapshot> {
         let written: written::Snapshot =
             serde_json::from_slice(bytes).map_err(|error| BadSnapshot(error.to_string()))?;
@@ -541,6 +614,7 @@ impl Snapshot {
                     models: key.models,
                     disabled: key.disabled,
                     expires_unix: key.expires_unix,
+                    wishes: key.routing,
                 },
             );
         }
@@ -571,8 +645,16 @@ impl Snapshot {
             Ok(Endpoint {
                 provider: endpoint.provider,
                 slot: metrics.slot(slug, &provider.slug),
+                statistics: statistics.of(slug, &endpoint.tag),
                 model: endpoint.model,
                 tag: endpoint.tag,
+                context_length: endpoint.context_length,
+                quantization: endpoint.quantization,
+                data_policy: endpoint.data_policy,
+                weight: endpoint.weight,
+                service_tier: endpoint.service_tier,
+                region: endpoint.region,
+                inputs: endpoint.inputs,
                 prices: endpoint.prices,
                 completion_tokens_max: endpoint.completion_tokens_max,
                 dialect,
@@ -598,6 +680,8 @@ impl Snapshot {
                 slug: model.slug,
                 endpoints,
                 card: model.card,
+                distillable: model.distillable,
+                created: model.created,
             });
             models.insert(model.slug.clone(), Arc::clone(&model));
             slugs.push(model);
@@ -631,6 +715,7 @@ impl Snapshot {
             digest: written.digest,
             server,
             auth: written.auth,
+            routing: written.routing,
             keys,
             providers,
             models,
@@ -1050,6 +1135,7 @@ mod tests {
             7,
             &Origins::default(),
             &metrics,
+            &Registry::default(),
         )
         .expect("it completes");
         assert_eq!(snapshot.generation, 7);

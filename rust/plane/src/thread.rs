@@ -25,6 +25,7 @@ use crate::journal::{Journal, Writer};
 use crate::metrics::{Counter, Metrics, Shard};
 use crate::snapshot::Snapshot;
 use crate::socket::Socket;
+use crate::statistics::Registry;
 use crate::upstream::connection::Connection;
 use crate::upstream::origin::Origins;
 use crate::upstream::pool::Pool;
@@ -46,6 +47,7 @@ pub(crate) struct Shared {
     pub(crate) journal: Arc<Journal>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) origins: Origins,
+    pub(crate) statistics: Registry,
     /// Held while a snapshot is read and swapped, so that generations are in order.
     pub(crate) swapping: Mutex<()>,
     pub(crate) generation: AtomicU64,
@@ -77,6 +79,7 @@ impl Shared {
         journal: Arc<Journal>,
         metrics: Arc<Metrics>,
         origins: Origins,
+        statistics: Registry,
         threads: usize,
         control_socket: Option<PathBuf>,
     ) -> Shared {
@@ -85,6 +88,7 @@ impl Shared {
             journal,
             metrics,
             origins,
+            statistics,
             swapping: Mutex::new(()),
             generation: AtomicU64::new(1),
             retired: Mutex::new(Vec::new()),

@@ -59,6 +59,7 @@ pub mod multipart;
 pub mod opaque;
 pub mod parameter;
 mod pass;
+pub mod preferences;
 mod reading;
 pub mod refusal;
 mod repeat;

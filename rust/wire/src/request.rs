@@ -20,8 +20,6 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use serde_json::Value as Tree;
-
 use crate::api::chat::{Stated, stop_texts};
 use crate::api::{self, Api, Task};
 pub use crate::dialect::Target;
@@ -32,6 +30,7 @@ use crate::member::{self, Path};
 use crate::multipart::{self, FormReader};
 use crate::opaque::{self, Counted};
 use crate::parameter::Parameter;
+use crate::preferences::{self, Preferences};
 use crate::reading::each_member;
 use crate::refusal::{Kind as RefusalKind, Refusal};
 
@@ -157,21 +156,6 @@ enum StreamOptions {
     Set(Span),
     /// It is asked for, or the value is no object and the provider will say so.
     Leave,
-}
-
-/// The `provider` object: the client's wishes about who serves. Fields that this version does not know are tolerated.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Preferences {
-    /// Providers to try first, in this order.
-    pub order: Vec<String>,
-    /// Only these.
-    pub only: Vec<String>,
-    /// Not these.
-    pub ignore: Vec<String>,
-    /// Whether anything else may be tried than the first choice. True when not said.
-    pub allow_fallbacks: bool,
-    /// Whether an endpoint that cannot take every parameter of the request is left out. False when not said.
-    pub require_parameters: bool,
 }
 
 /// The gateway's own members, which a plain provider would refuse or misunderstand.
@@ -356,7 +340,7 @@ impl Request {
             Some(value) if value.kind != Kind::Object => {
                 return Err(wrong("provider", "an object", &value));
             }
-            Some(value) => Some(Box::new(preferences(value.raw(text))?)),
+            Some(value) => Some(Box::new(preferences::read(value.raw(text))?)),
         };
         let whole = |field: Field| given(field).and_then(|value| value.whole(text));
         let stream_options = match scan.values[Field::StreamOptions as usize] {
@@ -1322,41 +1306,6 @@ fn strings(raw: &str) -> Option<Vec<String>> {
         more = walker.next_element().ok()?;
     }
     Some(strings)
-}
-
-fn preferences(raw: &str) -> Result<Preferences, Refusal> {
-    let tree: Tree = serde_json::from_str(raw).unwrap_or_default();
-    let wrong = |name: &str, expected: &str| {
-        Refusal::new(RefusalKind::InvalidRequest)
-            .with_message(format!("`provider.{name}` must be {expected}"))
-    };
-    let list = |name: &str| match tree.get(name) {
-        None | Some(Tree::Null) => Ok(Vec::new()),
-        Some(Tree::Array(entries)) if entries.len() <= LIST_MAX => entries
-            .iter()
-            .map(|entry| entry.as_str().map(str::to_owned))
-            .collect::<Option<Vec<String>>>()
-            .ok_or_else(|| wrong(name, "an array of strings")),
-        Some(_) => Err(wrong(
-            name,
-            &format!("an array of at most {LIST_MAX} strings"),
-        )),
-    };
-    Ok(Preferences {
-        order: list("order")?,
-        only: list("only")?,
-        ignore: list("ignore")?,
-        allow_fallbacks: match tree.get("allow_fallbacks") {
-            None | Some(Tree::Null) => true,
-            Some(Tree::Bool(allow)) => *allow,
-            Some(_) => return Err(wrong("allow_fallbacks", "true or false")),
-        },
-        require_parameters: match tree.get("require_parameters") {
-            None | Some(Tree::Null) => false,
-            Some(Tree::Bool(require)) => *require,
-            Some(_) => return Err(wrong("require_parameters", "true or false")),
-        },
-    })
 }
 
 fn stream_options(value: Value, text: &str) -> StreamOptions {

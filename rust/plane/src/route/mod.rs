@@ -7,8 +7,9 @@
 use std::borrow::Cow;
 
 use turnout_wire::dialect::Op;
+use turnout_wire::preferences::Preferences;
 use turnout_wire::refusal::{Kind, Refusal};
-use turnout_wire::request::{Preferences, Request};
+use turnout_wire::request::Request;
 
 use crate::snapshot::{Credential, Endpoint, Found, Key, Provider, Snapshot, Wire};
 
@@ -36,12 +37,27 @@ impl<'a> Candidate<'a> {
     }
 }
 
-/// The candidates in order; never empty.
-pub(crate) fn plan<'a>(
-    snapshot: &'a Snapshot,
-    key: Option<&Key>,
-    request: &'a Request,
-) -> Result<Vec<Candidate<'a>>, Refusal> {
+/// Who asks for what.
+#[derive(Clone, Copy)]
+pub(crate) struct Asking<'a> {
+    pub(crate) snapshot: &'a Snapshot,
+    pub(crate) key: Option<&'a Key>,
+    pub(crate) request: &'a Request,
+}
+
+/// What was decided for a request.
+pub(crate) struct Plan<'a> {
+    /// Who may serve, in order; never empty.
+    pub(crate) candidates: Vec<Candidate<'a>>,
+}
+
+/// Decides who may serve, and in which order.
+pub(crate) fn plan<'a>(asking: &Asking<'a>) -> Result<Plan<'a>, Refusal> {
+    let Asking {
+        snapshot,
+        key,
+        request,
+    } = *asking;
     let mut candidates = Vec::with_capacity(4);
     let mut names = request
         .model()
@@ -80,6 +96,10 @@ pub(crate) fn plan<'a>(
         }
         let start = candidates.len();
         for endpoint in endpoints {
+            // Another tier of service is only used when it is asked for.
+            if endpoint.service_tier.is_some() {
+                continue;
+            }
             let provider = &snapshot.providers[endpoint.provider];
             let model = match matched {
                 Some(rest) if endpoint.model.contains('*') => {
@@ -141,7 +161,7 @@ pub(crate) fn plan<'a>(
             ))
             .with_requested_models(vec![name.to_owned()]));
     }
-    Ok(candidates)
+    Ok(Plan { candidates })
 }
 
 /// Narrows and orders the candidates from `start` on.

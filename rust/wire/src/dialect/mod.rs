@@ -280,6 +280,15 @@ pub enum RequiredWord {
     Any,
 }
 
+/// A top-level member of the client's body that has to be another for one endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Override<'a> {
+    /// In the words of the client's API.
+    pub name: &'a str,
+    /// JSON; `None`: the member goes.
+    pub value: Option<&'a str>,
+}
+
 /// How a request has to look for one endpoint.
 #[derive(Debug, Clone, Copy)]
 pub struct Target<'a> {
@@ -300,6 +309,8 @@ pub struct Target<'a> {
     pub require_parameters: bool,
     /// Most tokens that the endpoint generates, where known: for dialects that must be told a limit.
     pub completion_tokens_max: Option<u64>,
+    /// Members of the client's body that are said otherwise to this endpoint, whatever the client says.
+    pub overrides: &'a [Override<'a>],
     /// What stands for the client's `user` upstream: never the raw name (checklist Q17). `None`: the client named none.
     pub user: Option<&'a str>,
 }
@@ -316,6 +327,7 @@ impl<'a> Target<'a> {
             parameters: None,
             require_parameters: false,
             completion_tokens_max: None,
+            overrides: &[],
             user: None,
         }
     }
