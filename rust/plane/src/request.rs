@@ -21,6 +21,7 @@ use crate::caller::{BodyFault, Caller, Gone, ReplyHead};
 use crate::cold;
 use crate::cors;
 use crate::edge::head::{Known, Method};
+use crate::explain;
 use crate::health;
 use crate::models;
 use crate::place::{self, InPath, Place, place};
@@ -174,11 +175,13 @@ async fn generate<C: Caller>(
         }
     };
     let waited_us = caller.body_wait_us();
+    let trace = explain::trace(caller.head());
     // Routing needs the body's names and nothing else of it.
     let asking = Asking {
         snapshot,
         key,
         request: &request,
+        trace: trace.as_deref(),
     };
     let plan = match route::plan(&asking) {
         Ok(plan) => plan,

@@ -97,6 +97,9 @@ known_headers! {
     AnthropicVersion = "anthropic-version",
     AnthropicBeta = "anthropic-beta",
     AnthropicBetaExtra = "x-anthropic-beta",
+    RouterMetadata = "x-openrouter-metadata",
+    ExperimentalMetadata = "x-openrouter-experimental-metadata",
+    Explain = "x-turnout-explain",
 }
 
 /// A request's head.

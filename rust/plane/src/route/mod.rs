@@ -5,6 +5,7 @@
 //! `allow_fallbacks`). Within an endpoint, the provider's keys are drawn by weight.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 
 use turnout_wire::dialect::Op;
 use turnout_wire::preferences::Preferences;
@@ -12,6 +13,10 @@ use turnout_wire::refusal::{Kind, Refusal};
 use turnout_wire::request::Request;
 
 use crate::snapshot::{Credential, Endpoint, Found, Key, Provider, Snapshot, Wire};
+
+use trace::Trace;
+
+pub(crate) mod trace;
 
 /// A longer name is nobody's, and is not repeated in an error or a record.
 const NAME_BYTES_MAX: usize = 256;
@@ -43,6 +48,18 @@ pub(crate) struct Asking<'a> {
     pub(crate) snapshot: &'a Snapshot,
     pub(crate) key: Option<&'a Key>,
     pub(crate) request: &'a Request,
+    /// Where the reasons are written down; `None` for all requests that do not ask for them.
+    pub(crate) trace: Option<&'a RefCell<Trace>>,
+}
+
+impl Asking<'_> {
+    /// Writes something down for whoever asks why. `write` runs only when somebody does.
+    #[inline]
+    pub(crate) fn note(&self, write: impl FnOnce(&mut Trace)) {
+        if let Some(trace) = self.trace {
+            write(&mut trace.borrow_mut());
+        }
+    }
 }
 
 /// What was decided for a request.
@@ -57,6 +74,7 @@ pub(crate) fn plan<'a>(asking: &Asking<'a>) -> Result<Plan<'a>, Refusal> {
         snapshot,
         key,
         request,
+        ..
     } = *asking;
     let mut candidates = Vec::with_capacity(4);
     let mut names = request
@@ -101,6 +119,9 @@ pub(crate) fn plan<'a>(asking: &Asking<'a>) -> Result<Plan<'a>, Refusal> {
                 continue;
             }
             let provider = &snapshot.providers[endpoint.provider];
+            let drop = |reason, detail| {
+                asking.note(|trace| trace.dropped(slug, provider, endpoint, reason, detail));
+            };
             let model = match matched {
                 Some(rest) if endpoint.model.contains('*') => {
                     Cow::Owned(endpoint.model.replacen('*', rest, 1))
@@ -114,6 +135,7 @@ pub(crate) fn plan<'a>(asking: &Asking<'a>) -> Result<Plan<'a>, Refusal> {
             };
             let Some((wire_index, op)) = way else {
                 unable.get_or_insert(slug);
+                drop("wrong_endpoint", String::new());
                 continue;
             };
             if request
@@ -122,6 +144,7 @@ pub(crate) fn plan<'a>(asking: &Asking<'a>) -> Result<Plan<'a>, Refusal> {
                 .is_some_and(|(asked, max)| asked > max)
             {
                 too_short = too_short.max(endpoint.completion_tokens_max);
+                drop("max_tokens", String::new());
                 continue;
             }
             candidates.push(Candidate {
