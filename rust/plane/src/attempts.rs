@@ -321,7 +321,7 @@ impl<'a> One<'_, 'a> {
                 .preferences()
                 .is_some_and(|preferences| preferences.require_parameters),
             completion_tokens_max: endpoint.completion_tokens_max,
-            overrides: &[],
+            overrides: &self.candidate.overrides,
             user: self.user,
         }
     }

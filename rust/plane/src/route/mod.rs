@@ -4,22 +4,21 @@
 //! order of the configuration, narrowed by what the client says in `provider` (`only`, `ignore`, `order`,
 //! `allow_fallbacks`). Within an endpoint, the provider's keys are drawn by weight.
 
+mod name;
+pub(crate) mod trace;
+
 use std::borrow::Cow;
 use std::cell::RefCell;
 
-use turnout_wire::dialect::Op;
+use turnout_wire::dialect::{Op, Override};
 use turnout_wire::preferences::Preferences;
 use turnout_wire::refusal::{Kind, Refusal};
 use turnout_wire::request::Request;
 
-use crate::snapshot::{Credential, Endpoint, Found, Key, Provider, Snapshot, Wire};
+use crate::snapshot::{Credential, Endpoint, Key, Provider, Snapshot, Wire};
 
+pub(crate) use name::{Strategy, Wanted};
 use trace::Trace;
-
-pub(crate) mod trace;
-
-/// A longer name is nobody's, and is not repeated in an error or a record.
-const NAME_BYTES_MAX: usize = 256;
 
 /// An endpoint that may serve.
 pub(crate) struct Candidate<'a> {
@@ -33,6 +32,8 @@ pub(crate) struct Candidate<'a> {
     pub(crate) wire_index: usize,
     /// What it is asked to do there.
     pub(crate) op: Op,
+    /// Members of the body that are said otherwise to it.
+    pub(crate) overrides: Vec<Override<'a>>,
 }
 
 impl<'a> Candidate<'a> {
@@ -66,52 +67,26 @@ impl Asking<'_> {
 pub(crate) struct Plan<'a> {
     /// Who may serve, in order; never empty.
     pub(crate) candidates: Vec<Candidate<'a>>,
+    /// How the models were found.
+    pub(crate) strategy: Strategy,
 }
 
 /// Decides who may serve, and in which order.
 pub(crate) fn plan<'a>(asking: &Asking<'a>) -> Result<Plan<'a>, Refusal> {
     let Asking {
-        snapshot,
-        key,
-        request,
-        ..
+        snapshot, request, ..
     } = *asking;
     let mut candidates = Vec::with_capacity(4);
-    let mut names = request
-        .model()
-        .into_iter()
-        .chain(request.models().iter().map(String::as_str))
-        .peekable();
-    if names.peek().is_none() {
-        return Err(Refusal::new(Kind::InvalidRequest)
-            .with_message("The body names no model: expected \"model\" (a string) or \"models\" (a list of strings)"));
-    }
-    let mut first = None;
+    let names = name::wanted(asking)?;
     // What kept endpoints out: they cannot do this at all, or not at this length.
     let (mut unable, mut too_short) = (None, None);
-    for name in names {
-        first.get_or_insert(name);
-        if name.len() > NAME_BYTES_MAX {
-            return Err(Refusal::new(Kind::InvalidRequest).with_message(format!(
-                "A model's name has {} bytes; at most {NAME_BYTES_MAX} are looked up",
-                name.len()
-            )));
-        }
-        let Some(found) = snapshot.find(name) else {
-            return Err(Refusal::model_not_found(name, snapshot.near(name)));
-        };
-        let (slug, endpoints, matched) = match found {
-            Found::Model(model) => (model.slug.as_str(), &model.endpoints, None),
-            Found::Wildcard(wildcard, rest) => (name, &wildcard.endpoints, Some(rest)),
-        };
-        if let Some(key) = key
-            && !snapshot.allows(key, slug)
-        {
-            return Err(Refusal::new(Kind::PermissionDenied).with_message(format!(
-                "The key {:?} may not use {slug} (see its \"models\" in the configuration)",
-                key.name
-            )));
-        }
+    for wanted in &names.wanted {
+        let Wanted {
+            slug,
+            endpoints,
+            matched,
+            ..
+        } = *wanted;
         let start = candidates.len();
         for endpoint in endpoints {
             // Another tier of service is only used when it is asked for.
@@ -154,6 +129,7 @@ pub(crate) fn plan<'a>(asking: &Asking<'a>) -> Result<Plan<'a>, Refusal> {
                 model,
                 wire_index,
                 op,
+                overrides: wanted.overrides.clone(),
             });
         }
         if let Some(preferences) = request.preferences() {
@@ -161,7 +137,7 @@ pub(crate) fn plan<'a>(asking: &Asking<'a>) -> Result<Plan<'a>, Refusal> {
         }
     }
     if candidates.is_empty() {
-        let name = first.unwrap_or_default();
+        let name = names.wanted.first().map_or("", |wanted| wanted.slug);
         if let Some(max) = too_short {
             return Err(Refusal::new(Kind::ConstraintFiltered)
                 .with_message(format!(
@@ -184,7 +160,10 @@ pub(crate) fn plan<'a>(asking: &Asking<'a>) -> Result<Plan<'a>, Refusal> {
             ))
             .with_requested_models(vec![name.to_owned()]));
     }
-    Ok(Plan { candidates })
+    Ok(Plan {
+        candidates,
+        strategy: names.strategy,
+    })
 }
 
 /// Narrows and orders the candidates from `start` on.

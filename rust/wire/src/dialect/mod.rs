@@ -5,6 +5,8 @@
 //! ranking). A dialect never reads configuration and never knows a provider's name: what differs between providers of one dialect is
 //! said by [`Quirks`] and [`Target`].
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 
 use crate::api::{Api, Task};
@@ -281,12 +283,12 @@ pub enum RequiredWord {
 }
 
 /// A top-level member of the client's body that has to be another for one endpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Override<'a> {
     /// In the words of the client's API.
     pub name: &'a str,
     /// JSON; `None`: the member goes.
-    pub value: Option<&'a str>,
+    pub value: Option<Cow<'a, str>>,
 }
 
 /// How a request has to look for one endpoint.
