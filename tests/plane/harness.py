@@ -109,18 +109,18 @@ def server(**changes: Any) -> written.Server:
 
 
 def wishes(**changes: Any) -> written.Wishes:
-    """Nobody wishes anything."""
+    """Nobody wishes anything. A key's ``policy`` is ``None`` then; the gateway's is said by :func:`routing`."""
     values: dict[str, Any] = {"policy": None, "only": [], "ignore": [], "training": True, "zdr": False, **changes}
     return written.Wishes(**values)
 
 
 def routing(**changes: Any) -> written.Routing:
-    """The usual way to choose. ``wishes`` and ``sticky`` take a dictionary of what is different."""
+    """Endpoints are tried as they are listed. ``wishes`` and ``sticky`` take a dictionary of what is different."""
     values: dict[str, Any] = {
         "outage_ms": 30_000,
         "require_tools": True,
         **changes,
-        "wishes": wishes(**changes.get("wishes", {})),
+        "wishes": wishes(**{"policy": "order", **changes.get("wishes", {})}),
         "sticky": written.Sticky(**{"ttl_ms": 600_000, "conversations_max": 1000, **changes.get("sticky", {})}),
     }
     return written.Routing(**values)

@@ -300,8 +300,8 @@ class Wishes(Section):
         description="How endpoints that are equally good otherwise are ordered; a request says it in provider.sort. "
         "price: the cheapest most often, by one over the square of the price. throughput, latency: the fastest "
         "first. exacto: those that call tools best first. weighted: by the weights of the endpoints. least_busy: the "
-        "less busy of two drawn. adaptive: by price, speed and failures together. Default: that of the gateway, "
-        "and there price.",
+        "less busy of two drawn. adaptive: by price, speed and failures together. order: as they are listed, whatever is "
+        "known of them. Default: that of the gateway, and there price.",
     )
     only: Annotated[list[str], BeforeValidator(one_or_many)] = Field(
         default=[],

@@ -92,7 +92,7 @@ class Server(Frozen, frozen=True):
     """Whether an upstream's own error body is shown in ``error.metadata.raw``."""
 
 
-Policy = Literal["price", "throughput", "latency", "exacto", "weighted", "least_busy", "adaptive"]
+Policy = Literal["price", "throughput", "latency", "exacto", "weighted", "least_busy", "adaptive", "order"]
 """How endpoints that are equally good otherwise are ordered."""
 
 

@@ -123,6 +123,7 @@ pub mod written {
         Weighted,
         LeastBusy,
         Adaptive,
+        Order,
     }
 
     #[derive(Debug, Clone, Deserialize)]

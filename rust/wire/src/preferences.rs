@@ -76,6 +76,8 @@ pub enum Sort {
     LeastBusy,
     /// By price, speed and failures together.
     Adaptive,
+    /// As the configuration lists them.
+    Order,
 }
 
 /// Nano-dollars; per million tokens, per request, per image, per million audio tokens. `None`: no bound.
