@@ -1,23 +1,26 @@
 //! Which endpoints may serve a request, and in which order.
 //!
-//! Names are taken in the order in which the client gave them (`model`, then `models`), each name's endpoints in the
-//! order of the configuration, narrowed by what the client says in `provider` (`only`, `ignore`, `order`,
-//! `allow_fallbacks`). Within an endpoint, the provider's keys are drawn by weight.
+//! Names ([`name`]) lead to models and these to endpoints. Hard filters ([`filter`]) drop those that may not serve, each for a
+//! [`reason`]; the others are ordered ([`rank`]). Within an endpoint, the provider's keys are drawn by weight.
 
+mod filter;
 mod name;
+mod rank;
+mod reason;
 pub(crate) mod trace;
 
 use std::borrow::Cow;
 use std::cell::RefCell;
 
 use turnout_wire::dialect::{Op, Override};
-use turnout_wire::preferences::Preferences;
-use turnout_wire::refusal::{Kind, Refusal};
+use turnout_wire::refusal::Refusal;
 use turnout_wire::request::Request;
 
 use crate::snapshot::{Credential, Endpoint, Key, Provider, Snapshot, Wire};
 
+use filter::Filter;
 pub(crate) use name::{Strategy, Wanted};
+use rank::{Entries, Entry};
 use trace::Trace;
 
 /// An endpoint that may serve.
@@ -73,127 +76,42 @@ pub(crate) struct Plan<'a> {
 
 /// Decides who may serve, and in which order.
 pub(crate) fn plan<'a>(asking: &Asking<'a>) -> Result<Plan<'a>, Refusal> {
-    let Asking {
-        snapshot, request, ..
-    } = *asking;
-    let mut candidates = Vec::with_capacity(4);
     let names = name::wanted(asking)?;
-    // What kept endpoints out: they cannot do this at all, or not at this length.
-    let (mut unable, mut too_short) = (None, None);
-    for wanted in &names.wanted {
-        let Wanted {
-            slug,
-            endpoints,
-            matched,
-            ..
-        } = *wanted;
-        let start = candidates.len();
-        for endpoint in endpoints {
-            // Another tier of service is only used when it is asked for.
-            if endpoint.service_tier.is_some() {
-                continue;
-            }
-            let provider = &snapshot.providers[endpoint.provider];
-            let drop = |reason, detail| {
-                asking.note(|trace| trace.dropped(slug, provider, endpoint, reason, detail));
-            };
-            let model = match matched {
-                Some(rest) if endpoint.model.contains('*') => {
-                    Cow::Owned(endpoint.model.replacen('*', rest, 1))
-                }
-                _ => Cow::Borrowed(endpoint.model.as_str()),
-            };
-            let api = request.api();
-            let way = match endpoint.outputs.serve(api.task()) {
-                true => provider.way(api, request.stream(), endpoint.dialect),
-                false => None,
-            };
-            let Some((wire_index, op)) = way else {
-                unable.get_or_insert(slug);
-                drop("wrong_endpoint", String::new());
-                continue;
-            };
-            if request
-                .max_tokens()
-                .zip(endpoint.completion_tokens_max)
-                .is_some_and(|(asked, max)| asked > max)
-            {
-                too_short = too_short.max(endpoint.completion_tokens_max);
-                drop("max_tokens", String::new());
-                continue;
-            }
-            candidates.push(Candidate {
-                slug,
-                endpoint,
-                provider,
-                model,
-                wire_index,
-                op,
-                overrides: wanted.overrides.clone(),
-            });
-        }
-        if let Some(preferences) = request.preferences() {
-            prefer(&mut candidates, start, preferences);
+    let mut filter = Filter::new(asking);
+    let mut entries = Entries::new();
+    for (model, wanted) in names.wanted.iter().enumerate() {
+        for endpoint in wanted.endpoints {
+            entries.extend(filter.pass(model, wanted, endpoint));
         }
     }
-    if candidates.is_empty() {
-        let name = names.wanted.first().map_or("", |wanted| wanted.slug);
-        if let Some(max) = too_short {
-            return Err(Refusal::new(Kind::ConstraintFiltered)
-                .with_message(format!(
-                    "No endpoints found for {name} that generate {} tokens; the longest generates {max}",
-                    request.max_tokens().unwrap_or_default()
-                ))
-                .with_requested_models(vec![name.to_owned()]));
-        }
-        if let Some(slug) = unable {
-            return Err(Refusal::new(Kind::WrongEndpoint)
-                .with_message(format!(
-                    "{slug} cannot be used with this API ({}); GET /v1/models shows what each model gives",
-                    request.api().name()
-                ))
-                .with_requested_models(vec![slug.to_owned()]));
-        }
-        return Err(Refusal::new(Kind::NoEndpoints)
-            .with_message(format!(
-                "No endpoints found for {name} that match \"provider\" in the request"
-            ))
-            .with_requested_models(vec![name.to_owned()]));
+    if entries.is_empty() {
+        return Err(filter.refusal(&names));
     }
+    rank::rank(asking, &mut entries);
+    let candidates = entries
+        .iter()
+        .filter_map(|entry| Some(candidate(names.wanted.get(entry.model)?, entry)))
+        .collect();
     Ok(Plan {
         candidates,
         strategy: names.strategy,
     })
 }
 
-/// Narrows and orders the candidates from `start` on.
-fn prefer(candidates: &mut Vec<Candidate<'_>>, start: usize, preferences: &Preferences) {
-    let names = |list: &[String], candidate: &Candidate<'_>| {
-        list.iter().position(|name| is_named(candidate, name))
-    };
-    let mut kept: Vec<(usize, Candidate<'_>)> = candidates
-        .drain(start..)
-        .filter(|c| preferences.only.is_empty() || names(&preferences.only, c).is_some())
-        .filter(|c| names(&preferences.ignore, c).is_none())
-        .map(|c| (names(&preferences.order, &c).unwrap_or(usize::MAX), c))
-        .collect();
-    // Stable: those that `order` does not name keep the configuration's order behind those that it does.
-    kept.sort_by_key(|(place, _)| *place);
-    if !preferences.allow_fallbacks {
-        if preferences.order.is_empty() {
-            kept.truncate(1);
-        } else {
-            kept.retain(|(place, _)| *place != usize::MAX);
-        }
+fn candidate<'a>(wanted: &Wanted<'a>, entry: &Entry<'a>) -> Candidate<'a> {
+    let model = &entry.endpoint.model;
+    Candidate {
+        slug: wanted.slug,
+        endpoint: entry.endpoint,
+        provider: entry.provider,
+        model: match wanted.matched {
+            Some(rest) if model.contains('*') => Cow::Owned(model.replacen('*', rest, 1)),
+            _ => Cow::Borrowed(model),
+        },
+        wire_index: entry.wire_index,
+        op: entry.op,
+        overrides: wanted.overrides.clone(),
     }
-    candidates.extend(kept.into_iter().map(|(_, candidate)| candidate));
-}
-
-/// Whether `name` means this endpoint: its tag, its provider's slug, or its provider's display name.
-fn is_named(candidate: &Candidate<'_>, name: &str) -> bool {
-    name.eq_ignore_ascii_case(&candidate.endpoint.tag)
-        || name.eq_ignore_ascii_case(&candidate.provider.slug)
-        || name.eq_ignore_ascii_case(&candidate.provider.name)
 }
 
 /// The provider's keys in the order of one weighted draw without replacement, each drawn when it is asked for: nearly
