@@ -29,6 +29,15 @@ struct Counts {
     output_tokens: Option<u64>,
     cache_read_input_tokens: Option<u64>,
     cache_write_input_tokens: Option<u64>,
+    cache_details: Option<Vec<Written>>,
+}
+
+/// Tokens written to a cache, by how long it keeps them (`CacheDetail` of the service's model, botocore 1.44).
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Written {
+    ttl: Option<String>,
+    input_tokens: Option<u64>,
 }
 
 impl Counts {
@@ -41,12 +50,19 @@ impl Counts {
             .saturating_add(cached)
             .saturating_add(cache_write);
         let completion = self.output_tokens.unwrap_or_default();
+        let cache_write_1h = (self.cache_details.iter().flatten())
+            .filter(|written| written.ttl.as_deref() == Some("1h"))
+            .map(|written| written.input_tokens.unwrap_or_default())
+            .fold(0, u64::saturating_add)
+            // A part of what was written, whatever the details say.
+            .min(cache_write);
         Usage {
             prompt,
             completion,
             total: prompt.saturating_add(completion),
             cached,
             cache_write,
+            cache_write_1h,
             ..Usage::default()
         }
     }
@@ -585,6 +601,26 @@ mod tests {
         assert!(
             seen.iter()
                 .any(|e| e.contains("prompt: 8") && e.contains("cached: 5"))
+        );
+    }
+
+    #[test]
+    fn tokens_written_for_an_hour_are_told_from_those_for_minutes() {
+        let usage = |text: &str| serde_json::from_str::<Counts>(text).unwrap().usage();
+        let said = usage(
+            r#"{"inputTokens":3,"outputTokens":4,"cacheWriteInputTokens":90,
+                "cacheDetails":[{"ttl":"5m","inputTokens":30},{"ttl":"1h","inputTokens":60},{"ttl":"1h"}]}"#,
+        );
+        assert_eq!(
+            (said.prompt, said.cache_write, said.cache_write_1h),
+            (93, 90, 60)
+        );
+        let more =
+            usage(r#"{"cacheWriteInputTokens":5,"cacheDetails":[{"ttl":"1h","inputTokens":60}]}"#);
+        assert_eq!(more.cache_write_1h, 5);
+        assert_eq!(
+            usage(r#"{"cacheWriteInputTokens":5,"cacheDetails":null}"#).cache_write_1h,
+            0
         );
     }
 
