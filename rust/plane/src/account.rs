@@ -8,16 +8,20 @@
 use turnout_wire::answer::Facts;
 use turnout_wire::api::Api;
 use turnout_wire::cost::Cost;
+use turnout_wire::finish::Finish;
 use turnout_wire::request::Request;
 use turnout_wire::usage::{Usage, UsageSource};
 
-use crate::clock::{Instant, micros, unix_ms};
+use crate::clock::{Instant, Moment, micros, unix_ms};
 use crate::edge::head::{Head, Known};
+use crate::failure::Failure;
 use crate::metrics::{Observation, Outcome, Slot};
 use crate::record::{Attempt, Client, Record};
 use crate::route::Candidate;
 use crate::snapshot::{Credential, Key, Snapshot};
+use crate::statistics::{Ending, Flight, Served};
 use crate::thread::Thread;
+use crate::upstream::answer::AnswerHead;
 
 /// `gen-<unix seconds>-<20 letters and digits>`.
 #[derive(Debug, Clone, Copy)]
@@ -83,11 +87,20 @@ pub(crate) struct Account<'a> {
     /// Time in which the gateway had nothing to do but wait for the provider or the client.
     waited_us: u64,
     attempts: Vec<Attempt<'a>>,
-    /// The attempt that is being made, and since when.
-    current: Option<(Attempt<'a>, Instant)>,
+    /// The attempt that is being made.
+    current: Option<Current<'a>>,
     /// The candidate that serves, or was tried last.
     serving: Option<&'a Candidate<'a>>,
     booked: bool,
+}
+
+/// An attempt under way.
+struct Current<'a> {
+    attempt: Attempt<'a>,
+    since: Instant,
+    credential: &'a Credential,
+    /// For the endpoint's statistics; dropped with the account when the client leaves.
+    flight: Flight<'a>,
 }
 
 impl<'a> Account<'a> {
@@ -215,35 +228,76 @@ impl<'a> Account<'a> {
             latency_us: 0,
             outcome: Outcome::Cancelled,
         };
-        self.current = Some((attempt, self.last));
+        self.current = Some(Current {
+            attempt,
+            since: self.last,
+            credential,
+            flight: candidate.endpoint.statistics.begin(Moment::of(self.last)),
+        });
     }
 
-    /// The provider's status has been read.
-    pub(crate) fn attempt_status(&mut self, status: u16) {
-        if let Some((attempt, _)) = &mut self.current {
-            attempt.status = status;
+    /// The head of the provider's answer has been read.
+    pub(crate) fn attempt_head(&mut self, head: &AnswerHead) {
+        if let Some(current) = &mut self.current {
+            current.attempt.status = head.status;
+            if let Some(headroom) = &head.headroom {
+                let now = Moment::of(self.last);
+                current.credential.state.heard(headroom, now);
+            }
+        }
+    }
+
+    /// The attempt failed.
+    pub(crate) fn fail_attempt(&mut self, failure: &Failure) {
+        if let (Some(current), Some(candidate)) = (&mut self.current, self.serving) {
+            current.attempt.status = failure.status;
+            let now = Moment::of(self.last);
+            let ending = failure.ending(candidate.provider, current.credential, now);
+            self.end_attempt(failure.outcome, ending);
         }
     }
 
     /// The attempt is over.
-    pub(crate) fn end_attempt(&mut self, outcome: Outcome) {
-        if let (Some((attempt, since)), Some(candidate)) = (self.current.take(), self.serving) {
+    fn end_attempt(&mut self, outcome: Outcome, ending: Ending) {
+        if let (Some(current), Some(candidate)) = (self.current.take(), self.serving) {
             self.thread
                 .metrics
                 .attempt(candidate.endpoint.slot, outcome);
             self.attempts.push(Attempt {
-                latency_us: micros(since, self.last),
+                latency_us: micros(current.since, self.last),
                 outcome,
-                ..attempt
+                ..current.attempt
             });
+            current.flight.end(ending, Moment::of(self.last));
         }
+    }
+
+    /// What a whole answer says about its endpoint.
+    fn served_ending(&self, facts: &Facts) -> Ending {
+        let Some(current) = &self.current else {
+            return Ending::Neutral;
+        };
+        if facts.finish == Some(Finish::Error) {
+            return Ending::Failed { cool_ms: None };
+        }
+        current.credential.state.served(current.flight.began());
+        // Of an answer that is not streamed nobody knows when it began.
+        let first = self.first_byte.filter(|_| self.streamed);
+        Ending::Served(Served {
+            ttft_us: first.map(|first| micros(current.since, first)),
+            took_us: micros(current.since, self.last),
+            prompt: facts.usage.prompt,
+            cached: facts.usage.cached,
+            completion: facts.usage.completion,
+        })
     }
 
     /// Books a success.
     pub(crate) fn book(&mut self, facts: &Facts) {
         self.look();
         self.first_byte();
-        self.end_attempt(Outcome::Ok);
+        let ending = self.served_ending(facts);
+        self.end_attempt(Outcome::Ok, ending);
         self.write(200, None, false, Some(facts));
     }
 
@@ -255,21 +309,26 @@ impl<'a> Account<'a> {
         facts: &Facts,
     ) {
         self.look();
-        self.end_attempt(outcome);
+        // The provider broke off, unless the gateway did, because it shuts down.
+        let ending = match outcome {
+            Outcome::Cancelled => Ending::Neutral,
+            _ => Ending::Failed { cool_ms: None },
+        };
+        self.end_attempt(outcome, ending);
         self.write(200, Some(error_type), false, Some(facts));
     }
 
     /// Books a request that ended in a refusal.
     pub(crate) fn book_refused(&mut self, status: u16, error_type: &'static str) {
         self.look();
-        self.end_attempt(Outcome::Cancelled);
+        self.end_attempt(Outcome::Cancelled, Ending::Neutral);
         self.write(status, Some(error_type), false, None);
     }
 
     /// Books a request whose client left. `facts`: what had been consumed by then.
     pub(crate) fn book_cancelled(&mut self, facts: Option<&Facts>) {
         self.look();
-        self.end_attempt(Outcome::Cancelled);
+        self.end_attempt(Outcome::Cancelled, Ending::Neutral);
         let status = if self.first_byte.is_some() { 200 } else { 499 };
         self.write(status, Some("cancelled"), true, facts);
     }

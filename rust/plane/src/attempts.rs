@@ -296,8 +296,7 @@ impl<'a> One<'_, 'a> {
         match self.try_to_serve(caller, comments, account, &body).await {
             Ok(outcome) => Verdict::Over(outcome),
             Err(Trouble::Failed(failure)) => {
-                account.attempt_status(failure.status);
-                account.end_attempt(failure.outcome);
+                account.fail_attempt(&failure);
                 Verdict::Failed(failure)
             }
             Err(Trouble::Broken(broken)) => Verdict::Broken(broken),
@@ -346,7 +345,7 @@ impl<'a> One<'_, 'a> {
             self.total_deadline,
         )
         .await?;
-        account.attempt_status(head.status);
+        account.attempt_head(&head);
         if !(200..300).contains(&head.status) {
             let body = send::read_error(caller, comments, account, &mut connection, &head)
                 .await

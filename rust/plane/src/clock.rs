@@ -4,6 +4,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
+use std::sync::OnceLock;
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -15,6 +16,37 @@ pub(crate) fn unix_ms() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |d| d.as_millis() as u64)
+}
+
+/// A point in time in whole milliseconds that never goes back: the date when the process first asked, and what has passed since.
+///
+/// For what threads leave each other in atomics, and for what is to mean the same after a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Moment(u64);
+
+impl Moment {
+    pub(crate) fn now() -> Moment {
+        Moment::of(Instant::now())
+    }
+
+    /// The moment of an instant.
+    pub(crate) fn of(instant: Instant) -> Moment {
+        static FIRST: OnceLock<(Instant, u64)> = OnceLock::new();
+        let (first, unix) = FIRST.get_or_init(|| (instant, unix_ms()));
+        let since = instant.saturating_duration_since(*first).as_millis() as u64;
+        Moment(unix.saturating_add(since))
+    }
+
+    /// Milliseconds since 1970.
+    pub(crate) fn ms(self) -> u64 {
+        self.0
+    }
+
+    /// The moment of that many milliseconds since 1970.
+    #[cfg(test)]
+    pub(crate) fn of_ms(ms: u64) -> Moment {
+        Moment(ms)
+    }
 }
 
 /// Microseconds between two instants, zero when they are out of order.

@@ -7,7 +7,10 @@ use turnout_wire::refusal::{Kind, Refusal};
 use turnout_wire::stream::StreamFault;
 use turnout_wire::upstream_error::UpstreamError;
 
+use crate::clock::Moment;
 use crate::metrics::Outcome;
+use crate::snapshot::{Credential, Provider};
+use crate::statistics::Ending;
 use crate::upstream::answer::AnswerHead;
 use crate::upstream::connection::Fault;
 
@@ -220,6 +223,42 @@ impl Failure {
                 Kind::ProviderInvalidAnswer,
                 format!("the provider's answer is larger than {max} bytes (server.limits.answer)"),
             )
+        }
+    }
+
+    /// What it says about the endpoint, told to the state of the key as well: see `statistics`.
+    pub(crate) fn ending(
+        &self,
+        provider: &Provider,
+        credential: &Credential,
+        now: Moment,
+    ) -> Ending {
+        let wait_ms = self
+            .retry_after
+            .map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+        match (self.outcome, self.meant_status()) {
+            (Outcome::Ok | Outcome::Cancelled, _) => Ending::Neutral,
+            (Outcome::Status, 429) => {
+                credential.state.limited(wait_ms, now);
+                // The endpoint can serve as long as there is a key that is not told to wait.
+                let keys = provider.credentials.iter();
+                let shortest_ms = keys.map(|key| key.state.look(now).cooldown_ms).min();
+                Ending::Limited {
+                    cool_ms: shortest_ms.filter(|ms| *ms > 0),
+                }
+            }
+            (Outcome::Status, status @ (401..=404 | 408 | 500..)) => {
+                if matches!(status, 401..=403) {
+                    credential.state.rejected(now);
+                }
+                // 403 may be about the place or the client's words as well as about the key.
+                match status {
+                    403 => Ending::Neutral,
+                    _ => Ending::Failed { cool_ms: wait_ms },
+                }
+            }
+            (Outcome::Status, _) => Ending::Neutral,
+            _ => Ending::Failed { cool_ms: None },
         }
     }
 

@@ -14,6 +14,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::mpsc;
 use turnout_wire::refusal::Kind;
 
+use crate::clock::Moment;
 use crate::edge::tls;
 use crate::health;
 use crate::journal::{self, Journal, UnknownToken};
@@ -27,6 +28,8 @@ use crate::upstream::origin::Origins;
 const BACKLOG: i32 = 4096;
 /// How often the background looks after the journal.
 const TEND_EVERY: Duration = Duration::from_millis(50);
+/// How often percentiles and shares are worked out anew. Routing reacts within this time; failures it sees at once.
+const SUM_UP_EVERY: Duration = Duration::from_secs(1);
 /// How often names of providers are looked up again. Providers' records live a minute or less; an old address is used
 /// for at most this long.
 const LOOK_UP_EVERY: Duration = Duration::from_secs(30);
@@ -186,6 +189,9 @@ impl Plane {
                 for origin in shared.origins.in_use() {
                     origin.refresh();
                 }
+            })?,
+            self.spawn_background("dp-stats", SUM_UP_EVERY, |shared| {
+                shared.statistics.tick(Moment::now());
             })?,
             self.watch_certificate()?,
         ];

@@ -17,7 +17,7 @@ use turnout_wire::dialect::{Dialect, Op, Quirks};
 use turnout_wire::parameter::Parameters;
 
 use crate::metrics::{Metrics, Slot};
-use crate::statistics::{Registry, Statistics};
+use crate::statistics::{CredentialState, Registry, Statistics};
 use crate::upstream::origin::{Origin, Origins};
 use crate::upstream::sigv4::Signer;
 
@@ -397,6 +397,8 @@ impl Provider {
 pub(crate) struct Credential {
     pub(crate) label: String,
     pub(crate) weight: u32,
+    /// What the provider said about it; the same across swaps.
+    pub(crate) state: Arc<CredentialState>,
     /// For each wire, for each operation that it offers.
     heads: Vec<Vec<Option<HeadTemplate>>>,
     /// For providers that want each request signed.
@@ -596,6 +598,7 @@ impl Snapshot {
                 written.schema
             )));
         }
+        statistics.tune(written.routing.outage_ms);
         let mut keys = FastMap::with_capacity_and_hasher(
             written.keys.len(),
             foldhash::fast::RandomState::default(),
@@ -622,7 +625,7 @@ impl Snapshot {
         let providers: Vec<Provider> = written
             .providers
             .into_iter()
-            .map(|p| Provider::complete(p, origins))
+            .map(|p| Provider::complete(p, origins, statistics))
             .collect::<Result<_, _>>()?;
         let endpoint = |endpoint: written::Endpoint, slug: &str| {
             let provider = providers.get(endpoint.provider).ok_or_else(|| {
@@ -940,7 +943,11 @@ impl Wire {
 }
 
 impl Provider {
-    fn complete(written: written::Provider, origins: &Origins) -> Result<Provider, BadSnapshot> {
+    fn complete(
+        written: written::Provider,
+        origins: &Origins,
+        statistics: &Registry,
+    ) -> Result<Provider, BadSnapshot> {
         let wires: Vec<Wire> = written
             .wires
             .iter()
@@ -964,6 +971,7 @@ impl Provider {
             .map(|credential| Credential {
                 label: credential.label.clone(),
                 weight: credential.weight,
+                state: statistics.credential(&written.slug, &credential.label),
                 heads: wires
                     .iter()
                     .map(|wire| {

@@ -1,34 +1,112 @@
 //! What is known of each endpoint from its recent requests: is it up, how fast, how busy.
 //!
-//! One [`Statistics`] per model and endpoint, the same one across swaps of the configuration. Threads write to it without a lock; routing
-//! reads it through [`Statistics::look`], which is a few loads of atomics.
+//! One [`Statistics`] per model and endpoint, the same one across swaps of the configuration. Threads write to it without a lock, at the
+//! beginning and the end of each attempt; routing reads it through [`Statistics::look`], which is a few loads of atomics. What takes
+//! longer, percentiles and shares, is worked out beside the traffic, once a second for the endpoints that were used
+//! ([`Registry::tick`]). Nothing here knows a clock: every function is told the [`Moment`].
+//!
+//! Memory: 300 bytes for each configured endpoint, and less than 4 KiB for one that has had a request.
+//!
+//! What counts (OpenRouter's rules): a request is *served* or *failed*, and uptime is the share of the served. Failed: statuses 401, 402, 404
+//! and from 500 on, time-outs, broken connections, streams that break off, and answers that end with an error. Everything else
+//! says something about the request (400, 413, 422), the client (it left) or the place (403), and is left out. 429 is kept apart.
+//!
+//! Files: `buckets` are distributions, `history` what happened when, `breaker` when an endpoint is left alone, `credential` the same for keys,
+//! `summary` what is worked out of it.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+mod breaker;
+mod buckets;
+mod credential;
+mod history;
+mod summary;
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use hashbrown::HashMap;
 
-/// All of them, by model and endpoint. Lives as long as the process.
+use crate::clock::Moment;
+use breaker::{Rest, Tuning};
+pub(crate) use credential::CredentialState;
+use history::History;
+use summary::Summary;
+
+/// Endpoints that are remembered: past any real configuration. Those beyond have statistics of their own until the next swap.
+const ENDPOINTS_MAX: usize = 65_536;
+/// A summary is worked out anew after this time even when nothing happened, because what it is made of ages.
+const REFRESH_MS: u64 = 15_000;
+/// What is not configured any more is forgotten when its last request is so long ago.
+const FORGET_MS: u64 = 24 * 3_600_000;
+
+/// All of them, by model and endpoint, and the keys by provider and label. Lives as long as the process.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     table: Mutex<HashMap<Name, Arc<Statistics>, foldhash::fast::RandomState>>,
+    credentials: Mutex<HashMap<Name, Arc<CredentialState>, foldhash::fast::RandomState>>,
+    tuning: Arc<Tuning>,
 }
 
-/// Slug of the model, tag of the endpoint.
+/// Slug of the model, tag of the endpoint; slug of the provider, label of the key.
 type Name = (Box<str>, Box<str>);
 
 impl Registry {
     /// The statistics of an endpoint. Takes a lock: for the building of snapshots.
     pub(crate) fn of(&self, model: &str, tag: &str) -> Arc<Statistics> {
-        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(table.entry((model.into(), tag.into())).or_default())
+        let made = || Arc::new(Statistics::new(Arc::clone(&self.tuning)));
+        let mut table = lock(&self.table);
+        let name: Name = (model.into(), tag.into());
+        if table.len() >= ENDPOINTS_MAX && !table.contains_key(&name) {
+            return made();
+        }
+        Arc::clone(table.entry(name).or_insert_with(made))
+    }
+
+    /// The state of a key. Takes a lock: for the building of snapshots.
+    pub(crate) fn credential(&self, provider: &str, label: &str) -> Arc<CredentialState> {
+        let made = || Arc::new(CredentialState::new(Arc::clone(&self.tuning)));
+        let mut credentials = lock(&self.credentials);
+        if credentials.len() >= ENDPOINTS_MAX {
+            // Those of earlier configurations; if none is, this one is not remembered.
+            credentials.retain(|_, state| Arc::strong_count(state) > 1);
+            if credentials.len() >= ENDPOINTS_MAX {
+                return made();
+            }
+        }
+        let name: Name = (provider.into(), label.into());
+        Arc::clone(credentials.entry(name).or_insert_with(made))
+    }
+
+    /// From now on an endpoint counts as failing for this time after a failure; zero: never.
+    pub(crate) fn tune(&self, outage_ms: u64) {
+        self.tuning.outage_ms.store(outage_ms, Ordering::Relaxed);
+    }
+
+    /// Works out anew what is looked at. Called once a second, from beside the traffic; the lock is not taken by requests.
+    pub(crate) fn tick(&self, now: Moment) {
+        lock(&self.table).retain(|_, statistics| {
+            statistics.tick(now);
+            Arc::strong_count(statistics) > 1 || !statistics.is_forgotten(now)
+        });
     }
 }
 
-/// Of one endpoint.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Of one endpoint. Moments are in milliseconds; zero is never.
 #[derive(Debug, Default)]
 pub(crate) struct Statistics {
+    tuning: Arc<Tuning>,
     in_flight: AtomicU32,
+    failed_at: AtomicU64,
+    served_at: AtomicU64,
+    rest: Rest,
+    summary: Summary,
+    /// Whether something happened since the summary was worked out.
+    is_touched: AtomicBool,
+    refreshed_at: AtomicU64,
+    history: OnceLock<Box<History>>,
 }
 
 /// What routing sees of an endpoint at one moment.
@@ -36,25 +114,41 @@ pub(crate) struct Statistics {
 pub(crate) struct Look {
     /// Requests that it is serving now.
     pub(crate) in_flight: u32,
-    /// It failed within the last `outage_ms` (checklist R02).
+    /// It failed within the last `outage_ms` (checklist R02), and either nothing was served since, or a tenth of the last minute's requests
+    /// failed: one failure among many is no outage.
     pub(crate) is_failing: bool,
-    /// It asked to be left alone, or its breaker is open: it is tried only when nothing else is left.
+    /// It asked to be left alone, its breaker is open, or it has as many requests in flight as it is known to bear: it is tried only when
+    /// nothing else is left.
     pub(crate) is_resting: bool,
     /// By openrouter.md section 3.4.
     pub(crate) uptime: Uptime,
-    /// Time to the first token in the last five minutes, microseconds; p50, p75, p90, p99. `None`: too few requests.
+    /// Time to the first token of streams in the last five minutes, microseconds; p50, p75, p90, p99. Where there were fewer than three, of
+    /// the last half hour. `None`: too few requests.
     pub(crate) ttft_us: Option<[u32; 4]>,
+    /// The same, p95: what a hedged request waits for.
+    pub(crate) ttft_p95_us: Option<u32>,
     /// Output tokens per 1000 seconds in the last five minutes; p50, p75, p90, p99 of the requests, each the speed that so many *reach
-    /// at least*. `None`: too few requests.
+    /// at least*. Where there were fewer than three, of the last half hour. `None`: too few requests.
     pub(crate) speed: Option<[u32; 4]>,
-    /// Requests in the last thirty minutes.
+    /// Requests in the last thirty minutes that were served, failed, or told to come back later.
     pub(crate) requests: u32,
     /// Answers in the last two hours that called tools, and how many of them called one wrongly.
     pub(crate) tool_answers: u32,
     pub(crate) tool_errors: u32,
-    /// Of a thousand requests in the last five minutes, how many were told to come back later (429), and how many failed.
+    /// Of a thousand requests in the last five minutes, how many were told to come back later (429), and how many of the others failed.
     pub(crate) limited_permille: u16,
     pub(crate) failed_permille: u16,
+    /// The mean request of the last half hour; `None`: there was none.
+    pub(crate) mean: Option<Mean>,
+}
+
+/// Tokens of a mean request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Mean {
+    pub(crate) prompt: u32,
+    /// Part of `prompt` that the provider had cached.
+    pub(crate) cached: u32,
+    pub(crate) completion: u32,
 }
 
 /// How reliable an endpoint has been.
@@ -69,12 +163,174 @@ pub(crate) enum Uptime {
     Fallback,
 }
 
+/// How an attempt ended, as far as it says something about the endpoint.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Ending {
+    Served(Served),
+    Failed {
+        /// How long it wants to be left alone.
+        cool_ms: Option<u64>,
+    },
+    /// Told to come back later.
+    Limited {
+        /// The same; `None`: the provider has other keys.
+        cool_ms: Option<u64>,
+    },
+    /// It says nothing about the endpoint.
+    Neutral,
+}
+
+/// What a served request was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Served {
+    /// From the beginning of the attempt to the first part of its stream. `None`: it was not streamed.
+    pub(crate) ttft_us: Option<u64>,
+    /// From the beginning of the attempt to its end.
+    pub(crate) took_us: u64,
+    pub(crate) prompt: u64,
+    pub(crate) cached: u64,
+    pub(crate) completion: u64,
+}
+
 impl Statistics {
+    fn new(tuning: Arc<Tuning>) -> Statistics {
+        Statistics {
+            tuning,
+            ..Statistics::default()
+        }
+    }
+
     /// What routing sees now.
     pub(crate) fn look(&self) -> Look {
-        Look {
-            in_flight: self.in_flight.load(Ordering::Relaxed),
+        self.look_at(Moment::now())
+    }
+
+    /// What routing sees at this moment. For the looks at many endpoints: they need one look at the clock together.
+    pub(crate) fn look_at(&self, now: Moment) -> Look {
+        let in_flight = self.in_flight.load(Ordering::Relaxed);
+        self.summary.look(Look {
+            in_flight,
+            is_failing: self.is_failing(now),
+            is_resting: self.rest.is_resting(in_flight, now),
             ..Look::default()
+        })
+    }
+
+    fn is_failing(&self, now: Moment) -> bool {
+        let failed_at = self.failed_at.load(Ordering::Relaxed);
+        failed_at != 0
+            && failed_at + self.tuning.outage_ms.load(Ordering::Relaxed) > now.ms()
+            && (failed_at >= self.served_at.load(Ordering::Relaxed) || self.summary.is_broken())
+    }
+
+    /// An attempt begins. What is given back must be told how it ends; dropped before, it ends as [`Ending::Neutral`].
+    pub(crate) fn begin(&self, now: Moment) -> Flight<'_> {
+        self.rest.begin(now);
+        let before = self.in_flight.fetch_add(1, Ordering::Relaxed);
+        Flight {
+            statistics: self,
+            began: now,
+            in_flight: before.saturating_add(1),
+        }
+    }
+
+    fn history(&self) -> &History {
+        self.history.get_or_init(Box::default)
+    }
+
+    fn tick(&self, now: Moment) {
+        let touched = self.is_touched.swap(false, Ordering::Relaxed);
+        let age = now
+            .ms()
+            .saturating_sub(self.refreshed_at.load(Ordering::Relaxed));
+        if let Some(history) = self.history.get()
+            && (touched || age >= REFRESH_MS)
+        {
+            self.refreshed_at.store(now.ms(), Ordering::Relaxed);
+            self.summary.refresh(history, now);
+        }
+    }
+
+    /// Whether nothing happened for a long time.
+    fn is_forgotten(&self, now: Moment) -> bool {
+        let last = self
+            .failed_at
+            .load(Ordering::Relaxed)
+            .max(self.served_at.load(Ordering::Relaxed));
+        last + FORGET_MS <= now.ms()
+    }
+}
+
+/// An attempt under way.
+#[derive(Debug)]
+pub(crate) struct Flight<'a> {
+    statistics: &'a Statistics,
+    began: Moment,
+    /// Requests that were in flight when it began, itself among them.
+    in_flight: u32,
+}
+
+impl Flight<'_> {
+    /// When it began.
+    pub(crate) fn began(&self) -> Moment {
+        self.began
+    }
+
+    /// It ended at this moment.
+    pub(crate) fn end(self, ending: Ending, now: Moment) {
+        let statistics = self.statistics;
+        let (rest, tuning) = (&statistics.rest, &*statistics.tuning);
+        if ending == Ending::Neutral {
+            rest.nothing_learnt();
+            return;
+        }
+        statistics.is_touched.store(true, Ordering::Relaxed);
+        let history = statistics.history();
+        let (minute, five) = (history.minutes.at(now), history.fives.at(now));
+        let answers = [
+            minute.map(|period| &period.answers),
+            five.map(|period| &period.answers),
+            history.hours.at(now),
+        ];
+        let count = |of: fn(&history::Answers) -> &AtomicU32| {
+            for answers in answers.into_iter().flatten() {
+                of(answers).fetch_add(1, Ordering::Relaxed);
+            }
+        };
+        match ending {
+            Ending::Served(served) => {
+                statistics.served_at.fetch_max(now.ms(), Ordering::Relaxed);
+                rest.served(self.began, self.in_flight, now);
+                count(|answers| &answers.served);
+                for period in [minute, five].into_iter().flatten() {
+                    period.take_in(&served);
+                }
+            }
+            Ending::Failed { cool_ms } => {
+                statistics.failed_at.fetch_max(now.ms(), Ordering::Relaxed);
+                rest.failed(tuning, now);
+                if let Some(cool_ms) = cool_ms {
+                    rest.cool(tuning, cool_ms, now);
+                }
+                count(|answers| &answers.failed);
+            }
+            Ending::Limited { cool_ms } => {
+                rest.limited(self.in_flight, now);
+                if let Some(cool_ms) = cool_ms {
+                    rest.cool(tuning, cool_ms, now);
+                }
+                count(|answers| &answers.limited);
+            }
+            Ending::Neutral => {}
         }
     }
 }
+
+impl Drop for Flight<'_> {
+    fn drop(&mut self) {
+        self.statistics.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests;

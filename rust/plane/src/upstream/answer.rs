@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::headroom::Headroom;
+
 /// How the answer's body is delimited (RFC 9112 section 6.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Framing {
@@ -31,6 +33,8 @@ pub(crate) struct AnswerHead {
     pub(crate) coding: Coding,
     /// Seconds; a date is not read, since no model provider sends one.
     pub(crate) retry_after: Option<Duration>,
+    /// What is left of the provider's limits; `None`: it says nothing about them.
+    pub(crate) headroom: Option<Box<Headroom>>,
     /// The head's own lines, kept only for the control side and tunnels, which pass them on.
     pub(crate) lines: Option<Vec<(String, Vec<u8>)>>,
     /// Whether to fill `lines`.
@@ -56,6 +60,7 @@ impl AnswerHead {
             json: false,
             coding: Coding::Identity,
             retry_after: None,
+            headroom: None,
             lines: None,
             keep_lines: false,
         }
@@ -154,6 +159,9 @@ impl AnswerHead {
                         .and_then(|text| text.trim().parse::<f64>().ok())
                         .filter(|seconds| seconds.is_finite() && (0.0..=86_400.0).contains(seconds))
                         .map(Duration::from_secs_f64);
+                }
+                17.. if Headroom::is_spoken_of_in(name) => {
+                    self.headroom.get_or_insert_default().line(name, value);
                 }
                 _ => {}
             }

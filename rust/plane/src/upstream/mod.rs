@@ -7,6 +7,7 @@
 pub(crate) mod answer;
 pub(crate) mod connection;
 pub(crate) mod dial;
+pub(crate) mod headroom;
 pub(crate) mod origin;
 pub(crate) mod pool;
 pub(crate) mod sigv4;

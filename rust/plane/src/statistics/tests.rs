@@ -1,0 +1,358 @@
+//! What routing sees after what happened.
+
+use super::*;
+
+fn at(ms: u64) -> Moment {
+    Moment::of_ms(1_800_000_000_000 + ms)
+}
+
+/// A statistics with a breaker of three failures, open for 10 s at first and a minute at most.
+fn statistics() -> Statistics {
+    let statistics = Statistics::default();
+    statistics.tuning.failures.store(3, Ordering::Relaxed);
+    statistics.tuning.open_ms.store(10_000, Ordering::Relaxed);
+    statistics
+        .tuning
+        .open_max_ms
+        .store(60_000, Ordering::Relaxed);
+    statistics
+}
+
+const FAILED: Ending = Ending::Failed { cool_ms: None };
+const LIMITED: Ending = Ending::Limited { cool_ms: None };
+
+fn served() -> Ending {
+    Ending::Served(Served {
+        ttft_us: Some(200_000),
+        took_us: 1_000_000,
+        prompt: 100,
+        cached: 40,
+        completion: 50,
+    })
+}
+
+/// One attempt, begun and ended at this moment, so many times.
+fn end(statistics: &Statistics, ending: Ending, times: usize, ms: u64) {
+    for _ in 0..times {
+        statistics.begin(at(ms)).end(ending, at(ms));
+    }
+}
+
+fn look(statistics: &Statistics, ms: u64) -> Look {
+    statistics.is_touched.store(true, Ordering::Relaxed);
+    statistics.tick(at(ms));
+    statistics.look_at(at(ms))
+}
+
+#[test]
+fn requests_are_in_flight_until_they_end_or_are_dropped() {
+    let statistics = statistics();
+    let (one, two) = (statistics.begin(at(0)), statistics.begin(at(0)));
+    assert_eq!(statistics.look_at(at(0)).in_flight, 2);
+    one.end(served(), at(1));
+    drop(two);
+    assert_eq!(statistics.look_at(at(1)).in_flight, 0);
+    assert_eq!(look(&statistics, 1).requests, 1, "a dropped one is none");
+}
+
+#[test]
+fn r02_a_failure_counts_for_half_a_minute() {
+    let statistics = statistics();
+    end(&statistics, FAILED, 1, 0);
+    assert!(statistics.look_at(at(29_999)).is_failing);
+    assert!(!statistics.look_at(at(30_000)).is_failing);
+    statistics.tuning.outage_ms.store(0, Ordering::Relaxed);
+    assert!(!statistics.look_at(at(1)).is_failing);
+}
+
+#[test]
+fn one_failure_among_many_is_no_outage_once_something_is_served() {
+    let statistics = statistics();
+    end(&statistics, served(), 50, 0);
+    end(&statistics, FAILED, 1, 1000);
+    assert!(look(&statistics, 1000).is_failing);
+    end(&statistics, served(), 1, 2000);
+    assert!(!look(&statistics, 2000).is_failing);
+    end(&statistics, FAILED, 8, 3000);
+    end(&statistics, served(), 1, 4000);
+    assert!(look(&statistics, 4000).is_failing, "a tenth of them failed");
+}
+
+#[test]
+fn what_is_neutral_is_not_counted() {
+    let statistics = statistics();
+    end(&statistics, Ending::Neutral, 200, 0);
+    assert_eq!(look(&statistics, 0), Look::default());
+}
+
+#[test]
+fn r33_uptime_has_three_tiers_from_a_hundred_requests_on() {
+    for (good, bad, tier) in [
+        (89, 10, Uptime::Normal),
+        (95, 5, Uptime::Normal),
+        (94, 6, Uptime::Lower),
+        (80, 20, Uptime::Lower),
+        (79, 21, Uptime::Fallback),
+    ] {
+        let statistics = statistics();
+        end(&statistics, served(), good, 0);
+        end(&statistics, FAILED, bad, 0);
+        assert_eq!(
+            look(&statistics, 0).uptime,
+            tier,
+            "{good} of {}",
+            good + bad
+        );
+        // It is a rolling time: half an hour later nothing is left of it.
+        assert_eq!(look(&statistics, 31 * 60_000).uptime, Uptime::Normal);
+    }
+}
+
+#[test]
+fn r34_being_told_to_come_back_later_leaves_uptime_alone() {
+    let statistics = statistics();
+    end(&statistics, served(), 100, 0);
+    end(&statistics, LIMITED, 300, 0);
+    let look = look(&statistics, 0);
+    assert_eq!((look.uptime, look.failed_permille), (Uptime::Normal, 0));
+    assert_eq!((look.limited_permille, look.requests), (750, 400));
+    assert!(!look.is_failing);
+}
+
+#[test]
+fn percentiles_and_means_are_those_of_the_requests() {
+    let statistics = statistics();
+    end(&statistics, served(), 2, 0);
+    assert_eq!(look(&statistics, 0).ttft_us, None, "two are too few");
+    end(&statistics, served(), 8, 0);
+    let seen = look(&statistics, 0);
+    let within = |value: u32, exact: u32| value.abs_diff(exact) <= exact / 4;
+    assert!(
+        seen.ttft_us
+            .is_some_and(|ttft| ttft.iter().all(|t| within(*t, 200_000)))
+    );
+    assert!(seen.ttft_p95_us.is_some_and(|ttft| within(ttft, 200_000)));
+    assert!(
+        seen.speed
+            .is_some_and(|speed| speed.iter().all(|s| within(*s, 50_000)))
+    );
+    let mean = Mean {
+        prompt: 100,
+        cached: 40,
+        completion: 50,
+    };
+    assert_eq!(seen.mean, Some(mean));
+    // After five minutes they still stand for want of newer ones, after half an hour no more.
+    assert!(look(&statistics, 10 * 60_000).ttft_us.is_some());
+    assert_eq!(look(&statistics, 40 * 60_000).ttft_us, None);
+}
+
+#[test]
+fn newer_percentiles_take_the_place_of_older_ones() {
+    let statistics = statistics();
+    let ending = |ttft_us| {
+        Ending::Served(Served {
+            ttft_us: Some(ttft_us),
+            ..Served::default()
+        })
+    };
+    end(&statistics, ending(2_000_000), 20, 0);
+    end(&statistics, ending(100_000), 3, 7 * 60_000);
+    let ttft = look(&statistics, 7 * 60_000)
+        .ttft_us
+        .expect("three are enough");
+    assert!(ttft[3] < 130_000, "{ttft:?}");
+}
+
+#[test]
+fn speed_is_what_so_many_reach_at_least() {
+    let statistics = statistics();
+    for took_s in 1..=100 {
+        let served = Served {
+            took_us: took_s * 1_000_000,
+            completion: 1000,
+            ..Served::default()
+        };
+        end(&statistics, Ending::Served(served), 1, 0);
+    }
+    // 1000 tokens in 1 to 100 seconds: half take 50 s or less, 20 tokens a second; 99 of 100 reach 10.
+    let [p50, _, _, p99] = look(&statistics, 0).speed.expect("known");
+    assert!((16_000..25_000).contains(&p50), "{p50}");
+    assert!((7_500..12_500).contains(&p99), "{p99}");
+}
+
+#[test]
+fn r36_the_breaker_opens_after_failures_in_a_row_and_only_then() {
+    let statistics = statistics();
+    end(&statistics, FAILED, 2, 0);
+    end(&statistics, served(), 1, 0);
+    end(&statistics, FAILED, 2, 0);
+    assert!(!statistics.look_at(at(0)).is_resting);
+    end(&statistics, FAILED, 1, 0);
+    assert!(statistics.look_at(at(0)).is_resting);
+    assert!(statistics.look_at(at(9_999)).is_resting);
+}
+
+#[test]
+fn r36_a_half_open_breaker_lets_one_through_at_a_time() {
+    let statistics = statistics();
+    end(&statistics, FAILED, 3, 0);
+    assert!(!statistics.look_at(at(10_000)).is_resting);
+    let probe = statistics.begin(at(10_000));
+    assert!(statistics.look_at(at(10_000)).is_resting, "one is enough");
+    // A client that leaves says nothing; the next may go.
+    drop_neutral(probe, 10_500);
+    assert!(!statistics.look_at(at(10_500)).is_resting);
+    // A failed probe opens it for twice as long, and so on up to the bound.
+    let mut now = 10_500;
+    for open_s in [20, 40, 60, 60] {
+        end(&statistics, FAILED, 1, now);
+        assert!(statistics.look_at(at(now + open_s * 1000 - 1)).is_resting);
+        now += open_s * 1000;
+        assert!(!statistics.look_at(at(now)).is_resting);
+    }
+    end(&statistics, served(), 1, now);
+    end(&statistics, FAILED, 2, now);
+    assert!(!statistics.look_at(at(now)).is_resting, "it is closed");
+    end(&statistics, FAILED, 1, now);
+    assert!(statistics.look_at(at(now + 9_999)).is_resting);
+    assert!(
+        !statistics.look_at(at(now + 10_000)).is_resting,
+        "it begins anew"
+    );
+}
+
+fn drop_neutral(flight: Flight<'_>, ms: u64) {
+    flight.end(Ending::Neutral, at(ms));
+}
+
+#[test]
+fn r36_a_probe_that_never_ends_is_given_up() {
+    let statistics = statistics();
+    end(&statistics, FAILED, 3, 0);
+    let _probe = statistics.begin(at(10_000));
+    assert!(statistics.look_at(at(69_999)).is_resting);
+    assert!(!statistics.look_at(at(70_000)).is_resting);
+}
+
+#[test]
+fn failures_while_it_is_open_change_nothing() {
+    let statistics = statistics();
+    end(&statistics, FAILED, 30, 0);
+    assert!(!statistics.look_at(at(10_000)).is_resting);
+}
+
+#[test]
+fn a_breaker_that_is_switched_off_never_opens() {
+    let statistics = statistics();
+    statistics.tuning.failures.store(0, Ordering::Relaxed);
+    end(&statistics, FAILED, 1000, 0);
+    assert!(!statistics.look_at(at(0)).is_resting);
+}
+
+#[test]
+fn it_rests_for_as_long_as_it_asks_for_within_the_bound() {
+    let statistics = statistics();
+    end(
+        &statistics,
+        Ending::Limited {
+            cool_ms: Some(7000),
+        },
+        1,
+        0,
+    );
+    assert!(statistics.look_at(at(6_999)).is_resting);
+    assert!(!statistics.look_at(at(7_000)).is_resting);
+    let day = Ending::Failed {
+        cool_ms: Some(86_400_000),
+    };
+    end(&statistics, day, 1, 0);
+    assert!(statistics.look_at(at(599_999)).is_resting);
+    assert!(!statistics.look_at(at(600_000)).is_resting);
+}
+
+#[test]
+fn what_is_served_after_it_asked_for_rest_ends_the_rest() {
+    let statistics = statistics();
+    let older = statistics.begin(at(0));
+    end(
+        &statistics,
+        Ending::Limited {
+            cool_ms: Some(7000),
+        },
+        1,
+        100,
+    );
+    older.end(served(), at(200));
+    assert!(statistics.look_at(at(200)).is_resting);
+    end(&statistics, served(), 1, 300);
+    assert!(!statistics.look_at(at(300)).is_resting);
+}
+
+#[test]
+fn r36_the_cap_is_learnt_from_429s_and_grows_again() {
+    let statistics = statistics();
+    let mut flights: Vec<_> = (0..20).map(|_| statistics.begin(at(0))).collect();
+    assert!(!statistics.look_at(at(0)).is_resting);
+    // The twentieth is one too many, and so is the nineteenth, which is the same sign.
+    for _ in 0..2 {
+        flights
+            .pop()
+            .expect("there are twenty")
+            .end(LIMITED, at(100));
+    }
+    // 85 % of twenty: with eighteen in flight it is full.
+    assert!(statistics.look_at(at(100)).is_resting);
+    flights.drain(..2);
+    assert!(!statistics.look_at(at(100)).is_resting, "sixteen");
+    flights.push(statistics.begin(at(200)));
+    assert!(statistics.look_at(at(200)).is_resting, "seventeen");
+    // Each round that uses it up without a 429 makes room for one more.
+    for _ in 0..20 {
+        let flight = statistics.begin(at(300));
+        flight.end(served(), at(400));
+    }
+    assert!(!statistics.look_at(at(400)).is_resting, "eighteen by now");
+    // A cap of which nothing was heard for ten minutes is none.
+    flights.extend((0..50).map(|_| statistics.begin(at(400))));
+    assert!(statistics.look_at(at(400)).is_resting);
+    assert!(!statistics.look_at(at(600_101)).is_resting);
+}
+
+#[test]
+fn an_endpoint_costs_less_than_four_kibibytes() {
+    let size = size_of::<Statistics>() + size_of::<History>();
+    assert!(size <= 4096, "{size}");
+    assert!(
+        size_of::<Statistics>() <= 320,
+        "{}",
+        size_of::<Statistics>()
+    );
+}
+
+#[test]
+fn endpoints_keep_their_statistics_while_they_are_configured_and_a_day_longer() {
+    let registry = Registry::default();
+    let one = registry.of("a/b", "x");
+    assert!(Arc::ptr_eq(&one, &registry.of("a/b", "x")));
+    assert!(!Arc::ptr_eq(&one, &registry.of("a/b", "y")));
+    end(&one, served(), 1, 0);
+    let known = Arc::downgrade(&one);
+    drop(one);
+    registry.tick(at(23 * 3_600_000));
+    assert!(known.upgrade().is_some());
+    registry.tick(at(25 * 3_600_000));
+    assert!(known.upgrade().is_none());
+}
+
+#[test]
+fn several_threads_lose_no_count_within_a_period() {
+    let statistics = statistics();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| end(&statistics, served(), 10_000, 0));
+        }
+    });
+    let seen = look(&statistics, 0);
+    assert_eq!((seen.requests, seen.in_flight), (40_000, 0));
+}
