@@ -26,6 +26,8 @@
 //! | [`json`] | the walker, and what is needed to write JSON back |
 //! | `detail` | `reasoning_details`, in which clients and providers carry thoughts |
 //! | `member` | members of objects, read with refusals that say where, and written |
+//! | `merge` | bodies with members changed |
+//! | [`suffix`] | what a model's name says about the body |
 //! | `reading` | documents taken apart level by level, tolerantly or with a path for refusals |
 //! | [`request`] | what routing reads of a client's body, and the body that goes upstream |
 //! | [`answer`] | a plain answer of a provider, made ours |
@@ -55,6 +57,7 @@ pub mod exchange;
 pub mod finish;
 pub mod json;
 mod member;
+mod merge;
 pub mod multipart;
 pub mod opaque;
 pub mod parameter;
@@ -66,5 +69,6 @@ mod repeat;
 pub mod request;
 pub mod sse;
 pub mod stream;
+pub mod suffix;
 pub mod upstream_error;
 pub mod usage;

@@ -27,6 +27,7 @@ use crate::dialect::openai::{has_newest_words, write_wish};
 use crate::dialect::{self, Dialect, MaxTokens, ReasoningWords};
 use crate::json::{self, Key, Kind, Malformed, Reach, Span, Value, Walker};
 use crate::member::{self, Path};
+use crate::merge;
 use crate::multipart::{self, FormReader};
 use crate::opaque::{self, Counted};
 use crate::parameter::Parameter;
@@ -442,6 +443,40 @@ impl Request {
         &self.body
     }
 
+    /// The value of one of [`ROUTING_FIELDS`], raw. `None` when it is absent or null.
+    pub fn routing_member(&self, name: &str) -> Option<&str> {
+        let text = self.asked();
+        self.noted
+            .iter()
+            .filter(|noted| noted.what == What::Routing && noted.value.kind != Kind::Null)
+            .find(|noted| is_key(text, noted.span.start, name))
+            .map(|noted| noted.value.raw(text))
+    }
+
+    /// The members that wish for thought, `reasoning` and `reasoning_effort`, with their raw values. Null is none.
+    pub fn reasoning_members(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let text = self.asked();
+        self.noted.iter().filter_map(move |noted| {
+            let name = match noted.what {
+                What::Parameter(Parameter::Reasoning) => "reasoning",
+                What::Parameter(Parameter::ReasoningEffort) => "reasoning_effort",
+                _ => return None,
+            };
+            (noted.value.kind != Kind::Null).then(|| (name, noted.value.raw(text)))
+        })
+    }
+
+    /// The same request with another body, and, where the path names the model, with another model.
+    pub(crate) fn reread(&self, body: Vec<u8>, model: Option<String>) -> Result<Request, Refusal> {
+        match self.api.model_in_path() {
+            false => Request::read(body, self.api),
+            true => {
+                let model = model.or_else(|| self.model().map(str::to_owned));
+                Request::read_beside_path(body, self.api, model.unwrap_or_default(), self.stream)
+            }
+        }
+    }
+
     /// The body as text: it was checked when it was read.
     pub fn asked(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap_or_default()
@@ -461,6 +496,15 @@ impl Request {
     pub fn upstream<'a>(&'a self, target: &Target<'a>) -> Result<Upstream<'a>, Refusal> {
         if let Some(form) = &self.form {
             return Ok(self.pass_form(form, target));
+        }
+        if !target.overrides.is_empty() {
+            let body = merge::changed(self.asked(), target.overrides);
+            let changed = self.reread(body.into_bytes(), None)?;
+            let target = Target {
+                overrides: &[],
+                ..*target
+            };
+            return Ok(changed.upstream(&target)?.into_owned());
         }
         if self.api.task() == Task::Transcribe {
             let (body, content_type) = opaque::form_of(self.asked(), target.model, target.user)?;
@@ -894,6 +938,18 @@ impl Upstream<'_> {
         self.len == 0
     }
 
+    /// The same, of bytes of its own.
+    fn into_owned(self) -> Upstream<'static> {
+        let mut body = Vec::with_capacity(self.len);
+        self.write_to(&mut body);
+        Upstream {
+            body: Cow::Owned(body),
+            content_type: Cow::Owned(self.content_type.into_owned()),
+            edits: Vec::new(),
+            len: self.len,
+        }
+    }
+
     /// Appends the whole body.
     pub fn write_to(&self, out: &mut Vec<u8>) {
         out.reserve(self.len);
@@ -1215,6 +1271,12 @@ fn fallbacks(raw: &str) -> Result<Vec<String>, Refusal> {
         }
     })?;
     Ok(models)
+}
+
+/// Whether the key that starts at `start` is `name`. A key of interest has no escapes.
+fn is_key(text: &str, start: usize, name: &str) -> bool {
+    let inside = text.as_bytes().get(start + 1..).unwrap_or_default();
+    inside.starts_with(name.as_bytes()) && inside.get(name.len()) == Some(&b'"')
 }
 
 /// Where the key begins that a value has, which begins at `value`. The body is known to be an object, so before the value stand white
@@ -1917,6 +1979,46 @@ mod tests {
         ] {
             refused_by(wrong, Api::Messages);
         }
+    }
+
+    #[test]
+    fn what_is_said_otherwise_to_an_endpoint_reaches_it_in_any_protocol() {
+        let overrides = [
+            crate::dialect::Override {
+                name: "web_search_options",
+                value: Some("{}".into()),
+            },
+            crate::dialect::Override {
+                name: "service_tier",
+                value: None,
+            },
+        ];
+        let body = r#"{"model":"m","service_tier":"flex","messages":[{"role":"user","content":"u"}],"max_tokens":9}"#;
+        let target = Target {
+            overrides: &overrides,
+            ..PLAIN
+        };
+        assert_eq!(
+            sent(body, target),
+            r#"{"model":"up/m","messages":[{"role":"user","content":"u"}],"max_completion_tokens":9,"web_search_options":{}}"#
+        );
+        let anthropic = Target {
+            dialect: Dialect::Anthropic,
+            ..target
+        };
+        let sent = sent(body, anthropic);
+        assert!(sent.contains("web_search_20250305"), "{sent}");
+        assert!(!sent.contains("service_tier"), "{sent}");
+    }
+
+    #[test]
+    fn routing_members_are_found_by_name() {
+        let request = read(r#"{"plugins":[1],"preset" : "p","route":null,"model":"m"}"#);
+        assert_eq!(request.routing_member("plugins"), Some("[1]"));
+        assert_eq!(request.routing_member("preset"), Some("\"p\""));
+        assert_eq!(request.routing_member("pre"), None);
+        assert_eq!(request.routing_member("route"), None);
+        assert_eq!(request.routing_member("model"), None);
     }
 
     #[test]
