@@ -115,13 +115,29 @@ def wishes(**changes: Any) -> written.Wishes:
 
 
 def routing(**changes: Any) -> written.Routing:
-    """Endpoints are tried as they are listed. ``wishes`` and ``sticky`` take a dictionary of what is different."""
+    """Endpoints are tried as they are listed, and none is left alone for what it said or did.
+
+    ``wishes``, ``sticky``, ``breaker`` and ``adaptive`` take a dictionary of what is different."""
     values: dict[str, Any] = {
         "outage_ms": 30_000,
         "require_tools": True,
+        "cooldown_max_ms": 0,
+        "probe_ms": 0,
         **changes,
         "wishes": wishes(**{"policy": "order", **changes.get("wishes", {})}),
         "sticky": written.Sticky(**{"ttl_ms": 600_000, "conversations_max": 1000, **changes.get("sticky", {})}),
+        "breaker": written.Breaker(
+            **{"failures": 0, "open_ms": 30_000, "open_max_ms": 300_000, **changes.get("breaker", {})}
+        ),
+        "adaptive": written.Adaptive(
+            **{
+                "second_nano": 0,
+                "failure": 10,
+                "limited": 2,
+                "exploration_permille": 0,
+                **changes.get("adaptive", {}),
+            }
+        ),
     }
     return written.Routing(**values)
 

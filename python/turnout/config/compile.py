@@ -224,6 +224,17 @@ def _routing(work: Work) -> snapshot.Routing:
         outage_ms=written.outage,
         require_tools=written.require_tools,
         sticky=snapshot.Sticky(ttl_ms=written.sticky.ttl, conversations_max=written.sticky.conversations),
+        breaker=snapshot.Breaker(
+            failures=written.breaker.failures, open_ms=written.breaker.open, open_max_ms=written.breaker.open_max
+        ),
+        cooldown_max_ms=written.cooldown_max,
+        probe_ms=written.probes.every,
+        adaptive=snapshot.Adaptive(
+            second_nano=nano_dollars(written.adaptive.second),
+            failure=written.adaptive.failure,
+            limited=written.adaptive.limited,
+            exploration_permille=written.adaptive.exploration_percent * 10,
+        ),
     )
 
 

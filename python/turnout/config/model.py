@@ -10,6 +10,7 @@ What one field cannot know (does this provider exist, is this alias also a slug)
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
@@ -300,8 +301,8 @@ class Wishes(Section):
         description="How endpoints that are equally good otherwise are ordered; a request says it in provider.sort. "
         "price: the cheapest most often, by one over the square of the price. throughput, latency: the fastest "
         "first. exacto: those that call tools best first. weighted: by the weights of the endpoints. least_busy: the "
-        "less busy of two drawn. adaptive: by price, speed and failures together. order: as they are listed, whatever is "
-        "known of them. Default: that of the gateway, and there price.",
+        "less busy of two drawn. adaptive: by price, speed and failures together. order: as they are listed, whatever "
+        "is known of them. Default: that of the gateway, and there price.",
     )
     only: Annotated[list[str], BeforeValidator(one_or_many)] = Field(
         default=[],
@@ -340,6 +341,72 @@ class Sticky(Section):
     )
 
 
+class Breaker(Section):
+    """When an endpoint that keeps failing is left alone. It then stands behind all others and is still tried last."""
+
+    failures: int = Field(
+        default=5,
+        ge=0,
+        le=10_000,
+        description="Failures in a row that open it. Five in a row are hardly chance where even one request in three "
+        "fails. It also opens when an endpoint fails far more often than the model's others. 0 turns it off.",
+    )
+    open: Milliseconds = Field(
+        default=30 * SECOND,
+        ge=100,
+        le=1 * HOUR,
+        description="How long it stays open. Then one request at a time is let through, until one is served.",
+    )
+    open_max: Milliseconds = Field(
+        default=5 * MINUTE,
+        ge=100,
+        le=1 * DAY,
+        description="Each request that fails then opens it for twice as long, up to this.",
+    )
+
+
+class Probes(Section):
+    """Questions that the gateway asks of its own accord, to see whether endpoints without traffic are there again."""
+
+    every: Milliseconds = Field(
+        default=0,
+        ge=0,
+        le=1 * DAY,
+        description="How often a provider is asked whose breaker is open and that nobody else asks: GET on its list of "
+        "models, which costs nothing. 0, the default: never; then the next client's request finds out.",
+    )
+
+
+class Adaptive(Section):
+    """How the policy adaptive turns time and failures into money."""
+
+    second: PriceUsd = Field(
+        default=Decimal("0.0001"),
+        description="US dollars that a second of waiting is worth, to the first token and to the last. A hundredth of "
+        "a cent is a tenth of what a mid-sized answer of a mid-sized model costs. 0: price alone counts.",
+    )
+    failure: int = Field(
+        default=10,
+        ge=0,
+        le=1000,
+        description="How many times its cost a failed request costs. At 10 an endpoint of which one request in ten "
+        "fails counts as twice as dear.",
+    )
+    limited: int = Field(
+        default=2,
+        ge=0,
+        le=1000,
+        description="The same of a request that is told to come back later (429), which costs little but time.",
+    )
+    exploration_percent: int = Field(
+        default=2,
+        ge=0,
+        le=50,
+        description="Share of the requests that go to any endpoint alike, so that one that has become better is found. "
+        "2 % cost little even where the dearest is ten times as dear.",
+    )
+
+
 class Routing(Wishes):
     """How endpoints are chosen, for all requests."""
 
@@ -355,6 +422,16 @@ class Routing(Wishes):
         "OpenRouter does. false drops the tools then.",
     )
     sticky: Sticky = Field(default=Sticky(), description="Conversations that stay where their prompt is cached.")
+    breaker: Breaker = Field(default=Breaker(), description="When an endpoint that keeps failing is left alone.")
+    cooldown_max: Milliseconds = Field(
+        default=10 * MINUTE,
+        ge=0,
+        le=1 * DAY,
+        description="Longest time for which an endpoint or a key that says when to come back (Retry-After) is left "
+        "alone. 0: what it says is not heeded.",
+    )
+    probes: Probes = Field(default=Probes(), description="Questions that the gateway asks of its own accord.")
+    adaptive: Adaptive = Field(default=Adaptive(), description="What time and failures cost the policy adaptive.")
 
 
 class Key(Section):

@@ -118,6 +118,29 @@ class Sticky(Frozen, frozen=True):
     conversations_max: int
 
 
+class Breaker(Frozen, frozen=True):
+    """When an endpoint that keeps failing is left alone."""
+
+    failures: int
+    """In a row; 0: never."""
+    open_ms: int
+    open_max_ms: int
+    """It opens for twice as long each time, up to this."""
+
+
+class Adaptive(Frozen, frozen=True):
+    """How the policy ``adaptive`` turns time and failures into money."""
+
+    second_nano: int
+    """What a second of waiting costs."""
+    failure: int
+    """How many times its cost a failed request costs."""
+    limited: int
+    """The same of a 429."""
+    exploration_permille: int
+    """Requests of a thousand that go to any endpoint alike."""
+
+
 class Routing(Frozen, frozen=True):
     """How endpoints are chosen."""
 
@@ -127,6 +150,12 @@ class Routing(Frozen, frozen=True):
     require_tools: bool
     """Whether a model of which no endpoint takes tools is refused when a request has some; else they are dropped."""
     sticky: Sticky
+    breaker: Breaker
+    cooldown_max_ms: int
+    """Longest time for which what asks for rest is left alone."""
+    probe_ms: int
+    """How often an idle endpoint whose breaker is open is asked whether it is there; 0: never."""
+    adaptive: Adaptive
 
 
 class Key(Frozen, frozen=True):

@@ -133,6 +133,27 @@ pub mod written {
         pub outage_ms: u64,
         pub require_tools: bool,
         pub sticky: Sticky,
+        pub breaker: Breaker,
+        pub cooldown_max_ms: u64,
+        pub probe_ms: u64,
+        pub adaptive: Adaptive,
+    }
+
+    #[derive(Debug, Clone, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Breaker {
+        pub failures: u32,
+        pub open_ms: u64,
+        pub open_max_ms: u64,
+    }
+
+    #[derive(Debug, Clone, Copy, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Adaptive {
+        pub second_nano: u64,
+        pub failure: u32,
+        pub limited: u32,
+        pub exploration_permille: u32,
     }
 
     #[derive(Debug, Clone, Deserialize)]
@@ -598,7 +619,7 @@ impl Snapshot {
                 written.schema
             )));
         }
-        statistics.tune(written.routing.outage_ms);
+        statistics.tune(&written.routing);
         let mut keys = FastMap::with_capacity_and_hasher(
             written.keys.len(),
             foldhash::fast::RandomState::default(),

@@ -26,6 +26,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use hashbrown::HashMap;
 
 use crate::clock::Moment;
+use crate::snapshot::written::Routing;
 use breaker::{Rest, Tuning};
 pub(crate) use credential::CredentialState;
 use history::History;
@@ -76,9 +77,20 @@ impl Registry {
         Arc::clone(credentials.entry(name).or_insert_with(made))
     }
 
-    /// From now on an endpoint counts as failing for this time after a failure; zero: never.
-    pub(crate) fn tune(&self, outage_ms: u64) {
-        self.tuning.outage_ms.store(outage_ms, Ordering::Relaxed);
+    /// What the configuration says, from now on.
+    pub(crate) fn tune(&self, routing: &Routing) {
+        let Tuning {
+            outage_ms,
+            failures,
+            open_ms,
+            open_max_ms,
+            cooldown_max_ms,
+        } = &*self.tuning;
+        outage_ms.store(routing.outage_ms, Ordering::Relaxed);
+        failures.store(routing.breaker.failures, Ordering::Relaxed);
+        open_ms.store(routing.breaker.open_ms, Ordering::Relaxed);
+        open_max_ms.store(routing.breaker.open_max_ms, Ordering::Relaxed);
+        cooldown_max_ms.store(routing.cooldown_max_ms, Ordering::Relaxed);
     }
 
     /// Works out anew what is looked at. Called once a second, from beside the traffic; the lock is not taken by requests.
