@@ -118,6 +118,12 @@ pub(crate) fn refusal_head(refusal: &Refusal) -> ReplyHead {
     if let Some(methods) = refusal.allow {
         head = head.with("allow", methods);
     }
+    if let Some(rate) = refusal.details().rate {
+        head = head
+            .with("x-ratelimit-limit", rate.limit.to_string())
+            .with("x-ratelimit-remaining", rate.remaining.to_string())
+            .with("x-ratelimit-reset", rate.reset_ms.to_string());
+    }
     if refusal.kind == Kind::Authentication {
         head = head.with("www-authenticate", "Bearer");
     }

@@ -207,6 +207,21 @@ pub struct Details {
     pub near: Vec<String>,
     /// Attempts that failed before.
     pub previous_errors: Vec<PreviousError>,
+    /// How often may be asked, with a refusal for having asked too often.
+    pub rate: Option<Rate>,
+    /// Further members of `error.metadata`, each with its value as JSON.
+    pub metadata: Vec<(&'static str, String)>,
+}
+
+/// How often may be asked: the headers `X-RateLimit-*`, which `error.metadata.headers` repeats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// Requests in a period.
+    pub limit: u64,
+    /// Of those, how many are left.
+    pub remaining: u64,
+    /// When there will be more: Unix time in milliseconds.
+    pub reset_ms: u64,
 }
 
 /// The details of a refusal that has none.
@@ -217,6 +232,8 @@ static NO_DETAILS: Details = Details {
     requested_models: Vec::new(),
     near: Vec::new(),
     previous_errors: Vec::new(),
+    rate: None,
+    metadata: Vec::new(),
 };
 
 /// Where availability objects point: the catalogue of this gateway.
@@ -330,6 +347,27 @@ impl Refusal {
         self
     }
 
+    /// How often may be asked.
+    pub fn with_rate(mut self, rate: Rate) -> Refusal {
+        self.details_mut().rate = Some(rate);
+        self
+    }
+
+    /// A further member of `error.metadata` that is a text.
+    pub fn with_text(mut self, name: &'static str, text: &str) -> Refusal {
+        let mut json = Vec::with_capacity(text.len() + 2);
+        write_string(text, &mut json);
+        let json = String::from_utf8_lossy(&json).into_owned();
+        self.details_mut().metadata.push((name, json));
+        self
+    }
+
+    /// A further member of `error.metadata`; `json` is its value as it is written.
+    pub fn with_json(mut self, name: &'static str, json: String) -> Refusal {
+        self.details_mut().metadata.push((name, json));
+        self
+    }
+
     /// Methods that the path takes, for the `Allow` header.
     pub fn with_allow(mut self, allow: &'static str) -> Refusal {
         self.allow = Some(allow);
@@ -422,6 +460,26 @@ impl Refusal {
         if let Some(secs) = self.retry_after_secs {
             out.extend_from_slice(b",\"retry_after\":");
             write_number(secs, out);
+        }
+        if let Some(rate) = details.rate {
+            out.extend_from_slice(b",\"headers\":{");
+            // Headers are texts, and so they are here.
+            for (name, value) in [
+                ("\"X-RateLimit-Limit\":\"", rate.limit),
+                ("\",\"X-RateLimit-Remaining\":\"", rate.remaining),
+                ("\",\"X-RateLimit-Reset\":\"", rate.reset_ms),
+            ] {
+                out.extend_from_slice(name.as_bytes());
+                write_number(value, out);
+            }
+            out.push(b'"');
+            out.push(b'}');
+        }
+        for (name, json) in &details.metadata {
+            out.push(b',');
+            write_string(name, out);
+            out.push(b':');
+            out.extend_from_slice(json.as_bytes());
         }
         if !details.near.is_empty() {
             out.extend_from_slice(b",\"near_models\":");
@@ -531,6 +589,13 @@ mod tests {
             .with_retry_after_secs(3)
             .with_requested_models(vec!["a/b".into(), "c".into()])
             .with_near(vec!["a/c".into()])
+            .with_rate(Rate {
+                limit: 20,
+                remaining: 0,
+                reset_ms: 1_764_031_697_123,
+            })
+            .with_text("limit_source", "a \"name\"")
+            .with_json("limit_usd", "0.5".into())
             .with_previous_errors(vec![
                 PreviousError {
                     provider: "Q".into(),
@@ -580,6 +645,17 @@ mod tests {
             rendered(&Refusal::new(Kind::Server))["error"].get("availability"),
             None
         );
+    }
+
+    #[test]
+    fn g08_the_rate_stands_in_the_metadata_as_in_the_headers() {
+        let metadata = &rendered(&full(Kind::RateLimited))["error"]["metadata"];
+        assert_eq!(
+            metadata["headers"],
+            json!({"X-RateLimit-Limit":"20","X-RateLimit-Remaining":"0","X-RateLimit-Reset":"1764031697123"})
+        );
+        assert_eq!(metadata["limit_source"], "a \"name\"");
+        assert_eq!(metadata["limit_usd"], json!(0.5));
     }
 
     #[test]
