@@ -67,6 +67,16 @@ class Plane:
     def commit_journal(self, token: int) -> None:
         """Forgets everything up to ``token``: the ledger has it. ``ValueError`` for a token never given."""
 
+    def spent(self, json: bytes) -> None:
+        """Adds what the ledger knows of earlier processes to what was charged: bytes of
+        :func:`turnout.ledger.spent.encode`. ``ValueError`` when they are not.
+        """
+
+    def usage(self, sha256: str | None) -> str:
+        """What was charged to a key, by its hash (empty: to requests without one), or with ``None`` to the whole
+        gateway: JSON of :class:`turnout.ledger.spent.Usage`. It is of this moment, ahead of the ledger.
+        """
+
     def ledger_behind(self, message: str | None) -> None:
         """Notes that the ledger cannot be written (or, with ``None``, can be again) for health and metrics."""
 

@@ -85,7 +85,16 @@ def ensure(state_dir: Path, purpose: Purpose) -> str | None:
 
 def as_client_key(sha256: str, name: str) -> Key:
     """A key without limits, as a snapshot has it."""
-    return Key(sha256=sha256, name=name, models=None, disabled=False, expires_unix=None, routing=None)
+    return Key(
+        sha256=sha256,
+        name=name,
+        models=None,
+        disabled=False,
+        expires_unix=None,
+        routing=None,
+        limit=None,
+        requests_per_minute=None,
+    )
 
 
 def _write(file: Path, stored: StoredKeys) -> None:

@@ -486,6 +486,8 @@ def test_keys_from_elsewhere_come_after_those_of_the_file(tmp_path: Path) -> Non
             disabled=False,
             expires_unix=None,
             routing=None,
+            limit=None,
+            requests_per_minute=None,
         )
         for digit in "ab"
     ]

@@ -151,9 +151,20 @@ def key(secret: str = KEY, **changes: Any) -> written.Key:
         "disabled": False,
         "expires_unix": None,
         "routing": None,
+        "limit": None,
+        "requests_per_minute": None,
         **changes,
     }
     return written.Key(**values)
+
+
+def billing(**changes: Any) -> written.Billing:
+    """Nothing is limited. ``free`` takes a dictionary."""
+    values: dict[str, Any] = {"credits": False, "reserve_tokens": 8192, "free": None, **changes}
+    if values["free"] is not None:
+        none = dict.fromkeys(("per_minute", "per_day", "per_day_with_credits"))
+        values["free"] = written.Free(**{**none, **values["free"]})
+    return written.Billing(**values)
 
 
 def credential(secret: str = UPSTREAM_KEY, **changes: Any) -> written.Credential:
@@ -261,6 +272,7 @@ def snapshot(
         "server": server(**side) if isinstance(side, dict) else side,
         "auth": True,
         "routing": routing(),
+        "billing": billing(),
         "keys": [key()],
         "providers": list(providers),
         "models": list(models),

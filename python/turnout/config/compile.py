@@ -140,6 +140,7 @@ def _compile(work: Work, *, auth: bool, extra_keys: Sequence[snapshot.Key], stat
         server=_server(work),
         auth=auth,
         routing=_routing(work),
+        billing=_billing(work),
         keys=_keys(work, catalogue, extra_keys),
         providers=accounts.providers,
         models=list(catalogue.models.values()),
@@ -840,10 +841,36 @@ def _keys(work: Work, catalogue: _Catalogue, extra: Sequence[snapshot.Key]) -> l
             disabled=written.disabled,
             expires_unix=written.expires,
             routing=_wishes(written.routing) if written.routing.model_fields_set else None,
+            limit=_limit(work, path, written),
+            requests_per_minute=written.rate.requests_per_minute,
         )
     for key in extra:
         keys.setdefault(key.sha256, key)
     return list(keys.values())
+
+
+def _limit(work: Work, path: tuple[Step, ...], written: model.Key) -> snapshot.Limit | None:
+    if written.limit is None:
+        if written.limit_reset is not None and not work.is_cut(*path, "limit"):
+            work.wrong((*path, "limit_reset"), "there is no limit that could begin anew, give limit too")
+        return None
+    return snapshot.Limit(nano=nano_dollars(written.limit), reset=written.limit_reset)
+
+
+def _billing(work: Work) -> snapshot.Billing:
+    config = work.config
+    free = snapshot.Free(
+        per_minute=config.free.per_minute,
+        per_day=config.free.per_day,
+        per_day_with_credits=config.free.per_day_with_credits,
+    )
+    if free.per_day_with_credits is not None and not config.credits.enabled:
+        work.warn(("free", "per_day_with_credits"), "this has no effect while credits.enabled is false")
+    return snapshot.Billing(
+        credits=config.credits.enabled,
+        reserve_tokens=config.billing.reserve_tokens,
+        free=free if any(value is not None for value in msgspec.structs.astuple(free)) else None,
+    )
 
 
 def _key_sha256(work: Work, path: tuple[Step, ...], written: model.Key) -> str | None:

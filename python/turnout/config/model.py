@@ -434,6 +434,18 @@ class Routing(Wishes):
     adaptive: Adaptive = Field(default=Adaptive(), description="What time and failures cost the policy adaptive.")
 
 
+class KeyRate(Section):
+    """How often a key may ask."""
+
+    requests_per_minute: int | None = Field(
+        default=None,
+        ge=1,
+        le=10_000_000,
+        description="Requests to models in a minute; more are refused (429). So many may come at once, and the "
+        "allowance grows back evenly. Default: no limit.",
+    )
+
+
 class Key(Section):
     """A key that clients present as ``Authorization: Bearer …``. Only its SHA-256 leaves this section."""
 
@@ -465,6 +477,16 @@ class Key(Section):
         "Default: never.",
     )
     routing: Wishes = Field(default=Wishes(), description="Who may serve this key's requests, and who first.")
+    limit: PriceUsd | None = Field(
+        default=None,
+        description="US dollars that its requests may cost, in the period of limit_reset. Beyond it requests that cost "
+        "something are refused (402); what a running request could cost counts as well. Default: no limit.",
+    )
+    limit_reset: Literal["daily", "weekly", "monthly"] | None = Field(
+        default=None,
+        description="When the limit begins anew: each day, Monday or first of the month at 00:00 UTC. Default: never.",
+    )
+    rate: KeyRate = Field(default=KeyRate(), description="How often it may ask.")
 
 
 class Credential(Section):
@@ -1126,6 +1148,54 @@ class Log(Section):
     )
 
 
+class Credits(Section):
+    """An account of the whole gateway: what was added to it, less what requests cost."""
+
+    enabled: bool = Field(
+        default=False,
+        description="Whether requests are refused (402) when the credits are used up. They are added with "
+        "POST /api/admin/credits. Off by default: a gateway of one's own has no need to be paid.",
+    )
+
+
+class FreeModels(Section):
+    """How often models whose slug ends in :free may be asked, by all keys together as at OpenRouter."""
+
+    per_minute: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000,
+        description="Requests in a minute of the clock; OpenRouter has 20. Default: no limit, because whoever offers "
+        "models for free on a gateway of their own knows what they bear.",
+    )
+    per_day: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000_000,
+        description="Requests in a day (UTC); OpenRouter has 50. Default: no limit.",
+    )
+    per_day_with_credits: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000_000,
+        description="In place of per_day when 10 dollars or more were ever added to the credits; OpenRouter has 1000. "
+        "Default: as per_day.",
+    )
+
+
+class Billing(Section):
+    """How money is counted."""
+
+    reserve_tokens: int = Field(
+        default=8_192,
+        ge=1,
+        le=10_000_000,
+        description="Tokens that a request which names no max_tokens is taken to write at most (or the model's own "
+        "maximum, if that is less), where a limit or credits must cover it beforehand. Few requests write more. "
+        "A higher value refuses more requests near a limit; a lower one lets a running request overspend it by more.",
+    )
+
+
 class Config(Section):
     """The whole file. Everything may be left out."""
 
@@ -1157,5 +1227,8 @@ class Config(Section):
         "booked under its slug.",
     )
     routing: Routing = Field(default=Routing(), description="How endpoints are chosen.")
+    credits: Credits = Field(default=Credits(), description="Prepaid money of the whole gateway.")
+    free: FreeModels = Field(default=FreeModels(), description="Limits of models that cost nothing.")
+    billing: Billing = Field(default=Billing(), description="How money is counted.")
     ledger: Ledger = Field(default=Ledger(), description="Where generations are booked.")
     log: Log = Field(default=Log(), description="What is logged.")

@@ -158,6 +158,34 @@ class Routing(Frozen, frozen=True):
     adaptive: Adaptive
 
 
+class Limit(Frozen, frozen=True):
+    """What a key may cost."""
+
+    nano: int
+    """Nano-dollars in a period."""
+    reset: Literal["daily", "weekly", "monthly"] | None
+    """When it begins anew, at 00:00 UTC; weeks on Monday. ``None``: never."""
+
+
+class Free(Frozen, frozen=True):
+    """How often models whose slug ends in ``:free`` may be asked, by the whole gateway. ``None``: no limit."""
+
+    per_minute: int | None
+    per_day: int | None
+    per_day_with_credits: int | None
+    """In place of :attr:`per_day` when ten dollars or more were ever added to the credits."""
+
+
+class Billing(Frozen, frozen=True):
+    """What requests are charged against."""
+
+    credits: bool
+    """Whether the gateway has credits, and refuses requests when they are used up."""
+    reserve_tokens: int
+    """Tokens that a request without ``max_tokens`` is taken to write at most, where money is limited."""
+    free: Free | None
+
+
 class Key(Frozen, frozen=True):
     """A client key. Only its SHA-256 is known here."""
 
@@ -170,6 +198,8 @@ class Key(Frozen, frozen=True):
     expires_unix: int | None
     routing: Wishes | None
     """``None``: no wish but those of everybody."""
+    limit: Limit | None
+    requests_per_minute: int | None
 
 
 class SigV4(Frozen, frozen=True):
@@ -413,6 +443,7 @@ class Snapshot(Frozen, frozen=True):
     auth: bool
     """False only with ``--no-auth``: any request is let in."""
     routing: Routing
+    billing: Billing
     keys: list[Key]
     providers: list[Provider]
     models: list[Model]

@@ -90,6 +90,17 @@ impl Plane {
             .map_err(|unknown| PyValueError::new_err(unknown.to_string()))
     }
 
+    fn spent(&self, json: &[u8]) -> PyResult<()> {
+        self.inner
+            .spent(json)
+            .map_err(|error| PyValueError::new_err(error.to_string()))
+    }
+
+    #[pyo3(signature = (sha256))]
+    fn usage(&self, sha256: Option<&str>) -> String {
+        self.inner.usage(sha256)
+    }
+
     #[pyo3(signature = (message))]
     fn ledger_behind(&self, message: Option<String>) {
         self.inner.ledger_behind(message);

@@ -15,6 +15,7 @@ use turnout_wire::usage::{Usage, UsageSource};
 use crate::clock::{Instant, Moment, micros, unix_ms};
 use crate::edge::head::{Head, Known};
 use crate::failure::Failure;
+use crate::limits::Hold;
 use crate::metrics::{Observation, Outcome, Slot};
 use crate::record::{Attempt, Client, Record};
 use crate::route::Candidate;
@@ -91,6 +92,8 @@ pub(crate) struct Account<'a> {
     current: Option<Current<'a>>,
     /// The candidate that serves, or was tried last.
     serving: Option<&'a Candidate<'a>>,
+    /// What is held back of the key's limit and of the credits, until the cost is known.
+    hold: Option<Hold<'a>>,
     booked: bool,
 }
 
@@ -164,6 +167,7 @@ impl<'a> Account<'a> {
             attempts: Vec::with_capacity(2),
             current: None,
             serving: None,
+            hold: None,
             booked: false,
         }
     }
@@ -192,6 +196,11 @@ impl<'a> Account<'a> {
     /// The first byte of the answer is about to be sent.
     pub(crate) fn first_byte(&mut self) {
         self.first_byte.get_or_insert(self.last);
+    }
+
+    /// Money is held back for this request.
+    pub(crate) fn hold(&mut self, hold: Hold<'a>) {
+        self.hold = Some(hold);
     }
 
     /// What is asked.
@@ -333,6 +342,17 @@ impl<'a> Account<'a> {
         self.write(status, Some("cancelled"), true, facts);
     }
 
+    /// Charges the key and the gateway, and only then gives back what was held.
+    fn charge(&mut self, nano: u64) {
+        if nano > 0 {
+            let limits = &self.thread.shared.limits;
+            let meter = self.key.map_or(&limits.nobody, |key| &key.meter);
+            meter.spending.add(nano, self.created_ms);
+            limits.gateway.add(nano, self.created_ms);
+        }
+        self.hold = None;
+    }
+
     fn write(
         &mut self,
         status: u16,
@@ -353,6 +373,7 @@ impl<'a> Account<'a> {
         let nothing = (Usage::default(), UsageSource::None, Cost::default());
         let (usage, usage_source, cost) =
             facts.map_or(nothing, |f| (f.usage, f.usage_source, f.cost));
+        self.charge(cost.total_nano);
         let serving = self.serving;
         let slot = serving.map_or(Slot::OTHER, |candidate| candidate.endpoint.slot);
         let served = error_type.is_none() || facts.is_some();

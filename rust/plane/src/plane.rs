@@ -16,8 +16,10 @@ use turnout_wire::refusal::Kind;
 
 use crate::clock::Moment;
 use crate::edge::tls;
+use crate::clock::unix_ms;
 use crate::health;
 use crate::journal::{self, Journal, UnknownToken};
+use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::snapshot::{BadSnapshot, Snapshot, written};
 use crate::statistics::Registry;
@@ -101,8 +103,10 @@ impl Plane {
         let metrics = Metrics::new(threads, kinds.leak());
         let origins = Origins::default();
         let statistics = Registry::default();
-        let (first, server) = Snapshot::read(snapshot, 1, &origins, &metrics, &statistics)
-            .map_err(Problem::Snapshot)?;
+        let limits = Limits::new(unix_ms());
+        let (first, server) =
+            Snapshot::read(snapshot, 1, &origins, &metrics, &statistics, &limits)
+                .map_err(Problem::Snapshot)?;
         let listeners = if listeners.is_empty() {
             bind_all(&server.listen)?
         } else {
@@ -119,6 +123,7 @@ impl Plane {
             metrics,
             origins,
             statistics,
+            limits,
             threads,
             control_socket,
         );
@@ -272,6 +277,7 @@ impl Plane {
                         &shared.origins,
                         &shared.metrics,
                         &shared.statistics,
+                        &shared.limits,
                     )
                 })?;
             match reading.join() {
@@ -303,6 +309,16 @@ impl Plane {
     /// Notes that the ledger lags, or no more.
     pub fn ledger_behind(&self, message: Option<String>) {
         *lock(&self.shared.ledger_error) = message;
+    }
+
+    /// Adds what the ledger knows of earlier processes to what was charged.
+    pub fn spent(&self, json: &[u8]) -> Result<(), serde_json::Error> {
+        self.shared.limits.add(json)
+    }
+
+    /// What was charged to a key, as JSON; `None`: to the whole gateway.
+    pub fn usage(&self, sha256: Option<&str>) -> String {
+        self.shared.limits.usage(sha256)
     }
 
     /// Booked generations and the token that forgets them; see [`Journal::drain`].

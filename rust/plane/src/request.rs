@@ -1,6 +1,6 @@
 //! One request, from its head to its record. This file alone knows the order of the steps:
 //!
-//! accept → authenticate → admit → parse → route → (translate → send → stream) as often as it takes → account.
+//! accept → authenticate → admit → parse → route → limits → (translate → send → stream) as often as it takes → account.
 //!
 //! Fallback is the loop in [`attempts`](crate::attempts::attempts): until something of an answer has been written to the client, the
 //! next key and then the next endpoint may be tried; after that, never.
@@ -23,6 +23,7 @@ use crate::cors;
 use crate::edge::head::{Known, Method};
 use crate::explain;
 use crate::health;
+use crate::limits;
 use crate::models;
 use crate::place::{self, InPath, Place, place};
 use crate::route::{self, Asking};
@@ -172,6 +173,10 @@ async fn generate<C: Caller>(
         Ok(permit) => permit,
         Err(refusal) => return refuse(thread, snapshot, caller, &refusal, "").await,
     };
+    // How often a key may ask is known without its body.
+    if let Err(refusal) = limits::frequency(thread, key) {
+        return refuse(thread, snapshot, caller, &refusal, "").await;
+    }
     let array = path.as_ref().is_some_and(|path| path.array);
     let request = match parse(snapshot, caller, api, path).await {
         Ok(request) => request,
@@ -198,6 +203,12 @@ async fn generate<C: Caller>(
         }
         Err(refusal) => return refuse(thread, snapshot, caller, &refusal, "").await,
     };
+    // What it may cost is known only now: the price is that of the dearest endpoint that may serve. What a limit refuses was no
+    // generation, and is not booked.
+    let hold = match limits::hold(thread, &asking, &plan) {
+        Ok(hold) => hold,
+        Err(refusal) => return refuse(thread, snapshot, caller, &refusal, "").await,
+    };
     // From here on it is a generation: it has an id, and it is booked however it ends.
     let mut account = Account::open(
         thread,
@@ -209,6 +220,7 @@ async fn generate<C: Caller>(
         caller.began(),
         waited_us,
     );
+    account.hold(hold);
     attempts(
         thread,
         snapshot,

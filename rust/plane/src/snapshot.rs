@@ -16,6 +16,7 @@ use turnout_wire::cost::Prices;
 use turnout_wire::dialect::{Dialect, Op, Quirks};
 use turnout_wire::parameter::Parameters;
 
+use crate::limits::{Limits, Meter};
 use crate::metrics::{Metrics, Slot};
 use crate::statistics::{CredentialState, Registry, Statistics};
 use crate::upstream::origin::{Origin, Origins};
@@ -31,6 +32,7 @@ pub mod written {
     use turnout_wire::cost::Prices;
     use turnout_wire::dialect::Quirks;
 
+    use crate::limits::Reset;
     use crate::secret::Secret;
 
     #[derive(Debug, Clone, Deserialize)]
@@ -101,6 +103,31 @@ pub mod written {
         pub disabled: bool,
         pub expires_unix: Option<u64>,
         pub routing: Option<Wishes>,
+        pub limit: Option<Limit>,
+        pub requests_per_minute: Option<u32>,
+    }
+
+    #[derive(Debug, Clone, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Limit {
+        pub nano: i64,
+        pub(crate) reset: Option<Reset>,
+    }
+
+    #[derive(Debug, Clone, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Billing {
+        pub credits: bool,
+        pub reserve_tokens: u64,
+        pub free: Option<Free>,
+    }
+
+    #[derive(Debug, Clone, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Free {
+        pub per_minute: Option<u32>,
+        pub per_day: Option<u32>,
+        pub per_day_with_credits: Option<u32>,
     }
 
     #[derive(Debug, Clone, Deserialize)]
@@ -284,6 +311,7 @@ pub mod written {
         pub server: Server,
         pub auth: bool,
         pub routing: Routing,
+        pub billing: Billing,
         pub keys: Vec<Key>,
         pub providers: Vec<Provider>,
         pub models: Vec<Model>,
@@ -312,6 +340,7 @@ pub struct Snapshot {
     pub(crate) server: Server,
     pub(crate) auth: bool,
     pub(crate) routing: written::Routing,
+    pub(crate) billing: written::Billing,
     keys: FastMap<[u8; 32], Key, foldhash::fast::RandomState>,
     pub(crate) providers: Vec<Provider>,
     models: FastMap<String, Arc<Model>, foldhash::fast::RandomState>,
@@ -352,6 +381,10 @@ pub(crate) struct Key {
     pub(crate) disabled: bool,
     pub(crate) expires_unix: Option<u64>,
     pub(crate) wishes: Option<written::Wishes>,
+    pub(crate) limit: Option<written::Limit>,
+    pub(crate) requests_per_minute: Option<u32>,
+    /// What it has used; the same across swaps.
+    pub(crate) meter: Arc<Meter>,
 }
 
 /// A place to send requests to.
@@ -603,13 +636,14 @@ pub(crate) enum Found<'a> {
 }
 
 impl Snapshot {
-    /// Reads and completes a snapshot. `origins` and `metrics` outlive it, so that pools and counters survive a swap.
+    /// Reads and completes a snapshot. `origins`, `metrics` and `limits` outlive it, so that pools and counters survive a swap.
     pub(crate) fn read(
         bytes: &[u8],
         generation: u64,
         origins: &Origins,
         metrics: &Metrics,
         statistics: &Registry,
+        limits: &Limits,
     ) -> Result<(Snapshot, written::Server), BadSnapshot> {
         let written: written::Snapshot =
             serde_json::from_slice(bytes).map_err(|error| BadSnapshot(error.to_string()))?;
@@ -634,6 +668,9 @@ impl Snapshot {
             keys.insert(
                 digest,
                 Key {
+                    meter: limits.of(&key.sha256),
+                    limit: key.limit,
+                    requests_per_minute: key.requests_per_minute,
                     sha256_hex: key.sha256,
                     name: key.name,
                     models: key.models,
@@ -741,6 +778,7 @@ impl Snapshot {
             server,
             auth: written.auth,
             routing: written.routing,
+            billing: written.billing,
             keys,
             providers,
             models,
@@ -1166,6 +1204,7 @@ mod tests {
             &Origins::default(),
             &metrics,
             &Registry::default(),
+            &Limits::new(0),
         )
         .expect("it completes");
         assert_eq!(snapshot.generation, 7);

@@ -22,6 +22,7 @@ use crate::caller::Seat;
 use crate::clock::Instant;
 use crate::edge;
 use crate::journal::{Journal, Writer};
+use crate::limits::Limits;
 use crate::metrics::{Counter, Metrics, Shard};
 use crate::snapshot::Snapshot;
 use crate::socket::Socket;
@@ -48,6 +49,7 @@ pub(crate) struct Shared {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) origins: Origins,
     pub(crate) statistics: Registry,
+    pub(crate) limits: Limits,
     /// Held while a snapshot is read and swapped, so that generations are in order.
     pub(crate) swapping: Mutex<()>,
     pub(crate) generation: AtomicU64,
@@ -80,6 +82,7 @@ impl Shared {
         metrics: Arc<Metrics>,
         origins: Origins,
         statistics: Registry,
+        limits: Limits,
         threads: usize,
         control_socket: Option<PathBuf>,
     ) -> Shared {
@@ -89,6 +92,7 @@ impl Shared {
             metrics,
             origins,
             statistics,
+            limits,
             swapping: Mutex::new(()),
             generation: AtomicU64::new(1),
             retired: Mutex::new(Vec::new()),

@@ -7,6 +7,7 @@
 
 use crate::api::Api;
 use crate::json::{self, Kind, Malformed, Value, Walker, write_number};
+use crate::reading::each_member;
 use crate::request::Request;
 use crate::usage::BYTES_PER_TOKEN;
 
@@ -47,6 +48,21 @@ const UNREAD: [&str; 20] = [
 /// The estimate; 1 at least, because no request is empty to a model.
 pub fn estimate(request: &Request) -> u64 {
     estimate_text(request.asked())
+}
+
+/// How many answers are asked for: `n`, where the API has that; 1 where nothing is said.
+pub fn answers(request: &Request) -> u64 {
+    let mut walker = Walker::new(request.asked());
+    let mut asked = 1;
+    // The body was walked when it was read, so this reaches its end.
+    let _ = each_member(&mut walker, |walker, name| {
+        let value = walker.value()?;
+        if name == "n" {
+            asked = value.whole(walker.text()).unwrap_or(1).max(1);
+        }
+        Ok::<(), Malformed>(())
+    });
+    asked
 }
 
 fn estimate_text(body: &str) -> u64 {
