@@ -14,9 +14,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::mpsc;
 use turnout_wire::refusal::Kind;
 
-use crate::clock::Moment;
+use crate::clock::{Moment, unix_ms};
 use crate::edge::tls;
-use crate::clock::unix_ms;
 use crate::health;
 use crate::journal::{self, Journal, UnknownToken};
 use crate::limits::Limits;
@@ -104,9 +103,8 @@ impl Plane {
         let origins = Origins::default();
         let statistics = Registry::default();
         let limits = Limits::new(unix_ms());
-        let (first, server) =
-            Snapshot::read(snapshot, 1, &origins, &metrics, &statistics, &limits)
-                .map_err(Problem::Snapshot)?;
+        let (first, server) = Snapshot::read(snapshot, 1, &origins, &metrics, &statistics, &limits)
+            .map_err(Problem::Snapshot)?;
         let listeners = if listeners.is_empty() {
             bind_all(&server.listen)?
         } else {

@@ -400,7 +400,10 @@ mod tests {
     fn g05_the_sentence_says_how_many_tokens_can_be_afforded() {
         // 1,000 tokens of prompt cost 1,000,000 nano-dollars; one that is written 10,000.
         let weight = Weight::at(&prices(), 1_000, 500);
-        assert_eq!((weight.prompt_nano, weight.completion_nano), (1_000_000, 5_000_000));
+        assert_eq!(
+            (weight.prompt_nano, weight.completion_nano),
+            (1_000_000, 5_000_000)
+        );
         assert_eq!(
             weight.too_much(2_005_000),
             "This request requires more credits, or fewer max_tokens. You requested up to 500 tokens, but can only afford 100"

@@ -202,9 +202,7 @@ mod tests {
         let bucket = Bucket::default();
         let taken: usize = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..4)
-                .map(|_| {
-                    scope.spawn(|| (0..1000).filter(|_| bucket.take(500, 7).is_ok()).count())
-                })
+                .map(|_| scope.spawn(|| (0..1000).filter(|_| bucket.take(500, 7).is_ok()).count()))
                 .collect();
             threads.into_iter().filter_map(|t| t.join().ok()).sum()
         });
