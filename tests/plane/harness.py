@@ -89,7 +89,7 @@ def server(**changes: Any) -> written.Server:
         "timeouts": written.Timeouts(
             header_ms=20_000, body_ms=20_000, idle_ms=60_000, write_ms=20_000, keepalive_comment_ms=15_000
         ),
-        "attempts": written.Attempts(attempts_max=4, total_ms=60_000),
+        "attempts": written.Attempts(attempts_max=4, total_ms=60_000, each_ms=None),
         "drain": written.Drain(min_ms=0, max_ms=200),
     }
     for name in parts:

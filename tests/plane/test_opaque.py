@@ -14,6 +14,7 @@ from tests.plane.harness import (
     PRICES,
     Rig,
     Upstream,
+    closed_port,
     endpoint,
     model,
     provider,
@@ -191,9 +192,7 @@ def test_bytes_that_break_are_never_taken_for_the_whole() -> None:
         assert (booked.status, booked.error_type is not None, len(booked.attempts)) == (200, True, 1)
 
 
-@pytest.mark.parametrize(
-    "script", ["status=500", "status=429", "drop=1", "empty=1", "garbage=0", "error_in=0", "cut=10"]
-)
+@pytest.mark.parametrize("script", ["status=500", "status=429", "status=503", "status=401", "error_in=0"])
 def test_until_the_first_byte_the_next_endpoint_is_tried(script: str) -> None:
     with serving(f"artist;{script}", "artist") as rig:
         answer = rig.post({"model": "test/model", "prompt": "x"}, IMAGES)
@@ -201,6 +200,24 @@ def test_until_the_first_byte_the_next_endpoint_is_tried(script: str) -> None:
         (booked,) = rig.booked()
         assert [attempt.provider for attempt in booked.attempts] == ["first", "second"]
         assert [json.loads(request["body"])["model"].split(";")[0] for request in rig.received()] == ["artist"] * 2
+
+
+@pytest.mark.parametrize("script", ["drop=1", "empty=1", "garbage=0", "cut=10", "status=504", "latency=60000"])
+def test_what_may_have_been_made_is_not_made_twice(script: str) -> None:
+    with serving(f"artist;{script}", "artist", provider={"timeouts": {"first_byte_ms": 400}}) as rig:
+        answer = rig.post({"model": "test/model", "prompt": "x"}, IMAGES)
+        assert answer.status_code in (502, 504), answer.text
+        (booked,) = rig.booked()
+        assert [attempt.provider for attempt in booked.attempts] == ["first"]
+
+
+def test_what_was_never_sent_is_sent_elsewhere() -> None:
+    def make(address: str) -> Any:
+        nowhere = f"127.0.0.1:{closed_port()}"
+        return snapshot([provider(nowhere), provider(address, "second")], [model(endpoint(), endpoint(1, "artist"))])
+
+    with running(make) as rig:
+        assert rig.post({"model": "test/model", "prompt": "x"}, IMAGES).status_code == 200
 
 
 @pytest.mark.parametrize("file_first", [False, True], ids=["model-first", "file-first"])

@@ -322,13 +322,13 @@ def test_when_all_fail_after_comments_the_error_is_an_event() -> None:
         assert (answer.status, answer.whole, answer.done) == (200, True, False)
         assert answer.comments >= 2
         (chunk,) = answer.chunks
-        assert chunk["error"]["code"] == 429
+        assert chunk["error"]["code"] == 503
         assert chunk["error"]["metadata"]["retry_after"] == 5
         assert chunk["error"]["metadata"]["previous_errors"][0]["provider_name"] == "First"
         assert chunk["choices"][0]["finish_reason"] == "error"
         assert (chunk["id"], chunk["model"]) == (answer.headers["x-generation-id"], "test/model")
         (booked,) = rig.booked(1)
-        assert (booked.status, booked.error_type) == (200, "rate_limit_exceeded")
+        assert (booked.status, booked.error_type) == (200, "provider_overloaded")
         assert [a.outcome for a in booked.attempts] == ["timeout", "status"]
 
 

@@ -212,7 +212,9 @@ def _server(work: Work) -> snapshot.Server:
             write_ms=written.timeouts.write,
             keepalive_comment_ms=written.timeouts.keepalive_comment,
         ),
-        attempts=snapshot.Attempts(attempts_max=written.attempts.max, total_ms=written.attempts.total),
+        attempts=snapshot.Attempts(
+            attempts_max=written.attempts.max, total_ms=written.attempts.total, each_ms=written.attempts.each
+        ),
         drain=snapshot.Drain(min_ms=written.drain.min, max_ms=written.drain.max),
         raw_errors=written.raw_errors,
     )

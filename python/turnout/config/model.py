@@ -198,7 +198,17 @@ class Attempts(Section):
         ge=SECOND,
         le=1 * HOUR,
         description="Deadline of all attempts together up to the first byte. The default is the time after which the "
-        "OpenAI client libraries give up by themselves; trying longer serves nobody. After it: 504.",
+        "OpenAI client libraries give up by themselves; trying longer serves nobody. After it: 504. A request can ask "
+        "for less with the header X-Turnout-Timeout or provider.timeout in its body; after that: 408.",
+    )
+    each: Milliseconds | None = Field(
+        default=None,
+        ge=100,
+        le=1 * HOUR,
+        description="What each attempt has up to the first byte, connecting included. Default: only the provider's own "
+        "times (timeouts.first_byte) hold. Set it where a late answer is worth less than a second try; an answer that "
+        "is not streamed comes whole, so it must be long enough to write all of it. A request can ask for less with "
+        "X-Turnout-Attempt-Timeout or provider.attempt_timeout.",
     )
 
 

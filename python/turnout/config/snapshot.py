@@ -65,6 +65,8 @@ class Attempts(Frozen, frozen=True):
     attempts_max: int
     total_ms: int
     """Deadline of all attempts together up to the first byte of the answer."""
+    each_ms: int | None
+    """What each attempt has up to its first byte, where that is less than the provider's own time."""
 
 
 class Drain(Frozen, frozen=True):

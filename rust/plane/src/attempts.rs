@@ -1,7 +1,11 @@
 //! The attempts of one request: candidate after candidate, key after key, until one serves.
 //!
 //! (translate → send → stream) as often as it takes. Until something of an answer has been written to the client, the next key and
-//! then the next endpoint may be tried; after that, never.
+//! then the next endpoint may be tried; after that, never. Who may fare better after a failure is said by [`Next`], what all failures
+//! together mean by [`conclude`].
+//!
+//! A task that makes something which is paid for by the piece (a picture, speech, a transcript) is only tried again when it is certain
+//! that nothing was made. Text counts as safe to ask for twice: a broken answer is worth less than the few tokens it has cost.
 
 use std::borrow::Cow;
 use std::future::poll_fn;
@@ -12,15 +16,17 @@ use std::time::Duration;
 use turnout_wire::answer::Serving;
 use turnout_wire::api::Api;
 use turnout_wire::api::responses::limit_as_answer;
-use turnout_wire::refusal::{Kind, PreviousError, Refusal};
+use turnout_wire::refusal::{Kind, Refusal};
 use turnout_wire::request::{Request, Target, Upstream};
 use turnout_wire::stream::StreamEditor;
 
 use crate::account::Account;
 use crate::caller::{Break, Caller, Comments, EVENT_STREAM, ReplyHead};
 use crate::clock::Instant;
+use crate::conclude::conclude;
 use crate::cors;
-use crate::failure::Failure;
+use crate::deadline::{Deadlines, Until, Wanted};
+use crate::failure::{Failure, Next};
 use crate::opaque::{self, Passage};
 use crate::plain;
 use crate::request::{Outcome, done, refuse};
@@ -40,6 +46,14 @@ enum Verdict {
     Broken(Break),
 }
 
+/// Keys of one provider that are tried while other endpoints are left: attempts are few, and another provider is likelier to help than
+/// a third key.
+const KEYS_EACH_MAX: usize = 2;
+
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is a different thing that only the caller has"
+)]
 /// Tries candidate after candidate.
 pub(crate) async fn attempts<'a, C: Caller>(
     thread: &'a Rc<Thread>,
@@ -48,6 +62,7 @@ pub(crate) async fn attempts<'a, C: Caller>(
     request: &'a Request,
     plan: &'a Plan<'a>,
     account: &mut Account<'a>,
+    wanted: Wanted,
     array: bool,
 ) -> Outcome {
     let candidates = plan.candidates.as_slice();
@@ -67,7 +82,7 @@ pub(crate) async fn attempts<'a, C: Caller>(
         )
     };
     let started = account.last();
-    let total_deadline = started + server.attempts_time;
+    let deadlines = Deadlines::new(server, wanted, started);
     let mut comments = Comments {
         // An array of JSON has no place for comments.
         head: (streamed && !array).then_some(&reply),
@@ -79,8 +94,15 @@ pub(crate) async fn attempts<'a, C: Caller>(
     let mut failures: Vec<(usize, Failure)> = Vec::new();
     let mut made = 0;
     'candidates: for (index, candidate) in candidates.iter().enumerate() {
-        for credential in route::draw(candidate.provider) {
-            if made >= server.attempts_max || (made > 0 && Instant::now() >= total_deadline) {
+        if is_hopeless(candidate, candidates, &failures) {
+            continue;
+        }
+        let keys_max = match index + 1 < candidates.len() {
+            true => KEYS_EACH_MAX,
+            false => usize::MAX,
+        };
+        for credential in route::draw(candidate.provider).take(keys_max) {
+            if made >= server.attempts_max || (made > 0 && Instant::now() >= deadlines.total) {
                 break 'candidates;
             }
             made += 1;
@@ -94,7 +116,7 @@ pub(crate) async fn attempts<'a, C: Caller>(
                 streamed,
                 array,
                 user: user.as_deref(),
-                total_deadline,
+                deadlines: &deadlines,
             };
             match attempt.run(caller, &mut comments, account).await {
                 Verdict::Over(outcome) => return outcome,
@@ -103,13 +125,13 @@ pub(crate) async fn attempts<'a, C: Caller>(
                     if failure.unsent.is_some() {
                         made -= 1;
                     }
-                    let other_key = failure.may_try_other_key();
-                    let is_final = failure.is_final;
+                    let next = failure.next;
+                    let may_repeat = request.api().task().is_repeatable() || failure.is_unserved();
                     failures.push((index, failure));
-                    if is_final {
+                    if !may_repeat {
                         break 'candidates;
                     }
-                    if !other_key {
+                    if next != Next::Key {
                         continue 'candidates;
                     }
                 }
@@ -133,7 +155,14 @@ pub(crate) async fn attempts<'a, C: Caller>(
             }
         }
     }
-    let Some((refusal, candidate)) = conclude(snapshot, candidates, failures) else {
+    let Some((refusal, candidate)) = conclude(
+        snapshot,
+        request,
+        candidates,
+        &deadlines,
+        Instant::now(),
+        failures,
+    ) else {
         // Cannot happen: there is at least one candidate, and each has at least one credential.
         return refuse(
             thread,
@@ -157,38 +186,29 @@ pub(crate) async fn attempts<'a, C: Caller>(
     .await
 }
 
-/// What all the failures together mean for the client: the last one speaks, the others are listed. The shortest wait
-/// that any provider asked for is passed on. Endpoints that nothing was sent to speak only when there were no others.
-fn conclude<'a>(
-    snapshot: &Snapshot,
-    candidates: &'a [Candidate<'a>],
-    mut failures: Vec<(usize, Failure)>,
-) -> Option<(Refusal, &'a Candidate<'a>)> {
-    if failures.iter().any(|(_, failure)| failure.unsent.is_none()) {
-        failures.retain(|(_, failure)| failure.unsent.is_none());
-    }
-    let (index, last) = failures.pop()?;
-    let candidate = &candidates[index];
-    let mut refusal = last.refusal(&candidate.provider.name, snapshot.server.raw_errors);
-    let shortest = failures
-        .iter()
-        .filter_map(|(_, f)| f.retry_after)
-        .chain(last.retry_after)
-        .min();
-    if let Some(shortest) = shortest
-        && refusal.kind.retryable()
-    {
-        refusal = refusal.with_retry_after_secs(shortest.as_secs_f64().ceil() as u64);
-    }
-    let previous = failures
-        .into_iter()
-        .map(|(index, failure)| PreviousError {
-            provider: candidates[index].provider.name.clone(),
-            status: (failure.status != 0).then_some(failure.status),
-            message: failure.public_message(),
-        })
-        .collect();
-    Some((refusal.with_previous_errors(previous), candidate))
+/// Whether an earlier failure says that this candidate would fail in the same way.
+fn is_hopeless(
+    candidate: &Candidate<'_>,
+    candidates: &[Candidate<'_>],
+    failures: &[(usize, Failure)],
+) -> bool {
+    failures.iter().any(|(index, failure)| {
+        let failed = &candidates[*index];
+        let same_provider = failed.endpoint.provider == candidate.endpoint.provider;
+        failed.slug == candidate.slug
+            && match failure.next {
+                Next::Key | Next::Endpoint => false,
+                Next::Provider => same_provider,
+                Next::Longer => match (
+                    candidate.endpoint.context_length,
+                    failed.endpoint.context_length,
+                ) {
+                    (Some(this), Some(that)) => this <= that,
+                    _ => same_provider,
+                },
+                Next::Model => true,
+            }
+    })
 }
 
 /// Tells the client that there will be no answer: as an HTTP error, or, when a comment has opened the stream already,
@@ -259,7 +279,7 @@ struct One<'r, 'a> {
     array: bool,
     /// What stands for the client's `user` upstream.
     user: Option<&'r str>,
-    total_deadline: Instant,
+    deadlines: &'r Deadlines,
 }
 
 /// What a provider gets instead of the client's `user` (checklist Q17): the same for the same user of the same key, and no name.
@@ -334,6 +354,11 @@ impl<'a> One<'_, 'a> {
     ) -> Result<Outcome, Trouble> {
         let provider = self.candidate.provider;
         let sent = account.last();
+        let attempt_deadline = self.deadlines.attempt(sent);
+        let until = Until {
+            first: (sent + provider.first_byte_time).min(attempt_deadline),
+            total: self.deadlines.total,
+        };
         let (mut connection, head) = send::send(
             self.thread,
             caller,
@@ -342,7 +367,7 @@ impl<'a> One<'_, 'a> {
             self.candidate,
             self.credential,
             body,
-            self.total_deadline,
+            attempt_deadline,
         )
         .await?;
         account.attempt_head(&head);
@@ -373,8 +398,7 @@ impl<'a> One<'_, 'a> {
                 reply: self.reply,
                 server: &self.snapshot.server,
                 counted: self.request.counted(),
-                first_deadline: (sent + provider.first_byte_time).min(self.total_deadline),
-                total_deadline: self.total_deadline,
+                until,
             };
             return Ok(
                 match passage
@@ -399,8 +423,7 @@ impl<'a> One<'_, 'a> {
                 server: &self.snapshot.server,
                 array: self.array,
                 input_bytes,
-                first_deadline: (sent + provider.first_byte_time).min(self.total_deadline),
-                total_deadline: self.total_deadline,
+                until,
             };
             return Ok(
                 match relay
@@ -426,7 +449,7 @@ impl<'a> One<'_, 'a> {
             &serving,
             input_bytes,
             self.snapshot.server.limits.answer_bytes_max,
-            self.total_deadline,
+            until,
         )
         .await?;
         self.keep(connection, &head, account.last());

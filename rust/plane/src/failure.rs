@@ -1,11 +1,18 @@
-//! Why an attempt failed, whose fault it was, and what the client is told when no other attempt can mend it.
+//! Why an attempt failed, whose fault it was, who else may fare better, and what the client is told when nobody did.
+//!
+//! Who else may fare better ([`Next`]) follows from what went wrong, never from who it was:
+//! - what belongs to a key (not accepted, out of money, rate-limited) is tried with another key of the provider, then elsewhere;
+//! - what belongs to the endpoint (5xx, timeouts, broken answers) is tried at the next endpoint;
+//! - a request that a provider calls wrong is tried at *other* providers, because what one cannot do another may (openrouter.md
+//!   section 3.6: "any error"), but not where the same is certain to be said again: a conversation that is too long only where more
+//!   fits, a broken picture at no endpoint of the same model.
 
 use std::time::Duration;
 
 use turnout_wire::answer::Unusable;
 use turnout_wire::refusal::{Kind, Refusal};
 use turnout_wire::stream::StreamFault;
-use turnout_wire::upstream_error::UpstreamError;
+use turnout_wire::upstream_error::{Meaning, UpstreamError};
 
 use crate::clock::Moment;
 use crate::metrics::Outcome;
@@ -13,6 +20,21 @@ use crate::snapshot::{Credential, Provider};
 use crate::statistics::Ending;
 use crate::upstream::answer::AnswerHead;
 use crate::upstream::connection::Fault;
+
+/// Who may fare better after a failure: the nearest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Another key of the same provider.
+    Key,
+    /// Any other endpoint.
+    Endpoint,
+    /// Endpoints of the model at other providers.
+    Provider,
+    /// Endpoints of the model that hold more tokens than this one, as far as that is known.
+    Longer,
+    /// Another model only.
+    Model,
+}
 
 /// One failed attempt.
 #[derive(Debug)]
@@ -28,8 +50,9 @@ pub(crate) struct Failure {
     pub(crate) message: String,
     pub(crate) raw: Option<String>,
     pub(crate) retry_after: Option<Duration>,
-    /// The client's own mistake: no other endpoint would see it differently.
-    pub(crate) is_final: bool,
+    /// The `error_type` that the provider's words were found to mean.
+    pub(crate) error_type: Option<&'static str>,
+    pub(crate) next: Next,
     /// The refusal that the client gets when nothing else helps: nothing was sent, because the endpoint's protocol cannot say what was
     /// asked, or because what was asked is wrong in itself.
     pub(crate) unsent: Option<Box<Refusal>>,
@@ -46,7 +69,8 @@ impl Failure {
             message,
             raw: None,
             retry_after: None,
-            is_final: false,
+            error_type: None,
+            next: Next::Endpoint,
             unsent: None,
         }
     }
@@ -90,16 +114,34 @@ impl Failure {
     }
 
     fn of_error(status: u16, error: UpstreamError) -> Failure {
-        let (kind, is_final) = match status {
-            400 | 409 | 413 | 415 | 422 => (Kind::ProviderRefused, true),
-            401..=403 => (Kind::ProviderRejectedCredential, false),
-            // The provider does not have the model (any more): another one may.
-            404 => (Kind::ProviderRefused, false),
-            408 | 504 => (Kind::ProviderTimeout, false),
-            429 => (Kind::ProviderRateLimited, false),
-            503 | 529 => (Kind::ProviderOverloaded, false),
-            500..=599 => (Kind::ProviderUnavailable, false),
-            _ => (Kind::ProviderInvalidAnswer, false),
+        let (kind, next, error_type) = match (status, error.meaning()) {
+            // Some say with a 400 or a 429 that our key or our account is the trouble. Waiting does not mend that.
+            (400..=499, Some(Meaning::Account)) => {
+                (Kind::ProviderRejectedCredential, Next::Key, None)
+            }
+            (400 | 403 | 404 | 410 | 422, Some(Meaning::Missing)) => {
+                (Kind::ModelUnavailableUpstream, Next::Key, None)
+            }
+            (400 | 403 | 404 | 409 | 413 | 415 | 422, Some(Meaning::Request(error_type))) => {
+                let next = match error_type {
+                    "context_length_exceeded" | "max_tokens_exceeded" | "token_limit_exceeded" => {
+                        Next::Longer
+                    }
+                    // What one provider's filter stops another's lets pass.
+                    "content_policy_violation" | "refusal" => Next::Provider,
+                    _ => Next::Model,
+                };
+                (Kind::ProviderRefused, next, Some(error_type))
+            }
+            (400 | 409 | 413 | 415 | 422, _) => (Kind::ProviderRefused, Next::Provider, None),
+            (401..=403, _) => (Kind::ProviderRejectedCredential, Next::Key, None),
+            // The provider, or this key's project, does not have the model (any more): another may.
+            (404 | 410, _) => (Kind::ModelUnavailableUpstream, Next::Key, None),
+            (408 | 504, _) => (Kind::ProviderTimeout, Next::Endpoint, None),
+            (429, _) => (Kind::ProviderRateLimited, Next::Key, None),
+            (503 | 529, _) => (Kind::ProviderOverloaded, Next::Endpoint, None),
+            (500..=599, _) => (Kind::ProviderUnavailable, Next::Endpoint, None),
+            _ => (Kind::ProviderInvalidAnswer, Next::Endpoint, None),
         };
         let message = if error.message.is_empty() {
             format!("answered with status {status}")
@@ -110,7 +152,8 @@ impl Failure {
             status,
             code: error.code,
             raw: (!error.raw.is_empty()).then_some(error.raw),
-            is_final,
+            error_type,
+            next,
             ..Failure::new(Outcome::Status, kind, message)
         }
     }
@@ -267,18 +310,37 @@ impl Failure {
         self.status_inside.unwrap_or(self.status)
     }
 
-    /// Whether another key of the same provider could fare better. Not when nothing was reached.
-    pub(crate) fn may_try_other_key(&self) -> bool {
-        !self.is_final && !matches!(self.outcome, Outcome::Connect | Outcome::Timeout)
+    /// Whether it is certain that nothing was made and charged: nothing was reached, or a status says so. A status that means a
+    /// timeout does not: the work may still be going on behind it.
+    pub(crate) fn is_unserved(&self) -> bool {
+        self.unsent.is_some()
+            || self.outcome == Outcome::Connect
+            || (self.outcome == Outcome::Status
+                && !matches!(self.meant_status(), ..400 | 408 | 499 | 504))
+    }
+
+    /// What the client would have been told, had this been the only failure.
+    pub(crate) fn error_type(&self) -> &'static str {
+        self.error_type.unwrap_or_else(|| match self.kind {
+            Kind::ProviderRefused => Refusal::new(self.kind)
+                .with_provider_status(self.meant_status())
+                .error_type(),
+            kind => kind.error_type(),
+        })
+    }
+
+    /// The status for lists of failures; `None` when the provider gave none.
+    pub(crate) fn listed_status(&self) -> Option<u16> {
+        (self.status != 0).then_some(self.status)
     }
 
     /// One sentence for the list of earlier failures. A provider's text about our credential may quote it, and is left out.
-    pub(crate) fn public_message(self) -> String {
+    pub(crate) fn public_message(&self) -> String {
         match self.kind {
             Kind::ProviderRejectedCredential => {
                 format!("answered with status {}", self.meant_status())
             }
-            _ => self.message,
+            _ => self.message.clone(),
         }
     }
 
@@ -308,6 +370,9 @@ impl Failure {
         // A good status says nothing about what was wrong.
         if self.meant_status() >= 300 {
             refusal = refusal.with_provider_status(self.meant_status());
+        }
+        if let Some(error_type) = self.error_type {
+            refusal = refusal.with_error_type(error_type);
         }
         if let Some(code) = &self.code {
             refusal = refusal.with_provider_code(code.clone());

@@ -17,7 +17,7 @@ use turnout_wire::refusal::{Kind, Refusal};
 
 use crate::account::Account;
 use crate::caller::{Break, Caller, Comments, Gone, ReplyHead, patiently};
-use crate::clock::Instant;
+use crate::deadline::Until;
 use crate::failure::Failure;
 use crate::gunzip::Gunzip;
 use crate::metrics::Outcome as Attempted;
@@ -52,10 +52,7 @@ pub(crate) struct Passage<'a> {
     pub(crate) reply: &'a ReplyHead,
     pub(crate) server: &'a Server,
     pub(crate) counted: Counted,
-    /// When the first part must be here.
-    pub(crate) first_deadline: Instant,
-    /// When all attempts together must have led to something.
-    pub(crate) total_deadline: Instant,
+    pub(crate) until: Until,
 }
 
 impl Passage<'_> {
@@ -119,7 +116,7 @@ impl Passage<'_> {
             connection,
             self.head,
             self.server.limits.answer_bytes_max,
-            self.total_deadline,
+            self.until,
         )
         .await?;
         opaque::judge(&body)
@@ -161,7 +158,7 @@ impl Passage<'_> {
             let waiting = account.last();
             let deadline = match started {
                 true => waiting + self.candidate.provider.idle_time,
-                false => self.first_deadline,
+                false => self.until.first,
             };
             // Not the caller's own buffer: what is read before a fault must not go out with anything else.
             let mut part = Vec::new();

@@ -9,7 +9,7 @@ use turnout_wire::answer::{self, Facts, Serving};
 
 use crate::account::Account;
 use crate::caller::{Break, Caller, Comments, patiently};
-use crate::clock::Instant;
+use crate::deadline::Until;
 use crate::failure::Failure;
 use crate::gunzip::Gunzip;
 use crate::route::Candidate;
@@ -32,7 +32,7 @@ pub(crate) async fn receive<C: Caller>(
     serving: &Serving<'_>,
     input_bytes: usize,
     answer_bytes_max: usize,
-    total_deadline: Instant,
+    until: Until,
 ) -> Result<Facts, Trouble> {
     if head.coding == Coding::Identity
         && let Some(body) = connection.whole_body()
@@ -49,7 +49,7 @@ pub(crate) async fn receive<C: Caller>(
         connection,
         head,
         answer_bytes_max,
-        total_deadline,
+        until,
     )
     .await?;
     edit(caller, head, &body, serving, input_bytes)
@@ -68,7 +68,7 @@ pub(crate) async fn read_whole<C: Caller>(
     connection: &mut Connection,
     head: &AnswerHead,
     answer_bytes_max: usize,
-    total_deadline: Instant,
+    until: Until,
 ) -> Result<Vec<u8>, Trouble> {
     let mut gunzip = match head.coding {
         Coding::Identity => None,
@@ -85,14 +85,18 @@ pub(crate) async fn read_whole<C: Caller>(
     let mut packed = Vec::new();
     loop {
         let started = account.last();
+        // Nothing reaches the client before the end, so the deadline of all attempts holds up to there.
+        let next = match body.is_empty() {
+            true => until.first,
+            false => until.total,
+        };
         let into = if gunzip.is_some() {
             &mut packed
         } else {
             &mut body
         };
         let reading = poll_fn(|cx| connection.poll_body(into, answer_bytes_max + 1, cx));
-        // Nothing reaches the client before the end, so the deadline of all attempts holds up to there.
-        let deadline = (started + candidate.provider.idle_time).min(total_deadline);
+        let deadline = (started + candidate.provider.idle_time).min(next);
         let outcome = patiently(caller, comments, deadline, reading).await;
         account.waited(started);
         let more = match outcome {

@@ -20,6 +20,7 @@ use crate::authenticate::authenticate;
 use crate::caller::{BodyFault, Caller, Gone, ReplyHead};
 use crate::cold;
 use crate::cors;
+use crate::deadline::Wanted;
 use crate::edge::head::{Known, Method};
 use crate::explain;
 use crate::health;
@@ -186,6 +187,11 @@ async fn generate<C: Caller>(
         }
     };
     let waited_us = caller.body_wait_us();
+    // Before anything is decided: a time that cannot be read is a mistake of the client.
+    let wanted = match Wanted::read(caller.head(), &request) {
+        Ok(wanted) => wanted,
+        Err(refusal) => return refuse(thread, snapshot, caller, &refusal, "").await,
+    };
     let trace = explain::trace(caller.head());
     // Routing needs the body's names and nothing else of it.
     let asking = Asking {
@@ -228,6 +234,7 @@ async fn generate<C: Caller>(
         &request,
         &plan,
         &mut account,
+        wanted,
         array,
     )
     .await

@@ -57,7 +57,7 @@ pub(crate) async fn send<C: Caller>(
     candidate: &Candidate<'_>,
     credential: &Credential,
     body: &Upstream<'_>,
-    total_deadline: Instant,
+    attempt_deadline: Instant,
 ) -> Result<(Connection, AnswerHead), Trouble> {
     let provider = candidate.provider;
     let origin = &candidate.wire().origin;
@@ -97,9 +97,9 @@ pub(crate) async fn send<C: Caller>(
             }
             None => {
                 let started = account.last();
-                // Dialling has its own, shorter limit; this one is the deadline of all attempts together.
+                // Dialling has its own, shorter limit; this one is the deadline of the attempt, or of all together.
                 let dialled =
-                    patiently(caller, comments, total_deadline, Box::pin(dial(origin))).await;
+                    patiently(caller, comments, attempt_deadline, Box::pin(dial(origin))).await;
                 account.waited(started);
                 let connection = match dialled {
                     Ok(Ok(connection)) => connection,
@@ -116,7 +116,7 @@ pub(crate) async fn send<C: Caller>(
         };
         let reused = connection.answers > 0;
         let started = account.last();
-        let deadline = (started + provider.first_byte_time).min(total_deadline);
+        let deadline = (started + provider.first_byte_time).min(attempt_deadline);
         // An opaque answer keeps its content type, whatever that is.
         let mut head = match account.api().task().is_opaque() {
             true => AnswerHead::with_lines(),

@@ -70,6 +70,7 @@ pub mod written {
     pub struct Attempts {
         pub attempts_max: usize,
         pub total_ms: u64,
+        pub each_ms: Option<u64>,
     }
 
     #[derive(Debug, Clone, Deserialize)]
@@ -367,6 +368,8 @@ pub(crate) struct Server {
     pub(crate) comment_time: Duration,
     pub(crate) attempts_max: usize,
     pub(crate) attempts_time: Duration,
+    /// What each attempt has up to its first byte, beside the provider's own time; `None`: only that.
+    pub(crate) attempt_time: Option<Duration>,
     pub(crate) drain_min: Duration,
     pub(crate) drain_max: Duration,
     pub(crate) raw_errors: bool,
@@ -942,6 +945,7 @@ impl Server {
             comment_time: ms(written.timeouts.keepalive_comment_ms),
             attempts_max: written.attempts.attempts_max,
             attempts_time: ms(written.attempts.total_ms),
+            attempt_time: written.attempts.each_ms.map(ms),
             drain_min: ms(written.drain.min_ms),
             drain_max: ms(written.drain.max_ms),
             raw_errors: written.raw_errors,

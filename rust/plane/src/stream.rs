@@ -17,7 +17,7 @@ use turnout_wire::stream::{EofVerdict, StreamEditor, from_answer};
 
 use crate::account::Account;
 use crate::caller::{Break, Caller, Comments, Gone, ReplyHead, patiently};
-use crate::clock::Instant;
+use crate::deadline::Until;
 use crate::failure::Failure;
 use crate::gunzip::Gunzip;
 use crate::metrics::Outcome;
@@ -51,10 +51,7 @@ pub(crate) struct Relay<'a> {
     /// Whether the client wants one JSON array instead of events.
     pub(crate) array: bool,
     pub(crate) input_bytes: usize,
-    /// When the first part must be here.
-    pub(crate) first_deadline: Instant,
-    /// When all attempts together must have led to something.
-    pub(crate) total_deadline: Instant,
+    pub(crate) until: Until,
 }
 
 impl Relay<'_> {
@@ -95,7 +92,7 @@ impl Relay<'_> {
             let deadline = if started {
                 waiting + self.candidate.provider.idle_time
             } else {
-                self.first_deadline
+                self.until.first
             };
             let outcome = {
                 let (into, max) = if gunzip.is_some() {
@@ -303,7 +300,7 @@ impl Relay<'_> {
             connection,
             self.head,
             max,
-            self.total_deadline,
+            self.until,
         )
         .await?;
         let facts = from_answer(&body, self.serving, self.input_bytes, caller.out())

@@ -70,5 +70,6 @@ pub mod request;
 pub mod sse;
 pub mod stream;
 pub mod suffix;
+pub mod timeout;
 pub mod upstream_error;
 pub mod usage;

@@ -1,9 +1,12 @@
 //! The `provider` object of a request: the client's wishes about who serves (openrouter.md section 2.3).
 
+use std::time::Duration;
+
 use serde_json::Value as Tree;
 
 use crate::refusal::{Kind as RefusalKind, Refusal};
 use crate::request::LIST_MAX;
+use crate::timeout;
 
 /// The wishes. Fields that this version does not know are tolerated.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,6 +39,10 @@ pub struct Preferences {
     pub latency_max_us: [u32; 4],
     /// What an endpoint may cost at most.
     pub max_price: MaxPrice,
+    /// How long all attempts together may take up to the first byte of an answer. This gateway's own member.
+    pub timeout: Option<Duration>,
+    /// How long each attempt may take up to there. This gateway's own member.
+    pub attempt_timeout: Option<Duration>,
 }
 
 impl Default for Preferences {
@@ -55,6 +62,8 @@ impl Default for Preferences {
             throughput_min: [0; 4],
             latency_max_us: [u32::MAX; 4],
             max_price: MaxPrice::default(),
+            timeout: None,
+            attempt_timeout: None,
         }
     }
 }
@@ -114,7 +123,16 @@ pub(crate) fn read(raw: &str) -> Result<Preferences, Refusal> {
             &format!("an array of at most {LIST_MAX} strings"),
         )),
     };
+    let time = |name: &str| match tree.get(name) {
+        None | Some(Tree::Null) => Ok(None),
+        Some(value) => match timeout::read_value(value) {
+            Some(time) => Ok(Some(time)),
+            None => Err(wrong(name, timeout::EXPECTED)),
+        },
+    };
     Ok(Preferences {
+        timeout: time("timeout")?,
+        attempt_timeout: time("attempt_timeout")?,
         order: list("order")?,
         only: list("only")?,
         ignore: list("ignore")?,

@@ -13,6 +13,7 @@
 use std::borrow::Cow;
 
 use crate::json::{write_number, write_string};
+use crate::upstream_error::Meaning;
 
 /// Whose fault a refusal is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -96,6 +97,8 @@ kinds! {
     NoEndpoints "no_endpoints" 404 "not_found" Client false Some("no_endpoints"), "No endpoints found for the model";
     /// The client was too slow in sending its request.
     RequestTimeout "request_timeout" 408 "timeout" Client true None, "the request took too long to arrive";
+    /// The time that the request gave itself is over.
+    RequestDeadline "request_deadline" 408 "timeout" Client true None, "the deadline that the request set has passed";
     /// The body is larger than the gateway takes.
     PayloadTooLarge "payload_too_large" 413 "payload_too_large" Client false None, "the body is too large";
     /// The body is not declared as JSON, or is compressed.
@@ -112,12 +115,16 @@ kinds! {
     Draining "draining" 503 "provider_overloaded" Us true Some("temporarily_unavailable"), "the gateway is shutting down";
     /// A provider says that it is overloaded.
     ProviderOverloaded "provider_overloaded" 503 "provider_overloaded" Upstream true Some("temporarily_unavailable"), "Provider returned error: overloaded";
+    /// Everybody who could serve failed, each in a way that may be over soon, and not all in the same way.
+    TemporarilyUnavailable "temporarily_unavailable" 503 "provider_overloaded" Upstream true Some("temporarily_unavailable"), "no provider can serve at the moment";
     /// No provider could be reached, or it failed.
     ProviderUnavailable "provider_unavailable" 502 "provider_unavailable" Upstream true None, "Provider returned error";
     /// A provider answered something that is no answer.
     ProviderInvalidAnswer "provider_invalid_answer" 502 "provider_unavailable" Upstream true None, "the provider's answer could not be used";
     /// A provider does not accept the gateway's key, or its account is out of money.
     ProviderRejectedCredential "provider_rejected_credential" 502 "provider_unavailable" Config false None, "the provider did not accept the gateway's credential; its operator has to check the key";
+    /// A provider says that it does not have the model (any more).
+    ModelUnavailableUpstream "model_unavailable_upstream" 404 "not_found" Upstream false Some("model_unavailable_upstream"), "Provider returned error: it does not have the model";
     /// A provider says that the request is wrong. Its own status is passed on.
     ProviderRefused "provider_refused" 400 "invalid_request" Client false None, "Provider returned error: the request was refused";
     /// A provider was too slow.
@@ -169,6 +176,8 @@ pub struct PreviousError {
     pub provider: String,
     /// HTTP status it gave; `None` when there was none.
     pub status: Option<u16>,
+    /// What would have been the `error_type`, had it been the only one.
+    pub error_type: &'static str,
     /// One sentence.
     pub message: String,
 }
@@ -207,6 +216,10 @@ pub struct Details {
     pub near: Vec<String>,
     /// Attempts that failed before.
     pub previous_errors: Vec<PreviousError>,
+    /// What the provider's words were found to mean, where its code alone does not say it.
+    pub error_type: Option<&'static str>,
+    /// Display names of all providers that failed.
+    pub affected: Vec<String>,
     /// How often may be asked, with a refusal for having asked too often.
     pub rate: Option<Rate>,
     /// Further members of `error.metadata`, each with its value as JSON.
@@ -232,28 +245,14 @@ static NO_DETAILS: Details = Details {
     requested_models: Vec::new(),
     near: Vec::new(),
     previous_errors: Vec::new(),
+    error_type: None,
+    affected: Vec::new(),
     rate: None,
     metadata: Vec::new(),
 };
 
 /// Where availability objects point: the catalogue of this gateway.
 const CATALOGUE_PATH: &str = "/v1/models";
-
-/// Words of providers that have an `error_type` of their own. Codes of the OpenAI and Anthropic references, 2026-11.
-const PROVIDER_CODES: [(&str, &str); 12] = [
-    ("context_length_exceeded", "context_length_exceeded"),
-    ("max_tokens_exceeded", "max_tokens_exceeded"),
-    ("token_limit_exceeded", "token_limit_exceeded"),
-    ("string_too_long", "string_too_long"),
-    ("string_above_max_length", "string_too_long"),
-    ("content_policy_violation", "content_policy_violation"),
-    ("content_filter", "content_policy_violation"),
-    ("invalid_prompt", "invalid_prompt"),
-    ("invalid_image", "invalid_image"),
-    ("invalid_image_url", "image_download_failed"),
-    ("image_too_large", "image_too_large"),
-    ("unsupported_image_media_type", "unsupported_image_format"),
-];
 
 impl Refusal {
     /// The row with its own sentence.
@@ -368,6 +367,18 @@ impl Refusal {
         self
     }
 
+    /// What the provider's words mean. See [`crate::upstream_error::Meaning`].
+    pub fn with_error_type(mut self, error_type: &'static str) -> Refusal {
+        self.details_mut().error_type = Some(error_type);
+        self
+    }
+
+    /// Display names of all providers that failed.
+    pub fn with_affected(mut self, providers: Vec<String>) -> Refusal {
+        self.details_mut().affected = providers;
+        self
+    }
+
     /// Methods that the path takes, for the `Allow` header.
     pub fn with_allow(mut self, allow: &'static str) -> Refusal {
         self.allow = Some(allow);
@@ -399,6 +410,9 @@ impl Refusal {
         if self.kind != Kind::ProviderRefused {
             return self.kind.error_type();
         }
+        if let Some(error_type) = self.details().error_type {
+            return error_type;
+        }
         match self.status() {
             404 => "not_found",
             412 => "precondition_failed",
@@ -406,10 +420,10 @@ impl Refusal {
             422 => "unprocessable",
             400 => {
                 let code = self.details().provider_code.as_deref().unwrap_or_default();
-                PROVIDER_CODES
-                    .iter()
-                    .find(|(theirs, _)| *theirs == code)
-                    .map_or(self.kind.error_type(), |(_, ours)| ours)
+                match Meaning::of_code(code) {
+                    Some(Meaning::Request(error_type)) => error_type,
+                    _ => self.kind.error_type(),
+                }
             }
             _ => self.kind.error_type(),
         }
@@ -491,15 +505,21 @@ impl Refusal {
                 if at > 0 {
                     out.push(b',');
                 }
-                out.extend_from_slice(b"{\"code\":");
-                match error.status {
-                    Some(status) => write_number(u64::from(status), out),
-                    None => out.extend_from_slice(b"null"),
-                }
-                out.extend_from_slice(b",\"message\":");
-                write_string(&error.message, out);
+                out.extend_from_slice(b"{\"provider\":");
+                write_string(&error.provider, out);
                 out.extend_from_slice(b",\"provider_name\":");
                 write_string(&error.provider, out);
+                for member in [b",\"code\":".as_slice(), b",\"status\":"] {
+                    out.extend_from_slice(member);
+                    match error.status {
+                        Some(status) => write_number(u64::from(status), out),
+                        None => out.extend_from_slice(b"null"),
+                    }
+                }
+                out.extend_from_slice(b",\"error_type\":");
+                write_string(error.error_type, out);
+                out.extend_from_slice(b",\"message\":");
+                write_string(&error.message, out);
                 out.push(b'}');
             }
             out.push(b']');
@@ -545,10 +565,13 @@ impl Refusal {
             out.extend_from_slice(b",\"retry_after\":");
             write_number(secs, out);
         }
-        if let Some(provider) = &self.provider {
-            out.extend_from_slice(b",\"affected_providers\":[");
-            write_string(provider, out);
-            out.push(b']');
+        let affected = match &self.provider {
+            Some(provider) if details.affected.is_empty() => std::slice::from_ref(provider),
+            _ => details.affected.as_slice(),
+        };
+        if !affected.is_empty() {
+            out.extend_from_slice(b",\"affected_providers\":");
+            write_list(affected, out);
         }
         if !details.near.is_empty() {
             out.extend_from_slice(b",\"fallback_models\":");
@@ -600,11 +623,13 @@ mod tests {
                 PreviousError {
                     provider: "Q".into(),
                     status: None,
+                    error_type: "timeout",
                     message: "refused".into(),
                 },
                 PreviousError {
                     provider: "R".into(),
                     status: Some(500),
+                    error_type: "provider_unavailable",
                     message: "failed".into(),
                 },
             ])

@@ -12,6 +12,120 @@ pub const RAW_BYTES_MAX: usize = 2048;
 /// Bytes of an error body that are parsed; a longer one is taken for a page and only excerpted.
 const PARSED_BYTES_MAX: usize = 256 * 1024;
 
+/// What an error means beyond its status. Decisions are made from this, and never from a text directly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meaning {
+    /// The request is wrong in a way that has an `error_type` of its own.
+    Request(&'static str),
+    /// The provider does not accept our key, or the account behind it is out of money. Some say so with a 400 or a 429.
+    Account,
+    /// The provider does not have the model (any more). Some say so with a 400.
+    Missing,
+}
+
+/// Words that providers use as a code or a type. From the references of OpenAI (with the errors of its Responses API), Azure, Anthropic,
+/// Groq and Alibaba, 2026-11.
+const CODES: [(&str, Meaning); 41] = [
+    ("context_length_exceeded", TOO_LONG),
+    (
+        "max_tokens_exceeded",
+        Meaning::Request("max_tokens_exceeded"),
+    ),
+    (
+        "token_limit_exceeded",
+        Meaning::Request("token_limit_exceeded"),
+    ),
+    ("string_too_long", Meaning::Request("string_too_long")),
+    (
+        "string_above_max_length",
+        Meaning::Request("string_too_long"),
+    ),
+    ("content_policy_violation", CONTENT),
+    ("content_filter", CONTENT),
+    ("image_content_policy_violation", CONTENT),
+    ("moderation_blocked", CONTENT),
+    ("ResponsibleAIPolicyViolation", CONTENT),
+    ("data_inspection_failed", CONTENT),
+    ("refusal", Meaning::Request("refusal")),
+    ("invalid_prompt", Meaning::Request("invalid_prompt")),
+    ("invalid_image", Meaning::Request("invalid_image")),
+    ("invalid_base64_image", Meaning::Request("invalid_image")),
+    ("image_parse_error", Meaning::Request("invalid_image")),
+    ("empty_image_file", Meaning::Request("invalid_image")),
+    (
+        "invalid_image_mode",
+        Meaning::Request("unsupported_image_format"),
+    ),
+    (
+        "invalid_image_format",
+        Meaning::Request("unsupported_image_format"),
+    ),
+    (
+        "unsupported_image_format",
+        Meaning::Request("unsupported_image_format"),
+    ),
+    (
+        "unsupported_image_media_type",
+        Meaning::Request("unsupported_image_format"),
+    ),
+    (
+        "invalid_image_url",
+        Meaning::Request("image_download_failed"),
+    ),
+    (
+        "failed_to_download_image",
+        Meaning::Request("image_download_failed"),
+    ),
+    (
+        "image_download_failed",
+        Meaning::Request("image_download_failed"),
+    ),
+    ("image_file_not_found", Meaning::Request("image_not_found")),
+    ("image_not_found", Meaning::Request("image_not_found")),
+    ("image_too_large", Meaning::Request("image_too_large")),
+    ("image_file_too_large", Meaning::Request("image_too_large")),
+    ("image_too_small", Meaning::Request("image_too_small")),
+    ("insufficient_quota", Meaning::Account),
+    ("billing_hard_limit_reached", Meaning::Account),
+    ("billing_not_active", Meaning::Account),
+    ("account_deactivated", Meaning::Account),
+    ("invalid_api_key", Meaning::Account),
+    ("authentication_error", Meaning::Account),
+    ("billing_error", Meaning::Account),
+    ("Arrearage", Meaning::Account),
+    ("model_not_found", Meaning::Missing),
+    ("model_decommissioned", Meaning::Missing),
+    ("DeploymentNotFound", Meaning::Missing),
+    ("not_found_error", Meaning::Missing),
+];
+
+const TOO_LONG: Meaning = Meaning::Request("context_length_exceeded");
+const CONTENT: Meaning = Meaning::Request("content_policy_violation");
+
+/// Parts of sentences, in lower case, of providers that have no word for it: Anthropic, Gemini, Bedrock, vLLM, Azure, xAI, 2026-11.
+const PHRASES: [(&str, Meaning); 12] = [
+    ("prompt is too long", TOO_LONG),
+    ("maximum context length", TOO_LONG),
+    ("exceed context limit", TOO_LONG),
+    ("exceeds the context window", TOO_LONG),
+    ("exceeds the maximum number of tokens", TOO_LONG),
+    ("input is too long for requested model", TOO_LONG),
+    ("content management policy", CONTENT),
+    ("credit balance is too low", Meaning::Account),
+    ("api key not valid", Meaning::Account),
+    ("api key expired", Meaning::Account),
+    ("incorrect api key", Meaning::Account),
+    ("model has been decommissioned", Meaning::Missing),
+];
+
+impl Meaning {
+    /// Of a provider's word.
+    pub fn of_code(code: &str) -> Option<Meaning> {
+        let row = CODES.iter().find(|(theirs, _)| *theirs == code);
+        row.map(|(_, meaning)| *meaning)
+    }
+}
+
 /// A provider's error, as far as it could be read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct UpstreamError {
@@ -49,6 +163,16 @@ impl UpstreamError {
         };
         error.look_into(&value, 0);
         error
+    }
+
+    /// What it means, by its word and, where that says nothing, by its sentence.
+    pub fn meaning(&self) -> Option<Meaning> {
+        if let Some(meaning) = self.code.as_deref().and_then(Meaning::of_code) {
+            return Some(meaning);
+        }
+        let text = self.message.to_ascii_lowercase();
+        let row = PHRASES.iter().find(|(phrase, _)| text.contains(phrase));
+        row.map(|(_, meaning)| *meaning)
     }
 
     fn look_into(&mut self, value: &Value, depth: usize) {
@@ -207,6 +331,61 @@ mod tests {
             assert_eq!(
                 parts(body),
                 (status, code.map(str::to_owned), message.to_owned()),
+                "{body}"
+            );
+        }
+    }
+
+    /// Bodies as the vendors' references and their users' reports show them.
+    #[test]
+    fn g01_what_vendors_errors_mean() {
+        let cases = [
+            (
+                r#"{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 215000 tokens > 200000 maximum"}}"#,
+                Some(TOO_LONG),
+            ),
+            (
+                r#"{"error":{"code":400,"message":"The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).","status":"INVALID_ARGUMENT"}}"#,
+                Some(TOO_LONG),
+            ),
+            (
+                r#"{"message":"Input is too long for requested model."}"#,
+                Some(TOO_LONG),
+            ),
+            (
+                r#"{"object":"error","message":"This model's maximum context length is 4096 tokens. However, you requested 5000","type":"BadRequestError","code":400}"#,
+                Some(TOO_LONG),
+            ),
+            (
+                r#"{"error":{"message":"The response was filtered due to the prompt triggering Azure OpenAI's content management policy.","code":"content_filter","innererror":{"code":"ResponsibleAIPolicyViolation"}}}"#,
+                Some(CONTENT),
+            ),
+            (
+                r#"{"error":{"message":"You exceeded your current quota","type":"insufficient_quota","code":"insufficient_quota"}}"#,
+                Some(Meaning::Account),
+            ),
+            (
+                r#"{"type":"error","error":{"type":"invalid_request_error","message":"Your credit balance is too low to access the API"}}"#,
+                Some(Meaning::Account),
+            ),
+            (
+                r#"{"error":{"code":400,"message":"API key not valid. Please pass a valid API key.","status":"INVALID_ARGUMENT"}}"#,
+                Some(Meaning::Account),
+            ),
+            (
+                r#"{"error":{"message":"The model `x` has been decommissioned","code":"model_decommissioned"}}"#,
+                Some(Meaning::Missing),
+            ),
+            (
+                r#"{"error":{"message":"Invalid value: 'x'","type":"invalid_request_error","code":"invalid_value"}}"#,
+                None,
+            ),
+            ("<html>502</html>", None),
+        ];
+        for (body, meaning) in cases {
+            assert_eq!(
+                UpstreamError::read(body.as_bytes()).meaning(),
+                meaning,
                 "{body}"
             );
         }

@@ -100,6 +100,8 @@ known_headers! {
     RouterMetadata = "x-openrouter-metadata",
     ExperimentalMetadata = "x-openrouter-experimental-metadata",
     Explain = "x-turnout-explain",
+    Timeout = "x-turnout-timeout",
+    AttemptTimeout = "x-turnout-attempt-timeout",
 }
 
 /// A request's head.

@@ -86,6 +86,11 @@ impl Task {
             Task::Image | Task::Speak | Task::Transcribe | Task::Moderate
         )
     }
+
+    /// Whether it may be asked for again when nobody knows whether it was done: not what is made and paid for by the piece.
+    pub const fn is_repeatable(self) -> bool {
+        !matches!(self, Task::Image | Task::Speak | Task::Transcribe)
+    }
 }
 
 /// Whose form errors have.
