@@ -19,6 +19,7 @@ use crate::limits::Hold;
 use crate::metrics::{Observation, Outcome, Slot};
 use crate::record::{Attempt, Client, Record};
 use crate::route::Candidate;
+use crate::route::sticky::Conversation;
 use crate::snapshot::{Credential, Key, Snapshot};
 use crate::statistics::{Ending, Flight, Served};
 use crate::thread::Thread;
@@ -94,6 +95,8 @@ pub(crate) struct Account<'a> {
     serving: Option<&'a Candidate<'a>>,
     /// What is held back of the key's limit and of the credits, until the cost is known.
     hold: Option<Hold<'a>>,
+    /// What is to be remembered of a success, for the next request.
+    conversation: Option<&'a Conversation<'a>>,
     booked: bool,
 }
 
@@ -168,8 +171,14 @@ impl<'a> Account<'a> {
             current: None,
             serving: None,
             hold: None,
+            conversation: None,
             booked: false,
         }
+    }
+
+    /// A success will be remembered as the conversation's.
+    pub(crate) fn remember(&mut self, conversation: &'a Conversation<'a>) {
+        self.conversation = Some(conversation);
     }
 
     /// A wait since `since` is over.
@@ -307,6 +316,10 @@ impl<'a> Account<'a> {
         self.first_byte();
         let ending = self.served_ending(facts);
         self.end_attempt(Outcome::Ok, ending);
+        if let (Some(conversation), Some(candidate)) = (self.conversation, self.serving) {
+            let sticky = &self.snapshot.routing.sticky;
+            conversation.served(candidate, &facts.usage, sticky, self.last);
+        }
         self.write(200, None, false, Some(facts));
     }
 

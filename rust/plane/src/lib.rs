@@ -43,6 +43,7 @@ mod opaque;
 mod place;
 mod plain;
 pub mod plane;
+mod recent;
 mod record;
 mod request;
 mod route;

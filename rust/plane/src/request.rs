@@ -27,6 +27,7 @@ use crate::health;
 use crate::limits;
 use crate::models;
 use crate::place::{self, InPath, Place, place};
+use crate::route::sticky::Conversation;
 use crate::route::{self, Asking};
 use crate::snapshot::Snapshot;
 use crate::thread::Thread;
@@ -193,11 +194,19 @@ async fn generate<C: Caller>(
         Err(refusal) => return refuse(thread, snapshot, caller, &refusal, "").await,
     };
     let trace = explain::trace(caller.head());
+    let conversation = Conversation::new(
+        &thread.shared.sticky,
+        key,
+        &request,
+        caller.head(),
+        caller.began(),
+    );
     // Routing needs the body's names and nothing else of it.
     let asking = Asking {
         snapshot,
         key,
         request: &request,
+        conversation: Some(&conversation),
         trace: trace.as_deref(),
     };
     let plan = match route::plan(&asking) {
@@ -227,6 +236,7 @@ async fn generate<C: Caller>(
         waited_us,
     );
     account.hold(hold);
+    account.remember(&conversation);
     attempts(
         thread,
         snapshot,

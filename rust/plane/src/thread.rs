@@ -24,6 +24,7 @@ use crate::edge;
 use crate::journal::{Journal, Writer};
 use crate::limits::Limits;
 use crate::metrics::{Counter, Metrics, Shard};
+use crate::route::sticky;
 use crate::snapshot::Snapshot;
 use crate::socket::Socket;
 use crate::statistics::Registry;
@@ -50,6 +51,7 @@ pub(crate) struct Shared {
     pub(crate) origins: Origins,
     pub(crate) statistics: Registry,
     pub(crate) limits: Limits,
+    pub(crate) sticky: sticky::Table,
     /// Held while a snapshot is read and swapped, so that generations are in order.
     pub(crate) swapping: Mutex<()>,
     pub(crate) generation: AtomicU64,
@@ -93,6 +95,7 @@ impl Shared {
             origins,
             statistics,
             limits,
+            sticky: sticky::Table::default(),
             swapping: Mutex::new(()),
             generation: AtomicU64::new(1),
             retired: Mutex::new(Vec::new()),

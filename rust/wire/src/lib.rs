@@ -33,6 +33,7 @@
 //! | [`answer`] | a plain answer of a provider, made ours |
 //! | [`stream`] | a streamed answer, made ours |
 //! | [`usage`], [`cost`], [`finish`] | tokens, money, and why a generation ended |
+//! | [`conversation`] | by which words a conversation is known again |
 //! | [`count`] | an estimate of tokens, where nobody counts |
 //! | [`refusal`] | the one table of errors that clients see |
 //! | [`upstream_error`] | what a provider's own error body says |
@@ -48,6 +49,7 @@
 
 pub mod answer;
 pub mod api;
+pub mod conversation;
 pub mod cost;
 pub mod count;
 mod detail;

@@ -69,6 +69,7 @@ pub struct Request {
     max_tokens: Option<u64>,
     preferences: Option<Box<Preferences>>,
     session_id: Option<Text>,
+    prompt_cache_key: Option<Text>,
     user: Option<Text>,
     /// Whether the client wants no thought to be shown.
     hides_thought: bool,
@@ -236,6 +237,7 @@ impl Request {
             max_tokens: None,
             preferences: None,
             session_id: None,
+            prompt_cache_key: None,
             user,
             hides_thought: false,
             noted: Vec::new(),
@@ -357,6 +359,7 @@ impl Request {
             _ => whole(Field::MaxCompletionTokens).or_else(|| whole(Field::MaxTokens)),
         };
         let session_id = string(Field::SessionId);
+        let prompt_cache_key = string(Field::PromptCacheKey);
         let user = string(Field::User);
         if let Some(value) = given(Field::SessionId)
             && let Some(id) = value.string(text)
@@ -381,6 +384,7 @@ impl Request {
             max_tokens,
             preferences,
             session_id,
+            prompt_cache_key,
             user,
             hides_thought: judged.hides_thought,
             noted: Vec::new(),
@@ -431,6 +435,11 @@ impl Request {
     /// `session_id`, when it is a string.
     pub fn session_id(&self) -> Option<&str> {
         self.text(&self.session_id)
+    }
+
+    /// `prompt_cache_key`, when it is a string.
+    pub fn prompt_cache_key(&self) -> Option<&str> {
+        self.text(&self.prompt_cache_key)
     }
 
     /// `user`, when it is a string.
@@ -987,6 +996,7 @@ enum Field {
     GenerationConfig,
     Provider,
     SessionId,
+    PromptCacheKey,
     User,
 }
 
@@ -1025,6 +1035,7 @@ fn named(name: &str) -> Known {
         "stream_options" => (Some(Field::StreamOptions), Some(What::StreamOptions)),
         "max_tokens" => MAX_TOKENS,
         "max_output_tokens" => (Some(Field::MaxOutputTokens), None),
+        "prompt_cache_key" => (Some(Field::PromptCacheKey), None),
         "generationConfig" | "generation_config" => (Some(Field::GenerationConfig), None),
         "max_completion_tokens" => (
             Some(Field::MaxCompletionTokens),

@@ -1,12 +1,14 @@
 //! Which endpoints may serve a request, and in which order.
 //!
 //! Names ([`name`]) lead to models and these to endpoints. Hard filters ([`filter`]) drop those that may not serve, each for a
-//! [`reason`]; the others are ordered ([`rank`]). Within an endpoint, the provider's keys are drawn by weight.
+//! [`reason`]; the others are ordered ([`rank`]), and a
+//! conversation is kept where it was ([`sticky`]). Within an endpoint, the provider's keys are drawn by weight.
 
 mod filter;
 mod name;
 mod rank;
 mod reason;
+pub(crate) mod sticky;
 pub(crate) mod trace;
 
 use std::borrow::Cow;
@@ -21,6 +23,7 @@ use crate::snapshot::{Credential, Endpoint, Key, Provider, Snapshot, Wire};
 use filter::Filter;
 pub(crate) use name::{Strategy, Wanted};
 use rank::{Entries, Entry};
+use sticky::{Conversation, Stay};
 use trace::Trace;
 
 /// An endpoint that may serve.
@@ -37,6 +40,8 @@ pub(crate) struct Candidate<'a> {
     pub(crate) op: Op,
     /// Members of the body that are said otherwise to it.
     pub(crate) overrides: Vec<Override<'a>>,
+    /// What it is to the conversation that asks.
+    pub(crate) stay: Stay,
 }
 
 impl<'a> Candidate<'a> {
@@ -52,6 +57,8 @@ pub(crate) struct Asking<'a> {
     pub(crate) snapshot: &'a Snapshot,
     pub(crate) key: Option<&'a Key>,
     pub(crate) request: &'a Request,
+    /// The conversation that it belongs to; `None`: nobody will be served.
+    pub(crate) conversation: Option<&'a Conversation<'a>>,
     /// Where the reasons are written down; `None` for all requests that do not ask for them.
     pub(crate) trace: Option<&'a RefCell<Trace>>,
 }
@@ -88,10 +95,15 @@ pub(crate) fn plan<'a>(asking: &Asking<'a>) -> Result<Plan<'a>, Refusal> {
         return Err(filter.refusal(&names));
     }
     rank::rank(asking, &mut entries);
-    let candidates = entries
+    let mut candidates: Vec<_> = entries
         .iter()
         .filter_map(|entry| Some(candidate(names.wanted.get(entry.model)?, entry)))
         .collect();
+    if candidates.len() > 1 {
+        for of_one_model in candidates.chunk_by_mut(|a, b| a.slug == b.slug) {
+            sticky::prefer(asking, of_one_model);
+        }
+    }
     Ok(Plan {
         candidates,
         strategy: names.strategy,
@@ -111,6 +123,7 @@ fn candidate<'a>(wanted: &Wanted<'a>, entry: &Entry<'a>) -> Candidate<'a> {
         wire_index: entry.wire_index,
         op: entry.op,
         overrides: wanted.overrides.clone(),
+        stay: Stay::default(),
     }
 }
 
