@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from turnout.auth.wallet import Wallet
+    from turnout.ledger.credits import Credits
     from turnout.ledger.store import Ledger
     from turnout.ledger.writer import Writer
     from turnout.reload import Reloader
@@ -33,6 +34,9 @@ class Plane(Journal, Protocol):
 
     def stop(self) -> bool:
         """Drains and joins."""
+
+    def usage(self, sha256: str | None) -> str:
+        """What was charged to a key, or to all."""
 
     def health(self) -> str:
         """What ``/health/ready`` would say."""
@@ -67,6 +71,7 @@ class Gateway:
     plane: Plane
     reloader: Reloader
     ledger: Ledger
+    credits: Credits
     writer: Writer
     state_dir: Path
     control_socket: str

@@ -1,6 +1,7 @@
 """The life of a worker: what starts with granian's worker and ends with it.
 
-Start: configuration → ledger opened → plane made and started → ledger's writer → watcher of files → ready. End, in
+Start: configuration → ledger opened → plane made → ledger's writer, which tells it what was spent before → plane
+started → watcher of files → ready. End, in
 reverse: the plane drains and stops, the watcher stops, the writer empties the journal, the ledger closes.
 
 Under ``turnout serve`` the parent's :class:`turnout.launch.Worker` brings the sockets and the origin. Under plain
@@ -32,6 +33,7 @@ from turnout.drain import Drain
 from turnout.errors import TurnoutError
 from turnout.gateway import Gateway
 from turnout.ledger import store
+from turnout.ledger.credits import Credits
 from turnout.ledger.writer import Writer
 from turnout.log import dict_config
 from turnout.reload import Origin, Ready, Reloader, Watcher, compile_loaded, compile_read, load_origin, origin_of
@@ -47,6 +49,9 @@ log = logging.getLogger("turnout")
 
 LEDGER_FINISH_S = 5.0
 """How long the end waits for the ledger to take what is left; the rest stays in the journal for the next start."""
+
+LEDGER_OPEN_S = 5.0
+"""How long the start waits for the ledger to say what was spent before; clients wait in the kernel's queue."""
 
 DEMO_THREADS = 1
 """Of the scripted provider in a demo."""
@@ -153,7 +158,6 @@ def _start(
         if broken is not None:
             # Before the first request, so that health never says that all is well.
             plane.reload_failed(broken)
-        addresses = plane.start()
     except (OSError, ValueError, RuntimeError) as error:
         raise StartError(f"the native plane cannot start: {error}") from error
     writer = Writer(
@@ -164,8 +168,14 @@ def _start(
         batch_records=settings.ledger.batch_records,
         wait_ms=settings.ledger.flush_ms,
     )
-    writer.start()
+    writer.start(inherit=True)
     undo.callback(_finish_ledger, writer)
+    if not writer.open(timeout_s=LEDGER_OPEN_S):
+        log.warning("the ledger did not answer: limits and credits do not know yet what was spent before this start")
+    try:
+        addresses = plane.start()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise StartError(f"the native plane cannot start: {error}") from error
     drain = Drain(plane)
     undo.callback(drain.stop)
 
@@ -193,6 +203,7 @@ def _start(
         plane=plane,
         reloader=reloader,
         ledger=ledger,
+        credits=Credits(ledger, plane),
         writer=writer,
         state_dir=state_dir,
         control_socket=control_socket,

@@ -9,6 +9,7 @@ from turnout import keys
 from turnout.auth.wallet import Wallet
 from turnout.gateway import Gateway
 from turnout.ledger import store
+from turnout.ledger.credits import Credits
 from turnout.ledger.writer import Writer
 from turnout.reload import Origin, Ready, Reloader, compile_origin
 
@@ -60,6 +61,7 @@ def gateway(tmp_path: Path, *, config: str = CONFIG, auth: bool = True) -> Gatew
         plane=plane,
         reloader=Reloader(plane=plane, build=build, current=ready),
         ledger=ledger,
+        credits=Credits(ledger, plane),
         writer=Writer(plane, ledger, rejected=tmp_path / "rejected.jsonl"),
         state_dir=tmp_path,
         control_socket=str(tmp_path / "control.sock"),

@@ -36,6 +36,8 @@ class Plane:
         self.stopped = 0
         self.journal: list[Any] = []
         self.committed: list[int] = []
+        self.told: list[Any] = []
+        self.charged: dict[str | None, dict[str, int]] = {}
 
     def start(self) -> list[str]:
         if not self.listeners:
@@ -69,6 +71,12 @@ class Plane:
 
     def ledger_behind(self, message: str | None) -> None:
         self.behind.append(message)
+
+    def spent(self, json: bytes) -> None:
+        self.told.append(msgspec.json.decode(json))
+
+    def usage(self, sha256: str | None) -> str:
+        return json.dumps(self.charged.get(sha256, {}))
 
     def begin_drain(self) -> None:
         self.draining = True

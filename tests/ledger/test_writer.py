@@ -36,6 +36,7 @@ class Journal:
         self.committed = threading.Event()
         self.commits_to_forget = 0
         self.drained: list[int] = []
+        self.told: list[Any] = []
 
     def drain_journal(self, records_max: int, wait_ms: int) -> tuple[bytes, int]:
         with self.lock:
@@ -54,6 +55,9 @@ class Journal:
                 return
             del self.booked[:token]
         self.committed.set()
+
+    def spent(self, json: bytes) -> None:
+        self.told.append(msgspec.json.decode(json))
 
     def ledger_behind(self, message: str | None) -> None:
         self.messages.append(message)
@@ -278,3 +282,57 @@ def test_a_database_error_is_told_without_its_values() -> None:
 
     assert describe(Wrapped()) == "first line"
     assert describe(OSError()) == "OSError"
+
+
+def told_total(journal: Journal) -> int:
+    """The one sum that the plane was told."""
+    (told,) = journal.told
+    total: int = told["gateway"]["total"]
+    return total
+
+
+def test_what_an_earlier_process_left_is_in_the_sums_that_the_plane_is_told(address: str, tmp_path: Path) -> None:
+    """Some of it is in the ledger already: that process was killed between the two commits."""
+    ledger = store.open_ledger(address)
+    store.migrate(ledger)
+    store.insert(ledger, [generation(number, cost_nano=10) for number in range(5)])
+    journal = Journal([generation(number, cost_nano=10) for number in range(3, 8)])
+    writer = Writer(journal, ledger, rejected=tmp_path / "rejected.jsonl", batch_records=2)
+    assert not writer.told()
+    writer.start(inherit=True)
+    assert writer.open(timeout_s=20)
+    assert writer.told()
+    assert told_total(journal) == 80
+    assert finished(writer, ledger) == 8
+
+
+def test_what_the_running_plane_books_is_not_in_the_sums_that_it_is_told(address: str, tmp_path: Path) -> None:
+    ledger = store.open_ledger(address)
+    store.migrate(ledger)
+    store.insert(ledger, [generation(1, cost_nano=10)])
+    # It serves already, so this one it has counted itself.
+    journal = Journal([generation(2, cost_nano=500)])
+    writer = Writer(journal, ledger, rejected=tmp_path / "rejected.jsonl")
+    writer.start()
+    assert finished(writer, ledger) == 2
+    assert told_total(journal) == 10
+
+
+def test_a_ledger_that_does_not_answer_delays_the_start_no_longer_than_it_must(address: str, tmp_path: Path) -> None:
+    ledger = store.open_ledger(address)
+    store.migrate(ledger)
+    store.insert(ledger, [generation(1, cost_nano=10)])
+    other = create_engine(address)
+    with other.connect() as holder:
+        holder.exec_driver_sql("BEGIN IMMEDIATE")
+        journal = Journal([generation(2, cost_nano=500)])
+        writer = Writer(journal, ledger, rejected=tmp_path / "rejected.jsonl")
+        writer.start(inherit=True)
+        # It is told that it failed; waiting for the whole time would help nobody.
+        assert not writer.open(timeout_s=3600)
+        assert journal.told == []
+        holder.rollback()
+    other.dispose()
+    # What was left in the journal cannot be told apart any more, and is not counted twice.
+    assert finished(writer, ledger) == 2
+    assert told_total(journal) == 10

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,11 @@ def json(content: Any, *, status: int = 200, headers: Mapping[str, str] | None =
         media_type="application/json",
         headers={"cache-control": "no-store", **(headers or {})},
     )
+
+
+def moment(unix_seconds: int) -> str:
+    """A moment as ``2027-01-15T08:00:00Z``."""
+    return datetime.fromtimestamp(unix_seconds, UTC).isoformat().replace("+00:00", "Z")
 
 
 def dollars(nano: int) -> Decimal | int:

@@ -11,6 +11,7 @@ from starlette.routing import Route
 from turnout.control import (
     batches,
     config,
+    credits,
     endpoints,
     files,
     generation,
@@ -46,9 +47,13 @@ def routes() -> list[Route]:
         # Its name until 2025; clients still ask for it.
         Route("/api/v1/auth/key", key.read, methods=["GET"]),
         Route("/v1/auth/key", key.read, methods=["GET"]),
+        Route("/api/v1/credits", credits.read, methods=["GET"]),
+        Route("/v1/credits", credits.read, methods=["GET"]),
         *catalogue(),
         *stored(),
         Route("/api/admin/reload", reload.create, methods=["POST"]),
+        Route("/api/admin/credits", credits.listing, methods=["GET"]),
+        Route("/api/admin/credits", credits.create, methods=["POST"]),
         Route("/api/admin/config", config.read, methods=["GET"]),
     ]
 

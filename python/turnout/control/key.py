@@ -11,15 +11,20 @@ from starlette.concurrency import run_in_threadpool
 
 from turnout.control import answer, identity, refusal
 from turnout.control.refusal import Refusal
-from turnout.ledger import query
+from turnout.ledger import query, spent
 from turnout.ledger.writer import describe
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from turnout.config.snapshot import Key
-    from turnout.ledger.query import Usage
+    from turnout.config.snapshot import Billing, Key
+    from turnout.gateway import Gateway
+
+    T = TypeVar("T")
 
 log = logging.getLogger("turnout.control")
 
@@ -27,25 +32,50 @@ log = logging.getLogger("turnout.control")
 async def read(request: Request) -> Response:
     """The key and its usage. With ``--no-auth``: what requests without a key have used together."""
     key = identity.client(request)
-    ledger = identity.gateway(request).ledger
+    gateway = identity.gateway(request)
+    usage = await used(gateway, key.sha256 if key is not None else "")
+    billing = gateway.reloader.current.snapshot.billing
+    added = await asked(gateway.credits.total) if billing.credits else None
+    return answer.json({"data": shape(key, usage, billing, added)})
+
+
+async def used(gateway: Gateway, sha256: str | None) -> spent.Usage:
+    """What was charged to a key, or with ``None`` to all: as the plane knows it, which is ahead of the ledger.
+
+    Raises :class:`Refusal` when the plane does not know yet what was spent before its start, and the ledger cannot be
+    read either.
+    """
+    if gateway.writer.told():
+        return spent.decode(gateway.plane.usage(sha256))
+    now = datetime.now(UTC)
+    found = await asked(lambda: query.usage(gateway.ledger, key_sha256=sha256, now=now))
+    return spent.Usage(total=found.total, daily=found.daily, weekly=found.weekly, monthly=found.monthly)
+
+
+async def asked(ask: Callable[[], T]) -> T:
     try:
-        usage = await run_in_threadpool(
-            query.usage, ledger, key_sha256=key.sha256 if key is not None else "", now=datetime.now(UTC)
-        )
+        return await run_in_threadpool(ask)
     except SQLAlchemyError as error:
         log.warning("the ledger cannot be read: %s", describe(error))
         raise Refusal(refusal.LEDGER_UNAVAILABLE, headers={"retry-after": "2"}) from error
-    return answer.json({"data": shape(key, usage)})
 
 
-def shape(key: Key | None, usage: Usage) -> dict[str, Any]:
-    """The key as OpenRouter's API shows one. There are no limits yet, so all of theirs are ``null``."""
+def shape(key: Key | None, usage: spent.Usage, billing: Billing, added: int | None) -> dict[str, Any]:
+    """The key as OpenRouter's API shows one. ``added``: all that was ever added to the credits; ``None``: there are
+    none.
+    """
+    limit = key.limit if key is not None else None
+    left = None
+    if limit is not None:
+        periods = {"daily": usage.daily, "weekly": usage.weekly, "monthly": usage.monthly}
+        left = max(limit.nano - (periods[limit.reset] if limit.reset is not None else usage.total), 0)
     expires = key.expires_unix if key is not None else None
+    per_minute = key.requests_per_minute if key is not None else None
     return {
         "label": key.name if key is not None else "no authentication",
-        "limit": None,
-        "limit_remaining": None,
-        "limit_reset": None,
+        "limit": answer.dollars(limit.nano) if limit is not None else None,
+        "limit_remaining": answer.dollars(left) if left is not None else None,
+        "limit_reset": limit.reset if limit is not None else None,
         "include_byok_in_limit": False,
         "usage": answer.dollars(usage.total),
         "usage_daily": answer.dollars(usage.daily),
@@ -55,7 +85,8 @@ def shape(key: Key | None, usage: Usage) -> dict[str, Any]:
         "byok_usage_daily": 0,
         "byok_usage_weekly": 0,
         "byok_usage_monthly": 0,
-        "is_free_tier": False,
+        # Who has never paid for anything is on the free tier, where paying is a thing.
+        "is_free_tier": added is not None and added <= 0,
         "is_management_key": False,
         "is_provisioning_key": False,
         "creator_user_id": None,
@@ -63,9 +94,29 @@ def shape(key: Key | None, usage: Usage) -> dict[str, Any]:
         "workspace_id": None,
         "allowed_data_regions": ["global"],
         "budgets": [],
-        "effective_budget": None,
-        # Numbers to their clients, so the sign of "no limit" is the one that rate_limit has below.
-        "free_model_daily_requests": {"used": 0, "limit": -1, "remaining": -1},
-        "expires_at": datetime.fromtimestamp(expires, UTC).isoformat().replace("+00:00", "Z") if expires else None,
-        "rate_limit": {"requests": -1, "interval": "10s", "note": "This field is deprecated and safe to ignore."},
+        "effective_budget": {"remaining_usd": answer.dollars(left)} if left is not None else None,
+        "free_model_daily_requests": _free(usage.free_requests, billing, added),
+        "expires_at": answer.moment(expires) if expires else None,
+        # Numbers to their clients, so -1 is the sign of "no limit".
+        "rate_limit": {
+            "requests": -1 if per_minute is None else per_minute,
+            "interval": "10s" if per_minute is None else "60s",
+            "note": "This field is deprecated and safe to ignore.",
+        },
     }
+
+
+HIGH_BALANCE_NANO = 10_000_000_000
+"""Ten dollars: what must ever have been added for the higher limit of free requests."""
+
+
+def _free(requests: int, billing: Billing, added: int | None) -> dict[str, int]:
+    """Requests of free models today, by all keys together."""
+    limit = None
+    if billing.free is not None:
+        limit = billing.free.per_day
+        if added is not None and added >= HIGH_BALANCE_NANO:
+            limit = billing.free.per_day_with_credits or limit
+    if limit is None:
+        return {"used": requests, "limit": -1, "remaining": -1}
+    return {"used": requests, "limit": limit, "remaining": max(limit - requests, 0)}

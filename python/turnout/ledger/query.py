@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import case, func, select
 
 from turnout.ledger.record import Attempt, Generation
-from turnout.ledger.store import generations
+from turnout.ledger.store import generations, spent_before
 
 if TYPE_CHECKING:
     from turnout.ledger.store import Ledger
@@ -65,17 +65,30 @@ def generation(ledger: Ledger, generation_id: str, *, key_sha256: str | None) ->
     return Generation(**{**row, "attempts": attempts})
 
 
-def usage(ledger: Ledger, *, key_sha256: str, now: datetime) -> Usage:
-    """The cost of all generations of a key, in total and since the running day, week and month began."""
+def starts(now: datetime) -> tuple[int, int, int]:
+    """When the running day, week and month began, Unix milliseconds."""
     day = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    starts = (day, day - timedelta(days=day.weekday()), day.replace(day=1))
+    week, month = day - timedelta(days=day.weekday()), day.replace(day=1)
+    return _milliseconds(day), _milliseconds(week), _milliseconds(month)
+
+
+def usage(ledger: Ledger, *, key_sha256: str | None, now: datetime) -> Usage:
+    """The cost of all generations of a key, in total and since the running day, week and month began.
+
+    ``None``: of all keys. Rows that were deleted for their age count in the total.
+    """
     cost, created = generations.c.cost_nano, generations.c.created_ms
-    since = [func.sum(case((created >= _milliseconds(start), cost), else_=0)) for start in starts]
-    statement = select(func.sum(cost), *since).where(generations.c.key_sha256 == key_sha256)
+    since = [func.sum(case((created >= start, cost), else_=0)) for start in starts(now)]
+    statement = select(func.sum(cost), *since)
+    deleted = select(func.sum(spent_before.c.cost_nano))
+    if key_sha256 is not None:
+        statement = statement.where(generations.c.key_sha256 == key_sha256)
+        deleted = deleted.where(spent_before.c.key_sha256 == key_sha256)
     with ledger.engine.connect() as connection:
         # A key without generations has no sum.
         sums = [int(value or 0) for value in connection.execute(statement).one()]
-    return Usage(total=sums[0], daily=sums[1], weekly=sums[2], monthly=sums[3])
+        before = int(connection.execute(deleted).scalar_one() or 0)
+    return Usage(total=sums[0] + before, daily=sums[1], weekly=sums[2], monthly=sums[3])
 
 
 def records(ledger: Ledger, *, since: datetime) -> dict[str, Record]:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import fcntl
 import time
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,6 +125,24 @@ generations = Table(
     # ``GET /key`` sums the cost of one key: with the cost inside, it never touches the rows themselves.
     Index("generations_key", "key_sha256", "created_ms", "cost_nano"),
     Index("generations_model", "model", "created_ms"),
+)
+
+credits = Table(
+    "credits",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("created_ms", BigInteger, nullable=False),
+    # Negative: a correction.
+    Column("amount_nano", BigInteger, nullable=False),
+    Column("note", Text, nullable=False),
+)
+
+spent_before = Table(
+    "spent_before",
+    metadata,
+    Column("key_sha256", Text, primary_key=True),
+    # The cost of the key's rows that were deleted for their age. What it has used in all must not shrink by that.
+    Column("cost_nano", BigInteger, nullable=False),
 )
 
 Row = tuple[Any, ...]
@@ -252,16 +271,32 @@ def insert(ledger: Ledger, batch: Sequence[Generation]) -> None:
 
 
 def delete_older(ledger: Ledger, created_ms: int, *, rows_max: int) -> int:
-    """Deletes up to ``rows_max`` of the oldest generations created before ``created_ms``; returns how many went."""
+    """Deletes up to ``rows_max`` of the oldest generations created before ``created_ms``; returns how many went.
+
+    What they cost is kept, in one sum for each key.
+    """
     with ledger.engine.begin() as connection:
         deleted = connection.execute(
             text(
                 "DELETE FROM generations WHERE id IN"
                 " (SELECT id FROM generations WHERE created_ms < :before ORDER BY created_ms LIMIT :rows)"
+                " RETURNING key_sha256, cost_nano"
             ),
             {"before": created_ms, "rows": rows_max},
-        )
-        return int(deleted.rowcount)
+        ).all()
+        costs: Counter[str] = Counter()
+        for key_sha256, cost_nano in deleted:
+            costs[key_sha256] += int(cost_nano)
+        kept = [{"key": key, "cost": cost} for key, cost in costs.items() if cost]
+        if kept:
+            connection.execute(
+                text(
+                    "INSERT INTO spent_before (key_sha256, cost_nano) VALUES (:key, :cost)"
+                    " ON CONFLICT (key_sha256) DO UPDATE SET cost_nano = spent_before.cost_nano + excluded.cost_nano"
+                ),
+                kept,
+            )
+        return len(deleted)
 
 
 def migrate(ledger: Ledger) -> None:

@@ -24,12 +24,13 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
-from turnout.ledger import record, retention, store
+from turnout.ledger import record, retention, spent, store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,6 +70,9 @@ class Journal(Protocol):
     def ledger_behind(self, message: str | None) -> None:
         """See ``turnout._native.Plane``."""
 
+    def spent(self, json: bytes) -> None:
+        """See ``turnout._native.Plane``."""
+
 
 class Writer:
     """The running thread. :meth:`start` once, :meth:`finish` once."""
@@ -95,11 +99,31 @@ class Writer:
         self._give_up = threading.Event()
         self._behind = False
         self._migrated = False
+        self._told = threading.Event()
+        self._tried = threading.Event()
+        self._inheriting = threading.Lock()
+        self._opened = True
         self._thread = threading.Thread(target=self._run, name="turnout-ledger", daemon=True)
 
-    def start(self) -> None:
-        """Starts the thread, which migrates the schema first."""
+    def start(self, *, inherit: bool = False) -> None:
+        """Starts the thread, which migrates the schema first.
+
+        ``inherit``: the plane has not started yet, so that all that the journal holds is of earlier processes; until
+        :meth:`open`.
+        """
+        self._opened = not inherit
         self._thread.start()
+
+    def open(self, *, timeout_s: float) -> bool:
+        """To be called before the plane's first request: waits until the plane knows what was spent before.
+
+        False: the ledger did not answer in time. Then the plane counts from nothing, and is told as soon as the ledger
+        can be read; of what earlier processes left in the journal it does not hear in that case.
+        """
+        self._tried.wait(timeout_s)
+        with self._inheriting:
+            self._opened = True
+        return self._told.is_set()
 
     def finish(self, *, timeout_s: float) -> bool:
         """Writes what is left in the journal, then ends the thread; true when the journal is empty.
@@ -117,6 +141,10 @@ class Writer:
     def ready(self) -> bool:
         """Whether the schema is there, so that the ledger can be read."""
         return self._migrated
+
+    def told(self) -> bool:
+        """Whether the plane knows what was spent before it started, so that its counters are the whole truth."""
+        return self._told.is_set()
 
     def _run(self) -> None:
         _yield_to_requests()
@@ -152,7 +180,18 @@ class Writer:
         if not self._migrated:
             store.migrate(self._ledger)
             self._migrated = True
-        packed, token = self._journal.drain_journal(self._batch_records, 0)
+        if not self._told.is_set():
+            self._tell()
+        carried = self._book(*self._journal.drain_journal(self._batch_records, 0))
+        if carried < self._batch_records and self._retention is not None:
+            # The journal is as good as empty. Waiting until it is quite so would be for ever under steady traffic.
+            self._retention.step(self._ledger)
+        return carried
+
+    def _book(self, packed: bytes, token: int) -> int:
+        """Books what the journal handed out; returns how many rows it had, or the most for what cannot be read."""
+        if not packed:
+            return 0
         try:
             batch = store.rows(packed)
         except (msgspec.ValidationError, msgspec.DecodeError) as error:
@@ -163,10 +202,23 @@ class Writer:
         if batch:
             self._insert(batch, packed)
             self._journal.commit_journal(token)
-        if len(batch) < self._batch_records and self._retention is not None:
-            # The journal is as good as empty. Waiting until it is quite so would be for ever under steady traffic.
-            self._retention.step(self._ledger)
         return len(batch)
+
+    def _tell(self) -> None:
+        """Tells the plane what was spent before it started.
+
+        No row of this process may be in the sums, because the plane counts those itself: so this comes before the
+        first of them is booked. What earlier processes left in the journal has to be in them: so that is booked first,
+        which can be told apart only as long as the plane has not been opened.
+        """
+        while True:
+            with self._inheriting:
+                packed, token = (b"", 0) if self._opened else self._journal.drain_journal(self._batch_records, 0)
+            if self._book(packed, token) == 0:
+                break
+        self._journal.spent(spent.encode(spent.read(self._ledger, now=datetime.now(UTC))))
+        self._told.set()
+        self._tried.set()
 
     def _insert(self, batch: list[Row], packed: bytes) -> None:
         try:
@@ -198,6 +250,7 @@ class Writer:
             file.write(line)
 
     def _report(self, error: Exception) -> None:
+        self._tried.set()
         message = describe(error)
         if not self._behind:
             log.warning("the ledger cannot be written, bookings wait in the journal: %s", message)
