@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from tests.plane import harness
 from tests.plane.harness import KEY, running, serving
+from turnout.ledger import store
+from turnout.ledger.writer import Writer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from tests.plane.harness import Rig
     from turnout.config import snapshot as written
@@ -236,6 +241,36 @@ def test_z13_requests_at_the_same_time_do_not_spend_more_than_the_limit() -> Non
         # The prompt is estimated at eight tokens and counted as ten: the last one may go over by that.
         assert spent["total"] <= limit + 20_000
         rig.booked(answers.count(200))
+
+
+def test_g07_a_limit_counts_what_was_spent_before_a_restart_each_dollar_once(tmp_path: Path) -> None:
+    """Also what the process before had booked but not yet carried into the ledger."""
+    limit = ANSWER_NANO * 5
+
+    @contextmanager
+    def started(rig: Rig) -> Iterator[None]:
+        ledger = store.open_ledger(store.sqlite_url(tmp_path / "ledger.db"))
+        writer = Writer(rig.plane, ledger, rejected=tmp_path / "rejected.jsonl", wait_ms=5)
+        writer.start(inherit=True)
+        assert writer.open(timeout_s=20)
+        yield
+        assert writer.finish(timeout_s=20)
+        store.close_ledger(ledger)
+
+    with limited(limit, "monthly", state_dir=tmp_path) as rig:
+        with started(rig):
+            assert [rig.chat(max_tokens=4).status_code for _ in range(2)] == [200, 200]
+        # After the writer's end: this one stays in the journal.
+        assert rig.chat(max_tokens=4).status_code == 200
+    # With the plane goes the lock of its journal, as with a process that ends.
+    del rig
+    with limited(limit, "monthly", state_dir=tmp_path) as rig, started(rig):
+        assert usage(rig)["monthly"] == 3 * ANSWER_NANO
+        assert [rig.chat(max_tokens=4).status_code for _ in range(3)] == [200, 200, 402]
+        assert usage(rig)["total"] == usage(rig, None)["total"] == 5 * ANSWER_NANO
+    with limited(limit, "monthly", state_dir=tmp_path) as rig, started(rig):
+        assert usage(rig)["total"] == 5 * ANSWER_NANO
+        assert rig.chat(max_tokens=4).status_code == 402
 
 
 # Credits
