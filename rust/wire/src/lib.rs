@@ -32,6 +32,7 @@
 //! | [`request`] | what routing reads of a client's body, and the body that goes upstream |
 //! | [`answer`] | a plain answer of a provider, made ours |
 //! | [`stream`] | a streamed answer, made ours |
+//! | [`classify`] | a guess of what a request is about |
 //! | [`usage`], [`cost`], [`finish`] | tokens, money, and why a generation ended |
 //! | [`conversation`] | by which words a conversation is known again |
 //! | [`count`] | an estimate of tokens, where nobody counts |
@@ -50,6 +51,7 @@
 pub mod answer;
 pub mod api;
 pub mod conversation;
+pub mod classify;
 pub mod cost;
 pub mod count;
 mod detail;
