@@ -20,6 +20,7 @@ providers:
     base_url: "http://127.0.0.1:9/v1"
     data_policy: {{zdr: true}}
 catalogue: false
+routers: false
 models:
   acme/old:
     name: Acme Old

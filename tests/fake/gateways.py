@@ -35,6 +35,7 @@ providers:
     headers: {{x-team: team-secret}}
     proxy: http://user:proxy-secret@127.0.0.1:3128
 catalogue: false
+routers: false
 models:
   openai/gpt:
     provider: openai

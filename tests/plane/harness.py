@@ -19,7 +19,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import httpx
 import msgspec
@@ -257,8 +257,28 @@ def endpoint(provider: int = 0, model: str = "plain", **changes: Any) -> written
 
 def model(*endpoints: written.Endpoint, slug: str = "test/model", **changes: Any) -> written.Model:
     """A model with these endpoints, tried in this order."""
-    values: dict[str, Any] = {"card": json.dumps({"id": slug}), "distillable": None, "created": 0, **changes}
+    values: dict[str, Any] = {
+        "card": json.dumps({"id": slug}),
+        "distillable": None,
+        "created": 0,
+        "scores": None,
+        **changes,
+    }
     return written.Model(slug=slug, endpoints=list(endpoints), **values)
+
+
+def router(kind: Literal["auto", "free", "pareto"], *names: str, **changes: Any) -> written.Router:
+    """A router that may choose any model of the cheapest fifth."""
+    values: dict[str, Any] = {
+        "card": json.dumps({"id": names[0]}),
+        "allowed": [],
+        "excluded": [],
+        "pools": {},
+        "cost_tier": "low",
+        "coding_score_min": 660,
+        **changes,
+    }
+    return written.Router(kind=kind, names=list(names), **values)
 
 
 def snapshot(
@@ -278,6 +298,7 @@ def snapshot(
         "models": list(models),
         "aliases": {},
         "wildcards": [],
+        "routers": [],
         **changes,
     }
     return written.Snapshot(**values)

@@ -17,6 +17,8 @@ from msgspec import UNSET, UnsetType
 from turnout.config.values import dollars
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from turnout.catalogue import entry as catalogue
     from turnout.config import model, snapshot
 
@@ -100,6 +102,21 @@ class Reasoning(Part, frozen=True, kw_only=True, omit_defaults=True):
     supports_max_tokens: bool | UnsetType = UNSET
 
 
+class Index(Part, frozen=True, kw_only=True, omit_defaults=True):
+    """Scores from 0 to 100 under OpenRouter's names."""
+
+    intelligence_index: float | UnsetType = UNSET
+    coding_index: float | UnsetType = UNSET
+    agentic_index: float | UnsetType = UNSET
+
+
+class Benchmarks(Part, frozen=True, kw_only=True):
+    """OpenRouter has the figures of two boards here, under their names. Ours come from none, so they have a name of
+    their own."""
+
+    turnout: Index
+
+
 class Links(Part, frozen=True, kw_only=True):
     """Where more is said."""
 
@@ -130,13 +147,21 @@ class Card(Part, frozen=True, kw_only=True):
     expiration_date: str | None = None
     """Day from which it is no longer served, ``YYYY-MM-DD``."""
     reasoning: Reasoning | UnsetType = UNSET
+    benchmarks: Benchmarks | UnsetType = UNSET
+    """Absent where nothing is known."""
     links: Links
 
 
 _encoder: Final = msgspec.json.Encoder()
 
 
-def card(slug: str, written: model.Model, first: snapshot.Endpoint, entry: catalogue.Entry | None = None) -> str:
+def card(
+    slug: str,
+    written: model.Model,
+    first: snapshot.Endpoint,
+    entry: catalogue.Entry | None = None,
+    scores: snapshot.Scores | None = None,
+) -> str:
     """JSON text of the model ``slug``; prices and limits are those of its ``first`` endpoint.
 
     What the file says of the model wins over what the catalogue's ``entry`` does, field by field.
@@ -173,9 +198,47 @@ def card(slug: str, written: model.Model, first: snapshot.Endpoint, entry: catal
         knowledge_cutoff=entry.knowledge_cutoff if entry else None,
         expiration_date=entry.expires if entry else None,
         reasoning=_reasoning(entry.reasoning) if entry and entry.reasoning else UNSET,
+        benchmarks=_benchmarks(scores) if scores is not None else UNSET,
         links=Links(details=f"/api/v1/models/{slug}/endpoints"),
     )
     return _encoder.encode(whole).decode()
+
+
+def router_card(slug: str, name: str, description: str, *, parameters: Sequence[str]) -> str:
+    """JSON text of a router: a model without an endpoint, whose price depends on what it chooses."""
+    whole = Card(
+        id=slug,
+        created=0,
+        owned_by=slug.partition("/")[0],
+        canonical_slug=slug,
+        name=name,
+        description=description,
+        context_length=None,
+        architecture=Architecture(
+            modality="text+image+file->text",
+            input_modalities=("text", "image", "file"),
+            output_modalities=("text",),
+            tokenizer="Router",
+        ),
+        pricing=pricing(None),
+        top_provider=TopProvider(context_length=None, max_completion_tokens=None),
+        supported_parameters=tuple(parameters),
+        links=Links(details=f"/api/v1/models/{slug}/endpoints"),
+    )
+    return _encoder.encode(whole).decode()
+
+
+def _benchmarks(scores: snapshot.Scores) -> Benchmarks:
+    def points(tenths: int | None) -> float | UnsetType:
+        return UNSET if tenths is None else tenths / 10
+
+    return Benchmarks(
+        turnout=Index(
+            intelligence_index=points(scores.intelligence),
+            coding_index=points(scores.coding),
+            agentic_index=points(scores.agentic),
+        )
+    )
 
 
 def pricing(prices: snapshot.Prices | None) -> Pricing:

@@ -23,6 +23,7 @@ from turnout.config.card import card
 from turnout.config.collector import collector_paused
 from turnout.config.credential import credentials, environment_key
 from turnout.config.mistake import in_order
+from turnout.config.router import routers, scores
 from turnout.config.tier import tiered
 from turnout.config.values import is_proxy, nano_dollars
 from turnout.config.work import Work
@@ -146,6 +147,7 @@ def _compile(work: Work, *, auth: bool, extra_keys: Sequence[snapshot.Key], stat
         models=list(catalogue.models.values()),
         aliases=catalogue.aliases,
         wildcards=catalogue.wildcards,
+        routers=routers(work, catalogue.models, catalogue.aliases),
     )
     settings = _settings(work)
     if not whole.models and not whole.wildcards and not work.mistakes:
@@ -450,9 +452,16 @@ def _catalogue(work: Work, accounts: _Accounts, state_dir: Path) -> _Catalogue:
             catalogue.models[slug] = snapshot.Model(
                 slug=slug,
                 endpoints=endpoints,
-                card=card(slug, written, endpoints[0], offered.entries[slug] if offered.serves(slug) else None),
+                card=card(
+                    slug,
+                    written,
+                    endpoints[0],
+                    offered.entries[slug] if offered.serves(slug) else None,
+                    scores(slug, written),
+                ),
                 distillable=written.distillable,
                 created=written.created or _born(offered.entries.get(slug)),
+                scores=scores(slug, written),
             )
     tagged += _bring(work, catalogue, offered)
     if not work.config.models and not catalogue.off:
@@ -510,9 +519,10 @@ def _bring(work: Work, catalogue: _Catalogue, offered: offer.Offer) -> list[tupl
             catalogue.models[entry.slug] = snapshot.Model(
                 slug=entry.slug,
                 endpoints=tiered(endpoints),
-                card=card(entry.slug, unwritten, endpoints[0], entry),
+                card=card(entry.slug, unwritten, endpoints[0], entry, scores(entry.slug, unwritten)),
                 distillable=None,
                 created=_born(entry),
+                scores=scores(entry.slug, unwritten),
             )
     written = {wildcard.prefix for wildcard in catalogue.wildcards}
     if work.config.catalogue.pass_through:
@@ -813,7 +823,12 @@ def _adopted(catalogue: _Catalogue, slug: str) -> bool:
     endpoints = filled(wildcard, slug)
     unwritten = model.Model()
     catalogue.models[slug] = snapshot.Model(
-        slug=slug, endpoints=endpoints, card=card(slug, unwritten, endpoints[0]), distillable=None, created=0
+        slug=slug,
+        endpoints=endpoints,
+        card=card(slug, unwritten, endpoints[0], scores=scores(slug, unwritten)),
+        distillable=None,
+        created=0,
+        scores=scores(slug, unwritten),
     )
     return True
 

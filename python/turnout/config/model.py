@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from turnout.config.snapshot import Dialect, Policy  # noqa: TC001 — pydantic reads it at run time
+from turnout.config.snapshot import CostTier, Dialect, Policy  # noqa: TC001 — pydantic reads it at run time
 from turnout.config.values import (
     AnyPath,
     BaseUrl,
@@ -1008,6 +1008,23 @@ class Endpoint(Section):
     )
 
 
+class Benchmarks(Section):
+    """How good a model is, from 0 to 100, for the routers to choose by. Each default is Turnout's own estimate."""
+
+    intelligence: float | None = Field(
+        default=None, ge=0, le=100, description="General knowledge and reasoning. Default: the estimate, else unknown."
+    )
+    coding: float | None = Field(
+        default=None, ge=0, le=100, description="Programming. Default: the estimate, else as intelligence."
+    )
+    agentic: float | None = Field(
+        default=None,
+        ge=0,
+        le=100,
+        description="Work over many steps with tools. Default: the estimate, else as intelligence.",
+    )
+
+
 class Model(Section):
     """A slug that clients may ask for, and where it is served.
 
@@ -1060,6 +1077,7 @@ class Model(Section):
         description="Whether its author permits to train other models with what it writes, for "
         "provider.enforce_distillable_text. Default: unknown, which does not count as permission.",
     )
+    benchmarks: Benchmarks = Field(default=Benchmarks(), description="How good it is; see docs/auto-router.md.")
 
     @model_validator(mode="before")
     @classmethod
@@ -1105,6 +1123,78 @@ class Catalogue(Section):
     @classmethod
     def _short_form(cls, written: Any) -> Any:
         return {"enabled": written} if isinstance(written, bool) else written
+
+
+RouterPattern = Annotated[str, Field(min_length=1, max_length=256)]
+
+
+class _Router(Section):
+    """What the routers have in common."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, written: Any) -> Any:
+        return {"enabled": written} if isinstance(written, bool) else written
+
+    enabled: bool = Field(
+        default=True,
+        description="Whether the name is served. false frees it: then a model or a wildcard of this file may have it.",
+    )
+    allowed_models: Annotated[list[RouterPattern], BeforeValidator(one_or_many)] = Field(
+        default=[],
+        max_length=1024,
+        description="Models that it may choose: slugs, or patterns with any number of *, such as anthropic/* or "
+        "*/claude-*. Default: every model that writes text and has no variant in its slug.",
+    )
+    excluded_models: Annotated[list[RouterPattern], BeforeValidator(one_or_many)] = Field(
+        default=[], max_length=1024, description="Models that it may not choose, in the same form. Default: none."
+    )
+
+
+class AutoRouter(_Router):
+    """``openrouter/auto``, also ``turnout/auto``: a model for the task. ``auto: false`` is short for enabled: false."""
+
+    cost_tier: CostTier = Field(
+        default="low",
+        description="Which fifth of the models by price is chosen from, where the request does not say it: low is the "
+        "cheapest fifth, max the dearest. OpenRouter's default.",
+    )
+    pools: dict[str, Annotated[list[RouterPattern], BeforeValidator(one_or_many)]] = Field(
+        default={},
+        max_length=32,
+        description="Models for a task instead of allowed_models: task: patterns. A task is a name of "
+        "docs/auto-router.md (code:debugging), its first word (code), or default, which counts for every other task "
+        "and for requests of which none is told.",
+    )
+
+
+class FreeRouter(_Router):
+    """``openrouter/free``, also ``turnout/free``: any model that costs nothing and can do what is asked."""
+
+
+class ParetoRouter(_Router):
+    """``openrouter/pareto-code``, also ``turnout/pareto-code``: the cheapest model that programs well enough."""
+
+    min_coding_score: float = Field(
+        default=0.66,
+        ge=0,
+        le=1,
+        description="How well, where the request does not say it: from 0.66 the best third of the models that are "
+        "above the median, from 0.33 the next, below it the last. OpenRouter's default.",
+    )
+
+
+class Routers(Section):
+    """Names behind which a model is chosen for each request. ``routers: false`` turns all of them off."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, written: Any) -> Any:
+        return dict.fromkeys(cls.model_fields, written) if isinstance(written, bool) else written
+
+    auto: AutoRouter = Field(default=AutoRouter(), description="By the task.")
+    free: FreeRouter = Field(default=FreeRouter(), description="Without costs.")
+    pareto_code: ParetoRouter = Field(default=ParetoRouter(), description="For code, by price.")
 
 
 class Ledger(Section):
@@ -1240,5 +1330,6 @@ class Config(Section):
     credits: Credits = Field(default=Credits(), description="Prepaid money of the whole gateway.")
     free: FreeModels = Field(default=FreeModels(), description="Limits of models that cost nothing.")
     billing: Billing = Field(default=Billing(), description="How money is counted.")
+    routers: Routers = Field(default=Routers(), description="Names behind which a model is chosen.")
     ledger: Ledger = Field(default=Ledger(), description="Where generations are booked.")
     log: Log = Field(default=Log(), description="What is logged.")

@@ -121,7 +121,7 @@ def _kind(annotation: Any, kinds: list[Kind], *, listable: bool = False) -> str:
         return " or ".join(f"`{value}`" for value in get_args(core))
     if kinds:
         return kinds[0].name
-    return {bool: "true or false", int: "whole number", str: "text"}[core]
+    return {bool: "true or false", int: "whole number", float: "number", str: "text"}[core]
 
 
 def _is_listable(field: Any) -> bool:

@@ -413,6 +413,14 @@ class Endpoint(Frozen, frozen=True):
     """Where it computes, when that is known: ``eu``, ``us`` …"""
 
 
+class Scores(Frozen, frozen=True):
+    """How good a model is thought to be: tenths of a point, 0 to 1000. ``None``: not known."""
+
+    intelligence: int | None
+    coding: int | None
+    agentic: int | None
+
+
 class Model(Frozen, frozen=True):
     """A slug that clients may ask for. Endpoints are tried in this order."""
 
@@ -424,6 +432,31 @@ class Model(Frozen, frozen=True):
     """Whether the author permits to train other models with what it writes; ``None``: not known."""
     created: int
     """Unix seconds; 0: not known."""
+    scores: Scores | None
+    """What the routers choose by; ``None``: nothing is known."""
+
+
+CostTier = Literal["low", "medium", "high", "xhigh", "max"]
+"""A fifth of the models by price, the cheapest fifth first."""
+
+
+class Router(Frozen, frozen=True):
+    """A slug behind which a model is chosen for each request. What a kind has no use for is empty."""
+
+    kind: Literal["auto", "free", "pareto"]
+    names: list[str]
+    """The slug first, then its other names; none of them is a model or an alias."""
+    card: str
+    """JSON text of its object in ``GET /models``."""
+    allowed: list[str]
+    """Patterns with any number of ``*``; empty: all models that suit."""
+    excluded: list[str]
+    pools: dict[str, list[str]]
+    """Task, its field (what stands before the colon) or ``default`` → patterns that are used for it instead."""
+    cost_tier: CostTier
+    """Where the request says none."""
+    coding_score_min: int
+    """Of ``pareto``, thousandths, where the request says none."""
 
 
 class Wildcard(Frozen, frozen=True):
@@ -453,6 +486,7 @@ class Snapshot(Frozen, frozen=True):
     """Alias → slug of :attr:`models`; already flattened, no alias of an alias."""
     wildcards: list[Wildcard]
     """Longest prefix first."""
+    routers: list[Router]
 
 
 _encoder = msgspec.json.Encoder()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from turnout.config import snapshot
 from turnout.config.card import Card
 from turnout.control import identity, refusal
 from turnout.control.refusal import Refusal
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from turnout.config import snapshot
     from turnout.config.snapshot import Snapshot
     from turnout.reload import Ready
 
@@ -70,6 +70,12 @@ class Listing:
     by_slug: Mapping[str, Shown]
 
     @property
+    def aliases(self) -> Mapping[str, str]:
+        """Other names of the models and of the routers."""
+        routers = {name: router.names[0] for router in self.snapshot.routers for name in router.names[1:]}
+        return self.snapshot.aliases | routers
+
+    @property
     def snapshot(self) -> Snapshot:
         """The configuration that runs."""
         return self.ready.snapshot
@@ -80,15 +86,26 @@ def of(request: Request) -> Listing:
     state, ready = request.app.state, identity.gateway(request).reloader.current
     kept: Listing | None = getattr(state, "listing", None)
     if kept is None or kept.ready is not ready:
-        models = tuple(Shown(model, _cards.decode(model.card)) for model in ready.snapshot.models)
+        listed = [*ready.snapshot.models, *(_router_model(router) for router in ready.snapshot.routers)]
+        models = tuple(Shown(model, _cards.decode(model.card)) for model in listed)
         kept = state.listing = Listing(ready, models, {shown.slug: shown for shown in models})
     return kept
+
+
+def _router_model(router: snapshot.Router) -> snapshot.Model:
+    """A router as a model without endpoints, which is how clients see it."""
+    return snapshot.Model(
+        slug=router.names[0], endpoints=[], card=router.card, distillable=None, created=0, scores=None
+    )
 
 
 def visible(request: Request) -> list[Shown]:
     """The models that the caller may use. Raises :class:`Refusal` for a caller without a good key."""
     key = identity.client(request)
-    return [shown for shown in of(request).models if identity.allows(key, shown.slug)]
+    listing = of(request)
+    # A router chooses among what the key may use.
+    routers = {router.names[0] for router in listing.snapshot.routers}
+    return [shown for shown in listing.models if shown.slug in routers or identity.allows(key, shown.slug)]
 
 
 def one(request: Request, name: str) -> Shown:
@@ -97,7 +114,7 @@ def one(request: Request, name: str) -> Shown:
     Raises :class:`Refusal` when there is none for this caller, with names that come near.
     """
     models = {shown.slug: shown for shown in visible(request)}
-    aliases = of(request).snapshot.aliases
+    aliases = of(request).aliases
     found = models.get(aliases.get(name, name))
     base, _, variant = name.rpartition(":")
     if found is None and variant in ROUTING_VARIANTS:

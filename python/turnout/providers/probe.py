@@ -191,6 +191,7 @@ def _alone(whole: snapshot.Snapshot, ready: list[Trial], key: str) -> snapshot.S
             card="{}",
             distillable=None,
             created=0,
+            scores=None,
         )
         for trial in ready
     ]
@@ -211,6 +212,7 @@ def _alone(whole: snapshot.Snapshot, ready: list[Trial], key: str) -> snapshot.S
         models=models,
         aliases={},
         wildcards=[],
+        routers=[],
     )
 
 

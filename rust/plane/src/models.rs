@@ -34,10 +34,11 @@ pub(crate) fn list<C: Caller>(
     let text_only = caller.head().path_bytes().starts_with(b"/api/");
     match key {
         Some(key) if !key.allows_all() => {
-            let allowed =
-                snapshot::list(snapshot.slugs.iter().filter(|model| {
-                    key.allows(&model.slug) && (!text_only || model.writes_text())
-                }));
+            let allowed = snapshot::list(snapshot.slugs.iter().filter(|model| {
+                // A router chooses among what the key may use.
+                (key.allows(&model.slug) || model.router.is_some())
+                    && (!text_only || model.writes_text())
+            }));
             caller.out().extend_from_slice(&allowed);
         }
         _ if text_only => caller.out().extend_from_slice(&snapshot.listing_text),
@@ -71,7 +72,7 @@ pub(crate) fn one<C: Caller>(
         return missing();
     };
     // A model that the key may not use does not exist for it.
-    if key.is_some_and(|key| !key.allows(&model.slug)) {
+    if model.router.is_none() && key.is_some_and(|key| !key.allows(&model.slug)) {
         return missing();
     }
     let head = ReplyHead {

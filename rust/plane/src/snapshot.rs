@@ -18,6 +18,7 @@ use turnout_wire::parameter::Parameters;
 
 use crate::limits::{Limits, Meter};
 use crate::metrics::{Metrics, Slot};
+use crate::route::router::{Choices, Router};
 use crate::statistics::{CredentialState, Registry, Statistics};
 use crate::upstream::origin::{Origin, Origins};
 use crate::upstream::sigv4::Signer;
@@ -287,6 +288,45 @@ pub mod written {
         pub zdr: bool,
     }
 
+    #[derive(Debug, Clone, Copy, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Scores {
+        pub intelligence: Option<u16>,
+        pub coding: Option<u16>,
+        pub agentic: Option<u16>,
+    }
+
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    pub enum CostTier {
+        Low,
+        Medium,
+        High,
+        Xhigh,
+        Max,
+    }
+
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    pub enum RouterKind {
+        Auto,
+        Free,
+        Pareto,
+    }
+
+    #[derive(Debug, Clone, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Router {
+        pub kind: RouterKind,
+        pub names: Vec<String>,
+        pub card: String,
+        pub allowed: Vec<String>,
+        pub excluded: Vec<String>,
+        pub pools: std::collections::HashMap<String, Vec<String>>,
+        pub cost_tier: CostTier,
+        pub coding_score_min: u16,
+    }
+
     #[derive(Debug, Clone, Deserialize)]
     #[serde(deny_unknown_fields)]
     pub struct Model {
@@ -295,6 +335,7 @@ pub mod written {
         pub card: String,
         pub distillable: Option<bool>,
         pub created: u64,
+        pub scores: Option<Scores>,
     }
 
     #[derive(Debug, Clone, Deserialize)]
@@ -318,6 +359,7 @@ pub mod written {
         pub models: Vec<Model>,
         pub aliases: std::collections::HashMap<String, String>,
         pub wildcards: Vec<Wildcard>,
+        pub routers: Vec<Router>,
     }
 }
 
@@ -347,6 +389,8 @@ pub struct Snapshot {
     models: FastMap<String, Arc<Model>, foldhash::fast::RandomState>,
     /// Slugs in the order of the configuration, for listings.
     pub(crate) slugs: Vec<Arc<Model>>,
+    /// What the routers choose from.
+    pub(crate) choices: Choices,
     wildcards: Vec<Wildcard>,
     /// The body of `GET /models` for a key that may use all of them.
     pub(crate) listing: Vec<u8>,
@@ -519,6 +563,10 @@ pub(crate) struct Model {
     pub(crate) distillable: Option<bool>,
     /// Unix seconds; 0: not known.
     pub(crate) created: u64,
+    /// What the routers choose by.
+    pub(crate) scores: Option<written::Scores>,
+    /// Set where the slug is a router's: there is no endpoint then, and a model is chosen for each request.
+    pub(crate) router: Option<Box<Router>>,
 }
 
 /// A model at a provider.
@@ -557,10 +605,11 @@ pub(crate) struct Outputs(Vec<String>);
 impl Model {
     /// Whether any of its endpoints writes text, or may: of those that a person describes it is often not said.
     pub(crate) fn writes_text(&self) -> bool {
-        self.endpoints.iter().any(|endpoint| {
-            let outputs = &endpoint.outputs.0;
-            outputs.is_empty() || outputs.iter().any(|word| word == "text")
-        })
+        self.router.is_some()
+            || self.endpoints.iter().any(|endpoint| {
+                let outputs = &endpoint.outputs.0;
+                outputs.is_empty() || outputs.iter().any(|word| word == "text")
+            })
     }
 }
 
@@ -747,8 +796,28 @@ impl Snapshot {
                 card: model.card,
                 distillable: model.distillable,
                 created: model.created,
+                scores: model.scores,
+                router: None,
             });
             models.insert(model.slug.clone(), Arc::clone(&model));
+            slugs.push(model);
+        }
+        let choices = Choices::new(&slugs);
+        for mut router in written.routers {
+            let names = std::mem::take(&mut router.names);
+            let Some(slug) = names.first() else { continue };
+            let model = Arc::new(Model {
+                slug: slug.clone(),
+                endpoints: Vec::new(),
+                card: std::mem::take(&mut router.card),
+                distillable: None,
+                created: 0,
+                scores: None,
+                router: Some(Box::new(Router::new(router))),
+            });
+            for name in names {
+                models.insert(name, Arc::clone(&model));
+            }
             slugs.push(model);
         }
         for (alias, slug) in &written.aliases {
@@ -786,6 +855,7 @@ impl Snapshot {
             providers,
             models,
             slugs,
+            choices,
             wildcards,
             listing,
             listing_text,

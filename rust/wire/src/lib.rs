@@ -29,6 +29,7 @@
 //! | `merge` | bodies with members changed |
 //! | [`suffix`] | what a model's name says about the body |
 //! | `reading` | documents taken apart level by level, tolerantly or with a path for refusals |
+//! | [`plugin`] | what a request says to the routers |
 //! | [`request`] | what routing reads of a client's body, and the body that goes upstream |
 //! | [`answer`] | a plain answer of a provider, made ours |
 //! | [`stream`] | a streamed answer, made ours |
@@ -50,8 +51,8 @@
 
 pub mod answer;
 pub mod api;
-pub mod conversation;
 pub mod classify;
+pub mod conversation;
 pub mod cost;
 pub mod count;
 mod detail;
@@ -66,6 +67,7 @@ pub mod multipart;
 pub mod opaque;
 pub mod parameter;
 mod pass;
+pub mod plugin;
 pub mod preferences;
 mod reading;
 pub mod refusal;

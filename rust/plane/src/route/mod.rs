@@ -8,6 +8,7 @@ mod filter;
 mod name;
 mod rank;
 mod reason;
+pub(crate) mod router;
 pub(crate) mod sticky;
 pub(crate) mod trace;
 

@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use turnout_wire::dialect::Override;
 use turnout_wire::refusal::{Kind, Refusal};
 
-use super::Asking;
+use super::{Asking, router};
 use crate::snapshot::{Endpoint, Found, Model};
 
 /// A longer name is nobody's, and is not repeated in an error or a record.
@@ -29,6 +29,20 @@ pub(crate) struct Wanted<'a> {
     pub(crate) shortcut: Option<Shortcut>,
     /// What its name says about the body; each of its candidates gets it.
     pub(crate) overrides: Vec<Override<'a>>,
+}
+
+impl<'a> Wanted<'a> {
+    /// A model that a router chose.
+    fn of_model(model: &'a Arc<Model>) -> Wanted<'a> {
+        Wanted {
+            slug: &model.slug,
+            endpoints: &model.endpoints,
+            model: Some(model),
+            matched: None,
+            shortcut: None,
+            overrides: Vec::new(),
+        }
+    }
 }
 
 /// A suffix that stands for a way of choosing.
@@ -81,6 +95,17 @@ pub(crate) fn wanted<'a>(asking: &Asking<'a>) -> Result<Names<'a>, Refusal> {
     };
     for name in names {
         let one = look_up(asking, name)?;
+        if let Some((model, router)) = one.model.and_then(|m| Some((m, m.router.as_deref()?))) {
+            let expanded = router::expand(asking, &model.slug, router)?;
+            found.strategy = match found.wanted.len() {
+                0 => expanded.strategy,
+                _ => Strategy::Fallback,
+            };
+            found
+                .wanted
+                .extend(expanded.models.into_iter().map(Wanted::of_model));
+            continue;
+        }
         found.strategy = match found.wanted.len() {
             0 if one.slug == name => Strategy::Direct,
             0 if name.starts_with('~') => Strategy::Latest,
@@ -116,8 +141,10 @@ fn look_up<'a>(asking: &Asking<'a>, name: &'a str) -> Result<Wanted<'a>, Refusal
         ),
         Found::Wildcard(wildcard, rest) => (name, wildcard.endpoints.as_slice(), None, Some(rest)),
     };
+    // A router chooses among what the key may use.
     if let Some(key) = asking.key
         && !snapshot.allows(key, slug)
+        && model.is_none_or(|model| model.router.is_none())
     {
         return Err(Refusal::new(Kind::PermissionDenied).with_message(format!(
             "The key {:?} may not use {slug} (see its \"models\" in the configuration)",

@@ -173,7 +173,9 @@ pub fn classify(seen: &Seen) -> Guess {
         let is_greeting = matches!(row.hit, Hit::Greeting);
         for word in row.words {
             // One greets at the beginning.
-            if words::stands_in(text, word) && (!is_greeting || text.starts_with(word.trim_end_matches('*'))) {
+            if words::stands_in(text, word)
+                && (!is_greeting || text.starts_with(word.trim_end_matches('*')))
+            {
                 hits += 1;
                 if hits == HITS_MAX {
                     break;
@@ -270,56 +272,164 @@ mod tests {
         ("Guten Tag", Some(Task::Chat)),
         ("你好", Some(Task::Chat)),
         ("Привет!", Some(Task::Chat)),
-        ("Write a Python function that merges two sorted lists", Some(Task::CodeGeneration)),
+        (
+            "Write a Python function that merges two sorted lists",
+            Some(Task::CodeGeneration),
+        ),
         ("Implement an LRU cache in Rust", Some(Task::CodeGeneration)),
-        ("Create a React component with a search box and a table", Some(Task::CodeGeneration)),
-        ("I need a SQL query for the ten customers with the largest orders", Some(Task::CodeGeneration)),
-        ("Write a regex that matches ISO dates", Some(Task::CodeGeneration)),
-        ("Refactor this class to use dependency injection", Some(Task::CodeGeneration)),
-        ("Write unit tests for the payment module in TypeScript", Some(Task::CodeGeneration)),
-        ("Schreibe eine Python-Funktion, die Primzahlen ausgibt", Some(Task::CodeGeneration)),
-        ("Bash script to rotate logs older than 7 days", Some(Task::CodeGeneration)),
-        ("Traceback (most recent call last):\n  File \"a.py\", line 3\nKeyError: 'x'", Some(Task::CodeDebugging)),
-        ("Why does this code crash with a segmentation fault?", Some(Task::CodeDebugging)),
-        ("error[E0502]: cannot borrow `v` as mutable", Some(Task::CodeDebugging)),
-        ("My test fails with AssertionError, can you find the bug in it?", Some(Task::CodeDebugging)),
-        ("TypeError: Cannot read properties of undefined (reading 'map')", Some(Task::CodeDebugging)),
-        ("Fix this bug: the loop never ends\n```js\nfor (;;) {}\n```", Some(Task::CodeDebugging)),
-        ("The program panicked at src/main.rs:12, index out of bounds", Some(Task::CodeDebugging)),
+        (
+            "Create a React component with a search box and a table",
+            Some(Task::CodeGeneration),
+        ),
+        (
+            "I need a SQL query for the ten customers with the largest orders",
+            Some(Task::CodeGeneration),
+        ),
+        (
+            "Write a regex that matches ISO dates",
+            Some(Task::CodeGeneration),
+        ),
+        (
+            "Refactor this class to use dependency injection",
+            Some(Task::CodeGeneration),
+        ),
+        (
+            "Write unit tests for the payment module in TypeScript",
+            Some(Task::CodeGeneration),
+        ),
+        (
+            "Schreibe eine Python-Funktion, die Primzahlen ausgibt",
+            Some(Task::CodeGeneration),
+        ),
+        (
+            "Bash script to rotate logs older than 7 days",
+            Some(Task::CodeGeneration),
+        ),
+        (
+            "Traceback (most recent call last):\n  File \"a.py\", line 3\nKeyError: 'x'",
+            Some(Task::CodeDebugging),
+        ),
+        (
+            "Why does this code crash with a segmentation fault?",
+            Some(Task::CodeDebugging),
+        ),
+        (
+            "error[E0502]: cannot borrow `v` as mutable",
+            Some(Task::CodeDebugging),
+        ),
+        (
+            "My test fails with AssertionError, can you find the bug in it?",
+            Some(Task::CodeDebugging),
+        ),
+        (
+            "TypeError: Cannot read properties of undefined (reading 'map')",
+            Some(Task::CodeDebugging),
+        ),
+        (
+            "Fix this bug: the loop never ends\n```js\nfor (;;) {}\n```",
+            Some(Task::CodeDebugging),
+        ),
+        (
+            "The program panicked at src/main.rs:12, index out of bounds",
+            Some(Task::CodeDebugging),
+        ),
         ("Please review this pull request", Some(Task::CodeReview)),
-        ("diff --git a/x.rs b/x.rs\n--- a/x.rs\n+++ b/x.rs\n@@ -1 +1 @@\n-a\n+b", Some(Task::CodeReview)),
-        ("What does this function do?\n```c\nint f(int a) { return a & -a; }\n```", Some(Task::CodeReview)),
-        ("Explain this code:\ndef f(x):\n    return x[::-1];\nprint(f('a'));", Some(Task::CodeReview)),
+        (
+            "diff --git a/x.rs b/x.rs\n--- a/x.rs\n+++ b/x.rs\n@@ -1 +1 @@\n-a\n+b",
+            Some(Task::CodeReview),
+        ),
+        (
+            "What does this function do?\n```c\nint f(int a) { return a & -a; }\n```",
+            Some(Task::CodeReview),
+        ),
+        (
+            "Explain this code:\ndef f(x):\n    return x[::-1];\nprint(f('a'));",
+            Some(Task::CodeReview),
+        ),
         ("Solve the equation 3x + 5 = 20", Some(Task::Math)),
         ("What is 17 * 24 + 3?", Some(Task::Math)),
-        ("Prove that the square root of 2 is irrational", Some(Task::Math)),
+        (
+            "Prove that the square root of 2 is irrational",
+            Some(Task::Math),
+        ),
         ("Compute the integral of x^2 from 0 to 3", Some(Task::Math)),
-        ("What is the probability of two sixes with two dice?", Some(Task::Math)),
+        (
+            "What is the probability of two sixes with two dice?",
+            Some(Task::Math),
+        ),
         ("Find \\frac{d}{dx} of \\sin(x)", Some(Task::Math)),
-        ("How many ways are there to seat five people at a round table?", Some(Task::Math)),
+        (
+            "How many ways are there to seat five people at a round table?",
+            Some(Task::Math),
+        ),
         ("Berechne die Ableitung von sin(x)", Some(Task::Math)),
-        ("Write a short story about a lighthouse keeper", Some(Task::Writing)),
+        (
+            "Write a short story about a lighthouse keeper",
+            Some(Task::Writing),
+        ),
         ("Compose a poem about autumn", Some(Task::Writing)),
-        ("Draft a cover letter for a nursing position", Some(Task::Writing)),
-        ("Rewrite this paragraph so that it sounds more formal", Some(Task::Writing)),
+        (
+            "Draft a cover letter for a nursing position",
+            Some(Task::Writing),
+        ),
+        (
+            "Rewrite this paragraph so that it sounds more formal",
+            Some(Task::Writing),
+        ),
         ("Give me a slogan for a bakery", Some(Task::Writing)),
         ("Schreibe ein Gedicht über den Herbst", Some(Task::Writing)),
-        ("Write an email to my landlord about the broken heating", Some(Task::Writing)),
-        ("Translate 'good evening' into Japanese", Some(Task::Translation)),
-        ("Übersetze diesen Satz ins Englische: Der Zug ist spät", Some(Task::Translation)),
+        (
+            "Write an email to my landlord about the broken heating",
+            Some(Task::Writing),
+        ),
+        (
+            "Translate 'good evening' into Japanese",
+            Some(Task::Translation),
+        ),
+        (
+            "Übersetze diesen Satz ins Englische: Der Zug ist spät",
+            Some(Task::Translation),
+        ),
         ("Traduce al inglés: el gato duerme", Some(Task::Translation)),
         ("翻译成英文：今天天气很好", Some(Task::Translation)),
-        ("How do you say 'cheers' in Finnish?", Some(Task::Translation)),
-        ("Переведи на английский: поезд опаздывает", Some(Task::Translation)),
-        ("Summarize the following article in three sentences: The council met on Monday", Some(Task::Summarization)),
+        (
+            "How do you say 'cheers' in Finnish?",
+            Some(Task::Translation),
+        ),
+        (
+            "Переведи на английский: поезд опаздывает",
+            Some(Task::Translation),
+        ),
+        (
+            "Summarize the following article in three sentences: The council met on Monday",
+            Some(Task::Summarization),
+        ),
         ("TL;DR of this thread please", Some(Task::Summarization)),
-        ("What are the key points of the meeting notes below?", Some(Task::Summarization)),
-        ("Fasse den Text zusammen: Es war einmal", Some(Task::Summarization)),
+        (
+            "What are the key points of the meeting notes below?",
+            Some(Task::Summarization),
+        ),
+        (
+            "Fasse den Text zusammen: Es war einmal",
+            Some(Task::Summarization),
+        ),
         ("请总结下面的文章", Some(Task::Summarization)),
-        ("Extract all email addresses from the text below", Some(Task::Extraction)),
-        ("Classify this review as positive or negative: great food", Some(Task::Extraction)),
-        ("Return the invoice number and the total as JSON", Some(Task::Extraction)),
-        ("What is the sentiment of this tweet?", Some(Task::Extraction)),
+        (
+            "Extract all email addresses from the text below",
+            Some(Task::Extraction),
+        ),
+        (
+            "Classify this review as positive or negative: great food",
+            Some(Task::Extraction),
+        ),
+        (
+            "Return the invoice number and the total as JSON",
+            Some(Task::Extraction),
+        ),
+        (
+            "What is the sentiment of this tweet?",
+            Some(Task::Extraction),
+        ),
         ("What is the capital of Mongolia?", Some(Task::Question)),
         ("Who wrote Middlemarch?", Some(Task::Question)),
         ("Explain how vaccines work", Some(Task::Question)),
@@ -399,9 +509,15 @@ mod tests {
     #[test]
     fn demand_follows_the_task_the_words_and_the_wish() {
         assert_eq!(of_prompt("Hello!").demand, Demand::Low);
-        assert_eq!(of_prompt("Prove that there are infinitely many primes").demand, Demand::High);
+        assert_eq!(
+            of_prompt("Prove that there are infinitely many primes").demand,
+            Demand::High
+        );
         assert_eq!(of_prompt("Who wrote Middlemarch?").demand, Demand::Low);
-        assert_eq!(of_prompt("Who wrote Middlemarch? Think step by step.").demand, Demand::High);
+        assert_eq!(
+            of_prompt("Who wrote Middlemarch? Think step by step.").demand,
+            Demand::High
+        );
         let wish = |reasoning: &str| {
             of(&format!(
                 r#"{{"messages":[{{"role":"user","content":"Solve the equation x + 1 = 2"}}],{reasoning}}}"#

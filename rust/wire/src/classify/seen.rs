@@ -356,9 +356,11 @@ impl Seen {
 
     /// Notes the kind of a part, by its type or its media type; whether it is a picture.
     fn medium(&mut self, word: &str) -> bool {
-        let is_image = matches!(word, "image_url" | "image" | "input_image") || word.starts_with("image/");
+        let is_image =
+            matches!(word, "image_url" | "image" | "input_image") || word.starts_with("image/");
         self.images |= is_image;
-        self.files |= matches!(word, "file" | "document" | "input_file") || word == "application/pdf";
+        self.files |=
+            matches!(word, "file" | "document" | "input_file") || word == "application/pdf";
         self.audio |= word == "input_audio" || word.starts_with("audio/");
         self.video |= matches!(word, "video_url" | "input_video") || word.starts_with("video/");
         is_image
@@ -383,7 +385,8 @@ impl Seen {
         if rest > 0 {
             let from = ceil(raw, raw.len() - rest.min(SAMPLE_TAIL_MAX));
             // The end of the last text is the one that counts: what was kept of another's end goes.
-            self.sample.truncate(floor(&self.sample, SAMPLE_HEAD_MAX + 1));
+            self.sample
+                .truncate(floor(&self.sample, SAMPLE_HEAD_MAX + 1));
             decode(&raw[from..], &mut self.sample);
             self.sample.push('\n');
         }
@@ -417,7 +420,9 @@ fn decode(raw: &str, out: &mut String) {
         let (letter, len) = match escape.first() {
             Some(b'u') => {
                 let digits = rest.get(at + 2..at + 6).unwrap_or_default();
-                let letter = u32::from_str_radix(digits, 16).ok().and_then(char::from_u32);
+                let letter = u32::from_str_radix(digits, 16)
+                    .ok()
+                    .and_then(char::from_u32);
                 (letter.unwrap_or(' '), if digits.is_empty() { 1 } else { 5 })
             }
             Some(b'n' | b'r') => ('\n', 1),
@@ -490,9 +495,7 @@ mod tests {
 
     #[test]
     fn scripts_are_told() {
-        let script = |text: &str| {
-            Seen::of(&serde_json::json!({"input": text}).to_string()).script
-        };
+        let script = |text: &str| Seen::of(&serde_json::json!({"input": text}).to_string()).script;
         assert_eq!(script("Hello"), Script::Latin);
         assert_eq!(script("Привет"), Script::Cyrillic);
         assert_eq!(script("今天天气"), Script::Han);

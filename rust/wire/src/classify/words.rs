@@ -115,8 +115,7 @@ pub(super) fn stands_in(text: &str, word: &str) -> bool {
         Some(word) => (word, true),
         None => (word, false),
     };
-    let is_edge =
-        |beside: Option<char>, own: Option<char>| !(joins(beside) && joins(own));
+    let is_edge = |beside: Option<char>, own: Option<char>| !(joins(beside) && joins(own));
     text.match_indices(word).any(|(at, _)| {
         let (before, after) = (&text[..at], &text[at + word.len()..]);
         is_edge(before.chars().next_back(), word.chars().next())
@@ -162,7 +161,9 @@ pub(super) fn shape(text: &str) -> Shape {
             || line.starts_with("import ")
             || line.starts_with("#include");
         shape.code_lines += u32::from(is_code && line.len() > 1);
-        patch += u32::from(line.starts_with("@@ -") || line.starts_with("+++ ") || line.starts_with("--- a/"));
+        patch += u32::from(
+            line.starts_with("@@ -") || line.starts_with("+++ ") || line.starts_with("--- a/"),
+        );
         if !is_code {
             shape.sums += sums(line);
         }

@@ -1,0 +1,95 @@
+"""The routers: their names, what they may choose, and how good models are thought to be."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from written import compiled, told
+
+from turnout.config.router import TASKS
+
+ROOT = Path(__file__).parent.parent.parent
+BASE = """
+providers: {local: {base_url: http://127.0.0.1:8080/v1}}
+models:
+  openai/gpt-5.4: local
+  mine/own: local
+"""
+
+
+def test_they_are_on_by_default_under_openrouters_names_and_ours(tmp_path: Path) -> None:
+    routers = compiled(tmp_path, BASE).snapshot.routers
+    assert [(one.kind, one.names) for one in routers] == [
+        ("auto", ["openrouter/auto", "openrouter/auto-beta", "turnout/auto"]),
+        ("free", ["openrouter/free", "turnout/free"]),
+        ("pareto", ["openrouter/pareto-code", "turnout/pareto-code"]),
+    ]
+    assert {one.cost_tier for one in routers} == {"low"}
+    assert {one.coding_score_min for one in routers} == {660}
+    card = json.loads(routers[0].card)
+    assert (card["id"], card["architecture"]["tokenizer"]) == ("openrouter/auto", "Router")
+    assert card["pricing"] == {"prompt": "-1", "completion": "-1"}
+
+
+def test_each_can_be_turned_off_and_set(tmp_path: Path) -> None:
+    text = (
+        BASE
+        + """
+routers:
+  auto: {cost_tier: max, allowed_models: "openai/*", excluded_models: ["*/o1"], pools: {code: [mine/own]}}
+  free: false
+  pareto_code: {min_coding_score: 0.25, excluded_models: mine/*}
+"""
+    )
+    auto, pareto = compiled(tmp_path, text).snapshot.routers
+    assert (auto.cost_tier, auto.allowed, auto.excluded) == ("max", ["openai/*"], ["*/o1"])
+    assert auto.pools == {"code": ["mine/own"]}
+    assert (pareto.coding_score_min, pareto.excluded, pareto.pools) == (250, ["mine/*"], {})
+
+
+def test_a_name_that_the_file_gives_away_is_not_the_routers(tmp_path: Path) -> None:
+    text = BASE.replace("mine/own: local", "openrouter/auto: local") + "aliases: {turnout/free: openai/gpt-5.4}\n"
+    auto, free, _ = compiled(tmp_path, text).snapshot.routers
+    assert auto.names == ["openrouter/auto-beta", "turnout/auto"]
+    assert free.names == ["openrouter/free"]
+
+
+def test_without_a_model_to_choose_there_is_none(tmp_path: Path) -> None:
+    assert compiled(tmp_path, "providers: {local: {base_url: http://127.0.0.1:8080/v1}}").snapshot.routers == []
+    vectors = BASE.replace("openai/gpt-5.4: local", "a/b: {provider: local, output_modalities: [embeddings]}").replace(
+        "  mine/own: local\n", ""
+    )
+    assert compiled(tmp_path, vectors).snapshot.routers == []
+
+
+def test_a_pool_is_for_a_task_that_there_is(tmp_path: Path) -> None:
+    found = told(tmp_path, BASE + "routers: {auto: {pools: {maths: [mine/own]}}}\n")
+    assert [path for _, path, _ in found] == ["routers.auto.pools.maths"]
+    assert "there are agent, agent:coding" in found[0][2]
+
+
+def test_tasks_are_those_of_the_plane() -> None:
+    source = (ROOT / "rust/wire/src/classify/mod.rs").read_text(encoding="utf-8")
+    assert tuple(re.findall(r'Task::\w+ => "([a-z_:]+)",', source)) == TASKS
+
+
+def test_scores_are_the_estimate_unless_the_file_says_otherwise(tmp_path: Path) -> None:
+    text = """
+providers: {local: {base_url: http://127.0.0.1:8080/v1}}
+models:
+  openai/gpt-5.4: {provider: local, benchmarks: {coding: 91.5}}
+  mine/own: {provider: local, benchmarks: {intelligence: 12}}
+  mine/other: local
+"""
+    known, own, other = compiled(tmp_path, text).snapshot.models
+    assert known.scores is not None
+    assert known.scores.coding == 915
+    assert known.scores.intelligence == 800
+    assert own.scores is not None
+    assert (own.scores.intelligence, own.scores.coding) == (120, None)
+    assert other.scores is None
+    assert json.loads(known.card)["benchmarks"]["turnout"]["coding_index"] == 91.5
+    assert json.loads(own.card)["benchmarks"] == {"turnout": {"intelligence_index": 12.0}}
+    assert "benchmarks" not in json.loads(other.card)
