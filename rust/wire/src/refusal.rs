@@ -95,6 +95,10 @@ kinds! {
     ConstraintFiltered "constraint_filtered" 404 "not_found" Client false Some("constraint_filtered"), "No endpoints found that meet the request's limits";
     /// The model exists and no endpoint of it is left after the client's wishes.
     NoEndpoints "no_endpoints" 404 "not_found" Client false Some("no_endpoints"), "No endpoints found for the model";
+    /// The model exists and no endpoint of it keeps what the request, the key or the gateway demands of its privacy.
+    PrivacyRestricted "privacy_restricted" 404 "not_found" Client false Some("privacy_restricted"), "No endpoints found matching your data policy";
+    /// The model exists and no endpoint of it is in the region that the request's host stands for.
+    RegionRestricted "region_restricted" 403 "permission_denied" Client false Some("region_restricted"), "No endpoints found in the region of this host";
     /// The client was too slow in sending its request.
     RequestTimeout "request_timeout" 408 "timeout" Client true None, "the request took too long to arrive";
     /// The time that the request gave itself is over.
@@ -220,6 +224,14 @@ pub struct Details {
     pub error_type: Option<&'static str>,
     /// Display names of all providers that failed.
     pub affected: Vec<String>,
+    /// What kept endpoints out, in the words of `availability.excluded_by`.
+    pub excluded_by: Vec<&'static str>,
+    /// The member of the request that kept the last endpoint out, and what it says.
+    pub constraint: Option<(&'static str, String)>,
+    /// Providers that have the model.
+    pub available_providers: Vec<String>,
+    /// Providers that the request names.
+    pub requested_providers: Vec<String>,
     /// How often may be asked, with a refusal for having asked too often.
     pub rate: Option<Rate>,
     /// Further members of `error.metadata`, each with its value as JSON.
@@ -249,6 +261,10 @@ static NO_DETAILS: Details = Details {
     affected: Vec::new(),
     rate: None,
     metadata: Vec::new(),
+    excluded_by: Vec::new(),
+    constraint: None,
+    available_providers: Vec::new(),
+    requested_providers: Vec::new(),
 };
 
 /// Where availability objects point: the catalogue of this gateway.
@@ -376,6 +392,26 @@ impl Refusal {
     /// Display names of all providers that failed.
     pub fn with_affected(mut self, providers: Vec<String>) -> Refusal {
         self.details_mut().affected = providers;
+        self
+    }
+
+    /// What kept endpoints out.
+    pub fn with_excluded_by(mut self, reasons: Vec<&'static str>) -> Refusal {
+        self.details_mut().excluded_by = reasons;
+        self
+    }
+
+    /// The member of the request that kept the last endpoint out, and what it says.
+    pub fn with_constraint(mut self, field: &'static str, detail: impl Into<String>) -> Refusal {
+        self.details_mut().constraint = Some((field, detail.into()));
+        self
+    }
+
+    /// Who has the model, and whom the request names.
+    pub fn with_providers(mut self, available: Vec<String>, requested: Vec<String>) -> Refusal {
+        let details = self.details_mut();
+        details.available_providers = available;
+        details.requested_providers = requested;
         self
     }
 
@@ -524,6 +560,12 @@ impl Refusal {
             }
             out.push(b']');
         }
+        if !details.available_providers.is_empty() || !details.requested_providers.is_empty() {
+            out.extend_from_slice(b",\"available_providers\":");
+            write_list(&details.available_providers, out);
+            out.extend_from_slice(b",\"requested_providers\":");
+            write_list(&details.requested_providers, out);
+        }
         out.push(b'}');
         if let Some(code) = self.kind.row().availability {
             self.write_availability(code, out);
@@ -577,17 +619,28 @@ impl Refusal {
             out.extend_from_slice(b",\"fallback_models\":");
             write_list(&details.near, out);
         }
+        if !details.excluded_by.is_empty() {
+            out.extend_from_slice(b",\"excluded_by\":");
+            write_list(&details.excluded_by, out);
+        }
+        if let Some((field, detail)) = &details.constraint {
+            out.extend_from_slice(b",\"constraint\":{\"field\":");
+            write_string(field, out);
+            out.extend_from_slice(b",\"detail\":");
+            write_string(detail, out);
+            out.push(b'}');
+        }
         out.push(b'}');
     }
 }
 
-fn write_list(list: &[String], out: &mut Vec<u8>) {
+fn write_list<S: AsRef<str>>(list: &[S], out: &mut Vec<u8>) {
     out.push(b'[');
     for (at, entry) in list.iter().enumerate() {
         if at > 0 {
             out.push(b',');
         }
-        write_string(entry, out);
+        write_string(entry.as_ref(), out);
     }
     out.push(b']');
 }
@@ -681,6 +734,26 @@ mod tests {
         );
         assert_eq!(metadata["limit_source"], "a \"name\"");
         assert_eq!(metadata["limit_usd"], json!(0.5));
+    }
+
+    #[test]
+    fn what_kept_endpoints_out_is_said() {
+        let refusal = Refusal::new(Kind::ConstraintFiltered)
+            .with_excluded_by(vec!["max_price", "quantization"])
+            .with_constraint("provider.max_price", "prompt 1")
+            .with_providers(vec!["a".into()], vec!["b".into()]);
+        let body = rendered(&refusal);
+        let error = &body["error"];
+        assert_eq!(
+            error["availability"]["excluded_by"],
+            json!(["max_price", "quantization"])
+        );
+        assert_eq!(
+            error["availability"]["constraint"],
+            json!({"field": "provider.max_price", "detail": "prompt 1"})
+        );
+        assert_eq!(error["metadata"]["available_providers"], json!(["a"]));
+        assert_eq!(error["metadata"]["requested_providers"], json!(["b"]));
     }
 
     #[test]

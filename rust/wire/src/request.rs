@@ -338,13 +338,18 @@ impl Request {
                 }
             },
         };
-        let preferences = match given(Field::Provider) {
+        let mut preferences = match given(Field::Provider) {
             None => None,
             Some(value) if value.kind != Kind::Object => {
                 return Err(wrong("provider", "an object", &value));
             }
             Some(value) => Some(Box::new(preferences::read(value.raw(text))?)),
         };
+        if let Some(value) = given(Field::Route)
+            && preferences::read_route(value.raw(text))?
+        {
+            preferences.get_or_insert_default().across_models = true;
+        }
         let whole = |field: Field| given(field).and_then(|value| value.whole(text));
         let stream_options = match scan.values[Field::StreamOptions as usize] {
             None => StreamOptions::Absent,
@@ -995,6 +1000,8 @@ enum Field {
     /// Where Gemini's API has the limit.
     GenerationConfig,
     Provider,
+    /// The older word for a part of it.
+    Route,
     SessionId,
     PromptCacheKey,
     User,
@@ -1029,7 +1036,8 @@ fn named(name: &str) -> Known {
         "models" => (Some(Field::Models), Some(What::Routing)),
         "provider" => (Some(Field::Provider), Some(What::Routing)),
         "session_id" => (Some(Field::SessionId), Some(What::Routing)),
-        "route" | "plugins" | "preset" | "transforms" | "trace" | "usage" | "debug" => {
+        "route" => (Some(Field::Route), Some(What::Routing)),
+        "plugins" | "preset" | "transforms" | "trace" | "usage" | "debug" => {
             (None, Some(What::Routing))
         }
         "stream_options" => (Some(Field::StreamOptions), Some(What::StreamOptions)),
@@ -1563,15 +1571,15 @@ mod tests {
         );
         assert_eq!(
             refused(r#"{"provider":{"order":"x"}}"#),
-            "`provider.order` must be an array of at most 64 strings"
+            "`provider.order` must be an array; seen: a string"
         );
         assert_eq!(
             refused(r#"{"provider":{"only":[1]}}"#),
-            "`provider.only` must be an array of strings"
+            "`provider.only[0]` must be a string; seen: a number"
         );
         assert_eq!(
             refused(r#"{"provider":{"allow_fallbacks":1}}"#),
-            "`provider.allow_fallbacks` must be true or false"
+            "`provider.allow_fallbacks` must be true or false; seen: a number"
         );
         assert!(refused("[]").contains("the body must be a JSON object"));
         assert!(refused("").contains("ends too early"));
@@ -1667,7 +1675,7 @@ mod tests {
         for (body, expected) in [
             (r#"{"models":["a"],"model":"m"}"#, r#"{"model":"up/m"}"#),
             (
-                r#"{"models":["a"], "route":"x" , "model":"m", "y":1}"#,
+                r#"{"models":["a"], "route":"sort" , "model":"m", "y":1}"#,
                 r#"{"model":"up/m", "y":1}"#,
             ),
             (

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
-
 /// What [`read`] takes, for errors.
 pub const EXPECTED: &str =
     "a time above 0 and at most an hour: seconds such as 2.5, or text such as 500ms, 30s or 2m";
@@ -34,15 +32,6 @@ pub fn read(text: &str) -> Option<Duration> {
     (!time.is_zero() && time <= TIME_MAX).then_some(time)
 }
 
-/// Reads a member of a body: a number of seconds, or text.
-pub(crate) fn read_value(value: &Value) -> Option<Duration> {
-    match value {
-        Value::Number(number) => read(&number.to_string()),
-        Value::String(text) => read(text),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,7 +60,5 @@ mod tests {
         ] {
             assert_eq!(ms(wrong), None, "{wrong}");
         }
-        assert_eq!(read_value(&serde_json::json!(0.25)), read("250ms"));
-        assert_eq!(read_value(&serde_json::json!(true)), None);
     }
 }
