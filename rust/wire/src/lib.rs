@@ -22,6 +22,8 @@
 //! | [`opaque`] | operations that only the provider understands: images, audio, moderation |
 //! | [`multipart`] | forms, in which some of those are asked for |
 //! | [`parameter`] | the parameters in which endpoints differ |
+//! | [`feature`] | what a body needs of an endpoint beside its model |
+//! | [`preferences`] | the client's wishes about who serves |
 //! | [`sse`] | byte streams cut into frames |
 //! | [`json`] | the walker, and what is needed to write JSON back |
 //! | `detail` | `reasoning_details`, in which clients and providers carry thoughts |
@@ -59,6 +61,7 @@ mod detail;
 pub mod dialect;
 mod edit;
 pub mod exchange;
+pub mod feature;
 pub mod finish;
 pub mod json;
 mod member;

@@ -109,6 +109,17 @@ impl Parameters {
         self.0 & mask != 0
     }
 
+    /// Whether there is none.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The first one, in the order of [`Parameter::ALL`], that an endpoint which takes `others` does not take.
+    pub fn first_beyond(self, others: Parameters) -> Option<Parameter> {
+        let mut candidates = Parameter::ALL.iter().copied();
+        candidates.find(|&parameter| self.0 & bit(parameter) != 0 && !others.has(parameter))
+    }
+
     /// With one more.
     #[must_use]
     pub const fn with(self, parameter: Parameter) -> Parameters {

@@ -25,6 +25,7 @@ use crate::api::{self, Api, Task};
 pub use crate::dialect::Target;
 use crate::dialect::openai::{has_newest_words, write_wish};
 use crate::dialect::{self, Dialect, MaxTokens, ReasoningWords};
+use crate::feature;
 use crate::json::{self, Key, Kind, Malformed, Reach, Span, Value, Walker};
 use crate::member::{self, Path};
 use crate::merge;
@@ -68,6 +69,11 @@ pub struct Request {
     stream_options: StreamOptions,
     max_tokens: Option<u64>,
     preferences: Option<Box<Preferences>>,
+    service_tier: Option<Text>,
+    /// Whether Anthropic's API asks for the fast mode of a model.
+    fast: bool,
+    /// Where APIs that do not have `response_format` say the form of the answer.
+    form_of_answer: Option<Span>,
     session_id: Option<Text>,
     prompt_cache_key: Option<Text>,
     user: Option<Text>,
@@ -236,6 +242,9 @@ impl Request {
             stream_options: StreamOptions::Leave,
             max_tokens: None,
             preferences: None,
+            service_tier: None,
+            fast: false,
+            form_of_answer: None,
             session_id: None,
             prompt_cache_key: None,
             user,
@@ -388,6 +397,16 @@ impl Request {
             stream_options,
             max_tokens,
             preferences,
+            service_tier: string(Field::ServiceTier),
+            fast: api == Api::Messages
+                && given(Field::Speed).is_some_and(|value| value.raw(text) == "\"fast\""),
+            form_of_answer: match api {
+                Api::Responses => given(Field::Text),
+                Api::Messages => given(Field::OutputConfig),
+                Api::Gemini => given(Field::GenerationConfig),
+                _ => None,
+            }
+            .map(|value| value.span),
             session_id,
             prompt_cache_key,
             user,
@@ -435,6 +454,43 @@ impl Request {
     /// The `provider` object.
     pub fn preferences(&self) -> Option<&Preferences> {
         self.preferences.as_deref()
+    }
+
+    /// The tier of service that is asked for, in the client's word; Anthropic's `speed` is another word for `priority`.
+    pub fn service_tier(&self) -> Option<&str> {
+        match self.fast {
+            true => Some("priority"),
+            false => self.text(&self.service_tier),
+        }
+    }
+
+    /// Whether a parameter is said something by: neither null nor an empty array.
+    pub fn has(&self, parameter: Parameter) -> bool {
+        self.value_of(parameter)
+            .is_some_and(|raw| !feature::is_empty(raw))
+    }
+
+    /// The raw value of a parameter; `None` when absent or null.
+    pub(crate) fn value_of(&self, parameter: Parameter) -> Option<&str> {
+        let noted = (self.noted.iter())
+            .find(|noted| noted.what == What::Parameter(parameter))
+            .filter(|noted| noted.value.kind != Kind::Null)?;
+        self.slice(noted.value.span)
+    }
+
+    /// The object in which an API without `response_format` says the form of the answer.
+    pub(crate) fn form_of_answer(&self) -> Option<&str> {
+        self.slice(self.form_of_answer?)
+    }
+
+    /// Whether the body is a form and not JSON.
+    pub fn is_form(&self) -> bool {
+        self.form.is_some()
+    }
+
+    /// A part of the body, which was checked to be UTF-8 when it was read.
+    fn slice(&self, span: Span) -> Option<&str> {
+        std::str::from_utf8(self.body.get(span.start..span.end)?).ok()
     }
 
     /// `session_id`, when it is a string.
@@ -1002,6 +1058,12 @@ enum Field {
     Provider,
     /// The older word for a part of it.
     Route,
+    ServiceTier,
+    /// Anthropic's other word for a tier.
+    Speed,
+    /// Where the responses API has the form of the answer, and where Anthropic's has it.
+    Text,
+    OutputConfig,
     SessionId,
     PromptCacheKey,
     User,
@@ -1037,6 +1099,10 @@ fn named(name: &str) -> Known {
         "provider" => (Some(Field::Provider), Some(What::Routing)),
         "session_id" => (Some(Field::SessionId), Some(What::Routing)),
         "route" => (Some(Field::Route), Some(What::Routing)),
+        "service_tier" | "serviceTier" => (Some(Field::ServiceTier), None),
+        "speed" => (Some(Field::Speed), None),
+        "text" => (Some(Field::Text), None),
+        "output_config" => (Some(Field::OutputConfig), None),
         "plugins" | "preset" | "transforms" | "trace" | "usage" | "debug" => {
             (None, Some(What::Routing))
         }
@@ -1121,7 +1187,8 @@ fn scan(text: &str, canonical: bool) -> Result<Scan, Stop> {
         let value = walker.value()?;
         if let Some(field) = field {
             let place = &mut scan.values[field as usize];
-            if place.is_some() {
+            // In its canonical form a body has no name twice, but it may have a field in both spellings.
+            if place.is_some() && !canonical {
                 return Err(Stop::Irregular);
             }
             *place = Some(value);
@@ -1531,6 +1598,17 @@ mod tests {
         assert_eq!(read(body).model(), Some("dear"));
         assert_eq!(read(body).body(), br#"{"model":"dear","x":1.50}"#);
         assert_eq!(sent(body, PLAIN), r#"{"model":"up/m","x":1.50}"#);
+    }
+
+    #[test]
+    fn of_two_spellings_the_last_is_read() {
+        let body = r#"{"contents":[],"service_tier":"flex","serviceTier":"priority","generation_config":{},"generationConfig":{"maxOutputTokens":7}}"#;
+        let body = body.as_bytes().to_vec();
+        let read = Request::read_beside_path(body, Api::Gemini, "m".to_owned(), false).unwrap();
+        assert_eq!(
+            (read.service_tier(), read.max_tokens()),
+            (Some("priority"), Some(7))
+        );
     }
 
     #[test]
