@@ -6,7 +6,10 @@ without a terminal, with a home of its own. The model behind the gateway is scri
 offered, and says a sentence when it hears the tool's result. So an agent that ends with that sentence has been through
 the whole loop: request, tool call, tool result, answer.
 
-Takes about four minutes. The exit code is 1 when a pair fails.
+Frameworks are programs of this folder (``frameworks/``), run with libraries that are installed below ``.make/clients``
+for them alone, because they choose the versions of the vendors' libraries themselves.
+
+Takes about fifteen minutes. The exit code is 1 when a pair fails.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 from tests.clients import speakers  # noqa: E402  The line above makes it importable.
+from tests.clients.frameworks.python import FRAMEWORKS  # noqa: E402
 from tests.clients.serving import KEY, Serving, serve  # noqa: E402
 from turnout._native import Mock  # noqa: E402
 
@@ -136,6 +140,76 @@ AGENTS: Final = (
 )
 
 
+FRAMEWORKS_HOME: Final = ROOT / ".make" / "clients" / "frameworks"
+FRAMEWORKS_SOURCE: Final = Path(__file__).parent / "frameworks"
+PYTHON_PACKAGES: Final = {
+    "langchain": ("langchain-openai==1.7.3", "langchain-anthropic==1.7.7", "langchain-google-genai==4.4.2"),
+    "pydantic-ai": ("pydantic-ai-slim[anthropic,google,openai]==2.68.0",),
+    "litellm": ("litellm==1.106.2",),
+    "instructor": ("instructor==1.17.0",),
+}
+"""An environment for each, by how its frameworks' names begin: they want different versions of the same libraries."""
+JAVASCRIPT_PACKAGES: Final = (
+    "ai@6.0.326",
+    "@ai-sdk/openai@3.0.141",
+    "@ai-sdk/anthropic@3.0.139",
+    "@ai-sdk/google@3.0.141",
+    "@openrouter/ai-sdk-provider@2.10.0",
+    "zod@4.6.7",
+)
+VERCEL: Final = ("openai", "responses", "anthropic", "google", "openrouter")
+"""What ``frameworks/vercel.mjs`` can be asked for."""
+
+
+def install_frameworks() -> None:
+    """The frameworks, once."""
+    home = FRAMEWORKS_HOME / "javascript"
+    if not (home / "node_modules" / "zod").exists():
+        home.mkdir(parents=True, exist_ok=True)
+        (home / "package.json").write_text('{"private": true, "type": "module"}\n')
+        npm = shutil.which("npm") or "npm"
+        subprocess.run([npm, "install", "--no-audit", "--no-fund", *JAVASCRIPT_PACKAGES], cwd=home, check=True)
+    shutil.copy(FRAMEWORKS_SOURCE / "vercel.mjs", home)
+    for name, packages in PYTHON_PACKAGES.items():
+        environment = FRAMEWORKS_HOME / name
+        if not (environment / "installed").exists():
+            subprocess.run([sys.executable, "-m", "venv", "--clear", str(environment)], check=True)
+            pip = [str(environment / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check"]
+            subprocess.run([*pip, *packages], check=True)
+            (environment / "installed").touch()
+
+
+def frameworks() -> dict[str, list[str]]:
+    """Name in the table → the command that runs it, without origin, key and model."""
+    node = shutil.which("node") or "node"
+    commands = {
+        f"Vercel's ai, {name}": [node, str(FRAMEWORKS_HOME / "javascript" / "vercel.mjs"), name] for name in VERCEL
+    }
+    program = FRAMEWORKS_SOURCE / "python.py"
+    for name in FRAMEWORKS:
+        environment = next(known for known in PYTHON_PACKAGES if name.startswith(known))
+        commands[name] = [str(FRAMEWORKS_HOME / environment / "bin" / "python"), str(program), name]
+    return commands
+
+
+def run(command: list[str], origin: str, model: str) -> str | None:
+    """What is wrong, or nothing."""
+    environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(FRAMEWORKS_HOME)}
+    try:
+        done = subprocess.run(
+            [*command, origin, KEY, model],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+        )
+    except subprocess.TimeoutExpired:
+        return f"no answer within {PATIENCE_S} s"
+    is_good = done.returncode == 0 and SENTENCE in done.stdout
+    return None if is_good else f"exit {done.returncode}: {(done.stdout + done.stderr)[-300:]}"
+
+
 def install() -> None:
     """The agents, once."""
     AGENTS_HOME.mkdir(parents=True, exist_ok=True)
@@ -190,6 +264,10 @@ def rows(serving: Serving) -> list[tuple[str, list[str | None]]]:
         label = (speaker.__doc__ or speaker.__name__).splitlines()[0].rstrip(".")
         table.append((label, [listen(speaker, serving.origin, dialect) for dialect in speakers.DIALECTS]))
         print(label, table[-1][1], flush=True)
+    for name, command in frameworks().items():
+        label = f"{name}, with a tool"
+        table.append((label, [run(command, serving.origin, f"tool/{dialect}") for dialect in speakers.DIALECTS]))
+        print(label, table[-1][1], flush=True)
     for agent in AGENTS:
         label = f"{agent.name} {agent.package.rpartition('@')[2]} ({agent.api}), with a tool"
         table.append((label, [ask(agent, serving.origin, f"tool/{dialect}") for dialect in speakers.DIALECTS]))
@@ -200,6 +278,7 @@ def rows(serving: Serving) -> list[tuple[str, list[str | None]]]:
 def page(table: list[tuple[str, list[str | None]]]) -> str:
     """The page of the documentation."""
     libraries = ", ".join(f"{name} {version(name)}" for name in ("openai", "anthropic", "google-genai"))
+    packages = (*JAVASCRIPT_PACKAGES[:-1], *(package for some in PYTHON_PACKAGES.values() for package in some))
     lines = [
         "# Clients and protocols",
         "",
@@ -207,7 +286,7 @@ def page(table: list[tuple[str, list[str | None]]]) -> str:
         "protocol of the other columns. The provider is scripted (`turnout mock`). *With a tool* means the loop: the",
         "model calls a tool, the client sends the result, the model answers.",
         "",
-        f"Libraries: {libraries}.",
+        f"Libraries: {libraries}. Frameworks: {', '.join(packages)}.",
         "",
         "| client | " + " | ".join(speakers.DIALECTS) + " |",
         "| --- |" + " --- |" * len(speakers.DIALECTS),
@@ -221,6 +300,7 @@ def page(table: list[tuple[str, list[str | None]]]) -> str:
 def main() -> None:
     """Tries all pairs and writes the page."""
     install()
+    install_frameworks()
     provider = Mock("127.0.0.1:0")
     with (
         tempfile.TemporaryDirectory() as folder,

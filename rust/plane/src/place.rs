@@ -56,7 +56,8 @@ pub(crate) fn place(head: &Head) -> Place {
         };
     }
     let vertex = path.starts_with(b"/v1beta1/projects/");
-    if path.starts_with(b"/v1beta/models/") || vertex {
+    // Vercel's library leaves `models/` out where the model's name has a slash.
+    if path.starts_with(b"/v1beta/") || vertex {
         return action(path).map_or(Place::Cold, Place::GenerateInPath);
     }
     Place::Cold
@@ -133,10 +134,13 @@ pub(crate) struct InPath {
     pub(crate) array: bool,
 }
 
-/// Reads the model between `models/` and the last colon, and how a stream is wanted.
+/// Reads the model between `models/`, or the version where that is left out, and the last colon, and how a stream is wanted.
 pub(crate) fn in_path(head: &Head) -> InPath {
     let path = head.path();
-    let after = path.split_once("/models/").map_or("", |(_, after)| after);
+    let after = match path.strip_prefix("/v1beta/") {
+        Some(rest) => rest.strip_prefix("models/").unwrap_or(rest),
+        None => path.split_once("/models/").map_or("", |(_, after)| after),
+    };
     let (model, action) = after.rsplit_once(':').unwrap_or((after, ""));
     let stream = action == "streamGenerateContent";
     InPath {
@@ -203,6 +207,14 @@ mod tests {
             (
                 "/v1beta/models/gemini-2.5-pro:streamGenerateContent",
                 "gemini-2.5-pro",
+            ),
+            (
+                "/v1beta/openai/gpt-4o:streamGenerateContent",
+                "openai/gpt-4o",
+            ),
+            (
+                "/v1beta/author/models/m:streamGenerateContent",
+                "author/models/m",
             ),
             (
                 "/v1/models/openai/gpt-4o:streamGenerateContent",
