@@ -754,6 +754,22 @@ def test_tokens_are_counted_by_the_provider_or_estimated(api: str, dialect: writ
             rig.booked(0)
 
 
+@pytest.mark.parametrize("api", COUNTS)
+def test_tokens_are_estimated_when_the_provider_of_the_protocol_does_not_count(api: str) -> None:
+    path, member = COUNTS[api]
+    dialect = "anthropic" if api == "messages" else "gemini"
+    with running(speaking((dialect, "echo;status=404"))) as rig:
+        body = body_for(api)
+        body.pop("max_tokens", None)
+        answer = rig.post(body, path)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()[member] > 0
+        assert answer.headers["x-turnout-estimated"] == "true"
+        assert len(rig.received()) == 1
+        (booked,) = rig.booked()
+        assert (booked.attempts[0].status, booked.cost_nano) == (404, 0)
+
+
 def test_who_may_not_ask_may_not_count() -> None:
     with running(speaking(("openai", "echo"))) as rig:
         for api, (path, _) in COUNTS.items():

@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use turnout_wire::answer::Serving;
-use turnout_wire::api::Api;
 use turnout_wire::api::responses::limit_as_answer;
+use turnout_wire::api::{Api, Task};
 use turnout_wire::refusal::{Kind, Refusal};
 use turnout_wire::request::{Request, Target, Upstream};
 use turnout_wire::stream::StreamEditor;
@@ -29,7 +29,7 @@ use crate::deadline::{Deadlines, Until, Wanted};
 use crate::failure::{Failure, Next};
 use crate::opaque::{self, Passage};
 use crate::plain;
-use crate::request::{Outcome, done, refuse};
+use crate::request::{Outcome, count, done, refuse};
 use crate::route::{self, Candidate, Plan};
 use crate::send::{self, Trouble};
 use crate::snapshot::{Credential, Key, Snapshot};
@@ -174,6 +174,15 @@ pub(crate) async fn attempts<'a, C: Caller>(
         .await;
     };
     account.serving(candidate);
+    // The provider speaks the client's protocol and cannot count: an estimate is better than its 404.
+    if request.api().task() == Task::CountTokens
+        && !comments.begun
+        && matches!(refusal.status(), 404 | 405)
+    {
+        account.book_refused(200, refusal.error_type());
+        let head = count(snapshot, caller, request);
+        return done(caller.reply(&head).await);
+    }
     give_up(
         thread,
         snapshot,

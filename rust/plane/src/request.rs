@@ -250,8 +250,12 @@ async fn generate<C: Caller>(
     .await
 }
 
-/// Answers a question for the number of tokens with an estimate. It is no generation: nothing is booked.
-fn count<C: Caller>(snapshot: &Snapshot, caller: &mut C, request: &Request) -> ReplyHead {
+/// Answers a question for the number of tokens with an estimate. It is no generation, so nothing is booked of it.
+pub(crate) fn count<C: Caller>(
+    snapshot: &Snapshot,
+    caller: &mut C,
+    request: &Request,
+) -> ReplyHead {
     let head = ReplyHead {
         cors_origin: cors::origin(snapshot, caller.head()),
         ..ReplyHead::json(200)
