@@ -24,12 +24,14 @@ routers: false
 models:
   acme/old:
     name: Acme Old
+    benchmarks: {{intelligence: 30, coding: 45.5}}
     created: 2023-01-01
     supported_parameters: [temperature]
     endpoints:
       - {{provider: groq, context_length: 8000, prices: {{prompt: 1, completion: 3}}}}
   acme/new:
     name: "Acme & New"
+    benchmarks: {{intelligence: 50, coding: 60}}
     description: "Sees \\u0001 pictures"
     created: 2025-06-01
     aliases: [best]

@@ -201,6 +201,31 @@ def test_the_pinned_model_of_the_last_turn_is_used_again(rig: Rig) -> None:
     assert chosen(rig, messages=messages, plugins=kept) == "tiny/talker"
 
 
+def test_u04_a_session_stays_with_its_model_while_that_may_be_chosen(rig: Rig) -> None:
+    session = {"session_id": "u04"}
+    assert chosen(rig, CODE, **session) == "tiny/coder"
+    assert chosen(rig, QUESTION, **session) == "tiny/coder"
+    assert chosen(rig, QUESTION, session_id="another") == "tiny/talker"
+    # Another price, or a restriction, is a wish that counts more.
+    assert chosen(rig, QUESTION, **session, plugins=plugin(cost_tier="max")) == "huge/talker"
+    assert chosen(rig, QUESTION, **session, plugins=plugin(excluded_models=["tiny/coder"])) != "tiny/coder"
+
+
+def test_the_wishes_of_the_request_leave_models_to_choose() -> None:
+    def two(address: str) -> written.Snapshot:
+        models = [
+            one("a/cheap", 1, scores(900)),
+            model(endpoint(1, prices=prices(5), tag="second"), slug="b/dear", scores=scores(100)),
+        ]
+        return snapshot([provider(address), provider(address, "second")], models, routers=[router("auto", AUTO)])
+
+    with running(two) as rig:
+        assert chosen(rig) == "a/cheap"
+        assert chosen(rig, provider={"only": ["second"]}) == "b/dear"
+        answer = rig.chat(model=AUTO, provider={"only": ["third"]})
+        assert answer.status_code == 404
+
+
 @pytest.mark.parametrize(
     ("path", "body"),
     [

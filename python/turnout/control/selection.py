@@ -15,6 +15,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal, get_args
 from urllib.parse import urlencode
 
+from msgspec import UNSET
+
 from turnout.control import refusal
 from turnout.control.refusal import Refusal
 from turnout.providers.rows import row
@@ -79,7 +81,7 @@ REGIONS: Final = {"us": frozenset({"US"}), "eu": frozenset(EU.split())}
 """Region → its countries."""
 
 BENCHMARKS: Final = ("intelligence_index", "coding_index", "agentic_index", "tool_success_rate")
-"""Measures that a query may bound with ``min_`` and ``max_``. No source that Turnout has publishes them."""
+"""Measures that a query may bound with ``min_`` and ``max_``. The last one is known of no model."""
 
 
 @dataclass(frozen=True)
@@ -182,8 +184,8 @@ def select(
 
     ``now`` is in Unix seconds. ``records`` are those of the last :data:`MEASURED_DAYS` of the query's order, by slug.
     """
-    # Nothing here knows what a model is used for, whether it may be distilled or how it does in benchmarks.
-    if query.category is not None or query.distillable or not all(measure.is_open for measure in query.benchmarks):
+    # Nothing here knows what a model is used for or whether it may be distilled.
+    if query.category is not None or query.distillable:
         return []
     found = [shown for shown in models if _fits(shown, query, snapshot, now)]
     return _sorted(found, query.sort, records)
@@ -232,9 +234,20 @@ def _fits(shown: Shown, query: Query, snapshot: Snapshot, now: float) -> bool:
         and (not query.authors or shown.author.lower() in query.authors)
         and (not query.providers or not _providers(shown, snapshot).isdisjoint(query.providers))
         and query.age_days.holds(age)
+        and all(
+            bound.holds(_index(shown, measure)) for measure, bound in zip(BENCHMARKS, query.benchmarks, strict=False)
+        )
         and (not query.zdr or any(endpoint.data_policy.zdr for endpoint in shown.model.endpoints))
         and (query.region is None or _is_in(shown, snapshot, REGIONS[query.region]))
     )
+
+
+def _index(shown: Shown, measure: str) -> Decimal | None:
+    """What is known of how good a model is, from 0 to 100."""
+    if shown.card.benchmarks is UNSET:
+        return None
+    value = getattr(shown.card.benchmarks.turnout, measure, UNSET)
+    return None if value is UNSET else Decimal(str(value))
 
 
 def _is_in(shown: Shown, snapshot: Snapshot, countries: frozenset[str]) -> bool:
@@ -286,6 +299,9 @@ _KEYS: Final[Mapping[str, Callable[[Shown], Decimal | float | None]]] = {
     "pricing-low-to-high": _average_price,
     "pricing-high-to-low": lambda shown: _negative(_average_price(shown)),
     "context-high-to-low": lambda shown: _negative(shown.card.context_length),
+    "intelligence-high-to-low": lambda shown: _negative(_index(shown, "intelligence_index")),
+    "coding-high-to-low": lambda shown: _negative(_index(shown, "coding_index")),
+    "agentic-high-to-low": lambda shown: _negative(_index(shown, "agentic_index")),
 }
 
 _MEASURES: Final[Mapping[str, Callable[[Record], float | None]]] = {

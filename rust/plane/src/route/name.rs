@@ -33,7 +33,7 @@ pub(crate) struct Wanted<'a> {
 
 impl<'a> Wanted<'a> {
     /// A model that a router chose.
-    fn of_model(model: &'a Arc<Model>) -> Wanted<'a> {
+    pub(super) fn of_model(model: &'a Arc<Model>) -> Wanted<'a> {
         Wanted {
             slug: &model.slug,
             endpoints: &model.endpoints,

@@ -198,7 +198,6 @@ impl<'a> Conversation<'a> {
 
 /// Scopes of keys in the table.
 const MODEL: &str = "model";
-#[allow(dead_code, reason = "see remembered_model")]
 const ROUTER: &str = "router";
 
 fn ttl(sticky: &Sticky) -> Duration {
@@ -265,10 +264,6 @@ fn pays(endpoint: &Endpoint, is_named: bool) -> bool {
 }
 
 /// Which of the models that a router may choose, by its place among `slugs`, is the conversation's. The answer will be remembered under the router's name.
-#[allow(
-    dead_code,
-    reason = "called by the routers that stand for several models"
-)]
 pub(crate) fn remembered_model<'a>(
     asking: &Asking<'_>,
     router: &str,

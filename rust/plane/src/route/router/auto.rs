@@ -10,6 +10,8 @@
 //! 5. The first is used, the next are there for when it fails. A fifth with fewer than [`MODELS_MAX`] is filled up from the cheaper
 //!    ones, and where there is no cheaper one, from the dearer: somebody who asked for an answer should get one.
 //!
+//! A conversation stays with its model while that is in the fifth that is asked for ([`super::sticky`]): its prompt is in a cache there.
+//!
 //! A model without a score comes after those that have one, the dearer first: a price is a weak sign, and the only one left.
 
 use std::cmp::Reverse;
@@ -18,7 +20,7 @@ use turnout_wire::classify::{Demand, Field, Guess, classify};
 use turnout_wire::plugin::{AutoRouter, COST_TIERS};
 use turnout_wire::refusal::Refusal;
 
-use super::{Choice, Expanded, MODELS_MAX, Patterns, Said, Strategy, Turn};
+use super::{Choice, Expanded, MODELS_MAX, Patterns, Said, Strategy, Turn, to_front};
 
 /// What a model that reasons is worth more where much thought is needed: five points.
 const REASONING_BONUS: u16 = 50;
@@ -84,6 +86,7 @@ pub(super) fn choose<'a>(turn: &Turn<'_, 'a>) -> Result<Expanded<'a>, Refusal> {
         ranked(cheaper, field, guess.demand)
     };
     chosen.extend(rest.into_iter().take(MODELS_MAX - chosen.len()));
+    turn.keep(&mut chosen, able.get(band.clone()).unwrap_or_default());
     if pin_model && let Some(author) = turn.seen.author.as_deref() {
         to_front(&mut chosen, &able, turn.slug_of(author));
     }
@@ -164,18 +167,6 @@ fn ranked<'a>(able: &[&'a Choice], field: Field, demand: Demand) -> Vec<&'a Choi
         None => (1, Reverse(0), u64::MAX - choice.price),
     });
     ranked
-}
-
-/// Puts the model of this slug first, if it may be chosen.
-fn to_front<'a>(chosen: &mut Vec<&'a Choice>, able: &[&'a Choice], slug: &str) {
-    if let Some(at) = chosen.iter().position(|choice| choice.model.slug == slug) {
-        if let Some(range) = chosen.get_mut(..=at) {
-            range.rotate_right(1);
-        }
-    } else if let Some(choice) = able.iter().find(|choice| choice.model.slug == slug) {
-        chosen.insert(0, choice);
-        chosen.truncate(MODELS_MAX);
-    }
 }
 
 /// A sentence and the members of an object that say how it came about.

@@ -14,11 +14,13 @@ pub(super) fn choose<'a>(turn: &Turn<'_, 'a>) -> Result<Expanded<'a>, Refusal> {
         return Err(turn.nothing());
     }
     let from = able.len();
+    let all = able.clone();
     // The first steps of a shuffle: no more is needed.
     for at in 0..from.min(MODELS_MAX) {
         able.swap(at, fastrand::usize(at..from));
     }
     able.truncate(MODELS_MAX);
+    turn.keep(&mut able, &all);
     Ok(turn.chosen(Strategy::Free, "free-router", &able, from, || {
         (format!("Drawn from {from} free models"), String::new())
     }))

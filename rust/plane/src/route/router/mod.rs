@@ -20,9 +20,10 @@ use turnout_wire::json::write_string;
 use turnout_wire::parameter::Parameter;
 use turnout_wire::refusal::{Kind, Refusal};
 
-use super::Asking;
-use super::name::Strategy;
+use super::filter::Filter;
+use super::name::{Strategy, Wanted};
 use super::trace::Stage;
+use super::{Asking, sticky};
 use crate::snapshot::written::{CostTier, RouterKind};
 use crate::snapshot::{Endpoint, Found, Model, written};
 
@@ -193,6 +194,12 @@ impl<'a> Turn<'_, 'a> {
     /// pattern names them.
     fn able(&self, pool: Option<&Patterns>, said: &Said<'_>, variants: bool) -> Vec<&'a Choice> {
         let router = self.router;
+        // What keeps endpoints out of models that are not chosen is nobody's question.
+        let quiet = Asking {
+            trace: None,
+            ..*self.asking
+        };
+        let mut filter = Filter::new(&quiet);
         (self.asking.snapshot.choices.0.iter())
             .filter(|choice| {
                 let slug = choice.model.slug.as_str();
@@ -217,16 +224,14 @@ impl<'a> Turn<'_, 'a> {
                     && !router.excluded.matches(slug)
                     && said.excluded.is_none_or(|patterns| !patterns.matches(slug))
                     && self.asking.key.is_none_or(|key| key.allows(slug))
-                    && self.is_capable(&choice.model)
+                    && self.is_capable(&choice.model, &mut filter)
             })
             .collect()
     }
 
-    /// Whether an endpoint of the model can do what is asked. What is not known of an endpoint is not held against it.
-    fn is_capable(&self, model: &Model) -> bool {
-        let Asking {
-            snapshot, request, ..
-        } = *self.asking;
+    /// Whether an endpoint of the model can do what is asked, and may. What is not known of an endpoint is not held against it.
+    fn is_capable(&self, model: &'a Arc<Model>, filter: &mut Filter<'_, 'a>) -> bool {
+        let request = self.asking.request;
         let seen = self.seen;
         let tokens = seen.body_bytes / BYTES_PER_TOKEN + request.max_tokens().unwrap_or(0);
         let takes = |endpoint: &Endpoint, parameter| {
@@ -235,21 +240,12 @@ impl<'a> Turn<'_, 'a> {
         let reads = |endpoint: &Endpoint, word: &str| {
             endpoint.inputs.is_empty() || endpoint.inputs.iter().any(|input| input == word)
         };
+        let wanted = Wanted::of_model(model);
         model.endpoints.iter().any(|endpoint| {
-            endpoint.service_tier.is_none()
-                && endpoint.outputs.serve(request.api().task())
-                && (snapshot.providers.get(endpoint.provider)).is_some_and(|provider| {
-                    provider
-                        .way(request.api(), request.stream(), endpoint.dialect)
-                        .is_some()
-                })
-                && endpoint.context_length.is_none_or(|context| {
-                    // Pictures and sound are long in bytes and short in tokens.
-                    tokens <= context || seen.images || seen.files || seen.audio || seen.video
-                })
-                && (request.max_tokens().zip(endpoint.completion_tokens_max))
-                    .is_none_or(|(asked, max)| asked <= max)
-                && (!seen.images || reads(endpoint, "image"))
+            endpoint.context_length.is_none_or(|context| {
+                // Pictures and sound are long in bytes and short in tokens.
+                tokens <= context || seen.images || seen.files || seen.audio || seen.video
+            }) && (!seen.images || reads(endpoint, "image"))
                 && (!seen.files || reads(endpoint, "file"))
                 && (!seen.audio || reads(endpoint, "audio"))
                 && (!seen.video || reads(endpoint, "video"))
@@ -257,7 +253,17 @@ impl<'a> Turn<'_, 'a> {
                 && (!seen.schema
                     || takes(endpoint, Parameter::ResponseFormat)
                     || takes(endpoint, Parameter::StructuredOutputs))
+                && filter.pass(0, &wanted, endpoint).is_some()
         })
+    }
+
+    /// Puts the model first that the conversation is with, if it is still among those that may be chosen.
+    fn keep(&self, chosen: &mut Vec<&'a Choice>, may: &[&'a Choice]) {
+        let slugs = may.iter().map(|choice| choice.model.slug.as_str());
+        let at = sticky::remembered_model(self.asking, self.slug, slugs);
+        if let Some(choice) = at.and_then(|at| may.get(at)) {
+            to_front(chosen, may, &choice.model.slug);
+        }
     }
 
     /// Whether the client used a name of the router that ends so.
@@ -316,6 +322,18 @@ impl<'a> Turn<'_, 'a> {
             models: chosen.iter().map(|choice| &choice.model).collect(),
             strategy,
         }
+    }
+}
+
+/// Puts the model of this slug first, if it may be chosen.
+fn to_front<'a>(chosen: &mut Vec<&'a Choice>, may: &[&'a Choice], slug: &str) {
+    if let Some(at) = chosen.iter().position(|choice| choice.model.slug == slug) {
+        if let Some(range) = chosen.get_mut(..=at) {
+            range.rotate_right(1);
+        }
+    } else if let Some(choice) = may.iter().find(|choice| choice.model.slug == slug) {
+        chosen.insert(0, choice);
+        chosen.truncate(MODELS_MAX);
     }
 }
 

@@ -36,15 +36,18 @@ pub(super) fn choose<'a>(turn: &Turn<'_, 'a>) -> Result<Expanded<'a>, Refusal> {
     let wanted = said
         .coding_score_min
         .unwrap_or(turn.router.coding_score_min);
-    let mut chosen = match said.max_price {
+    let chosen = match said.max_price {
         Some(cap) => below(coders, cap),
         None => third(coders, wanted),
     };
-    chosen.truncate(TRIED);
     if chosen.is_empty() {
         return Err(turn.nothing());
     }
-    let chosen: Vec<&'a Choice> = chosen.into_iter().map(|coder| coder.choice).collect();
+    let may: Vec<&'a Choice> = chosen.into_iter().map(|coder| coder.choice).collect();
+    let mut chosen = may.clone();
+    chosen.truncate(TRIED);
+    turn.keep(&mut chosen, &may);
+    chosen.truncate(TRIED);
     Ok(turn.chosen(
         Strategy::Pareto,
         "pareto-router",
