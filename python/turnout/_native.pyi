@@ -92,6 +92,13 @@ class Plane:
     def health(self) -> str:
         """JSON text of what ``/health/ready`` would say, without the HTTP status."""
 
+    def statistics(self) -> bytes:
+        """JSON of what is known of endpoints (those that had a request) and keys.
+
+        ``rust/plane/src/statistics/report.rs`` names the members. Works it out anew first, so what is asked afterwards
+        is routed by it. Detaches.
+        """
+
     def metrics(self) -> str:
         """OpenMetrics text, as ``GET /metrics``."""
 

@@ -41,6 +41,9 @@ class Plane(Journal, Protocol):
     def health(self) -> str:
         """What ``/health/ready`` would say."""
 
+    def statistics(self) -> bytes:
+        """What is known of endpoints."""
+
 
 class Mock(Protocol):
     """``turnout._native.Mock`` without its constructor."""

@@ -38,6 +38,7 @@ class Plane:
         self.committed: list[int] = []
         self.told: list[Any] = []
         self.charged: dict[str | None, dict[str, int]] = {}
+        self.known: list[dict[str, Any]] = []
 
     def start(self) -> list[str]:
         if not self.listeners:
@@ -89,6 +90,9 @@ class Plane:
             listener.close()
         self.servers, self.listeners = [], []
         return True
+
+    def statistics(self) -> bytes:
+        return json.dumps({"endpoints": self.known, "credentials": []}).encode()
 
     def health(self) -> str:
         return json.dumps(

@@ -436,6 +436,12 @@ class Rig:
         health: dict[str, Any] = json.loads(self.plane.health())
         return health
 
+    def statistics(self, tag: str = "tag-0") -> dict[str, Any]:
+        """What is known of the endpoint with this tag. Requests that come later are routed by it."""
+        report = json.loads(self.plane.statistics())
+        (known,) = (endpoint for endpoint in report["endpoints"] if endpoint["tag"] == tag)
+        return dict(known)
+
     def metric(self, name: str, **labels: str) -> float:
         """Sum of the samples of one metric that have these labels; 0 when there is none."""
         total = 0.0

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from turnout.config.card import pricing
-from turnout.control import answer, listing
+from turnout.control import answer, listing, statistics
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -13,15 +15,13 @@ if TYPE_CHECKING:
 
     from turnout.config.snapshot import Endpoint, Snapshot
     from turnout.control.listing import Shown
-
-HEALTHY: Final = 0
-"""OpenRouter's ``status`` of an endpoint that takes requests. A configured endpoint is always tried."""
+    from turnout.control.statistics import Percentiles
 
 
 async def read(request: Request) -> Response:
     """The model with its endpoints, in the order in which they are tried."""
     shown = listing.one(request, request.path_params["name"])
-    card, snapshot = shown.card, listing.of(request).snapshot
+    card, snapshot, known = shown.card, listing.of(request).snapshot, statistics.of(request)
     return answer.json(
         {
             "data": {
@@ -30,7 +30,10 @@ async def read(request: Request) -> Response:
                 "created": card.created,
                 "description": card.description,
                 "architecture": card.architecture,
-                "endpoints": [shape(shown, endpoint, snapshot) for endpoint in shown.model.endpoints],
+                "endpoints": [
+                    shape(shown, endpoint, snapshot, known.get((shown.slug, endpoint.tag), statistics.UNKNOWN))
+                    for endpoint in shown.model.endpoints
+                ],
             }
         }
     )
@@ -38,9 +41,9 @@ async def read(request: Request) -> Response:
 
 async def read_zdr(request: Request) -> Response:
     """``GET endpoints/zdr``: the endpoints of all models that keep nothing of what they are sent."""
-    snapshot = listing.of(request).snapshot
+    snapshot, known = listing.of(request).snapshot, statistics.of(request)
     found = [
-        shape(shown, endpoint, snapshot)
+        shape(shown, endpoint, snapshot, known.get((shown.slug, endpoint.tag), statistics.UNKNOWN))
         for shown in listing.visible(request)
         for endpoint in shown.model.endpoints
         if endpoint.data_policy.zdr
@@ -48,8 +51,11 @@ async def read_zdr(request: Request) -> Response:
     return answer.json({"data": found})
 
 
-def shape(shown: Shown, endpoint: Endpoint, snapshot: Snapshot) -> dict[str, Any]:
-    """One endpoint. Each tier of service is one of its own. Statistics that are not kept are ``null``."""
+def shape(shown: Shown, endpoint: Endpoint, snapshot: Snapshot, known: statistics.Endpoint) -> dict[str, Any]:
+    """One endpoint. Each tier of service is one of its own. Statistics of which there are none are ``null``.
+
+    OpenRouter shows percentiles to callers with a key only; here nobody comes as far as this without one.
+    """
     card = shown.card
     provider = snapshot.providers[endpoint.provider]
     parameters = card.supported_parameters if endpoint.parameters is None else endpoint.parameters
@@ -74,13 +80,17 @@ def shape(shown: Shown, endpoint: Endpoint, snapshot: Snapshot) -> dict[str, Any
         "supports_multiple_audio_references": False,
         "native_tools": {},
         "service_tier": endpoint.service_tier,
-        "status": HEALTHY,
-        "uptime_last_5m": None,
-        "uptime_last_30m": None,
-        "uptime_last_1d": None,
-        "latency_last_30m": None,
-        "throughput_last_30m": None,
+        "status": known.status,
+        "uptime_last_5m": known.uptime_last_5m,
+        "uptime_last_30m": known.uptime_last_30m,
+        "uptime_last_1d": known.uptime_last_1d,
+        "latency_last_30m": _percentiles(known.latency_last_30m),
+        "throughput_last_30m": _percentiles(known.throughput_last_30m),
     }
+
+
+def _percentiles(known: Percentiles | None) -> dict[str, float] | None:
+    return None if known is None else {name: round(value, 3) for name, value in msgspec.structs.asdict(known).items()}
 
 
 def _caches_unasked(endpoint: Endpoint) -> bool:

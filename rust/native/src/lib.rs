@@ -118,6 +118,10 @@ impl Plane {
         self.inner.health()
     }
 
+    fn statistics<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &py.detach(|| self.inner.statistics()))
+    }
+
     fn metrics(&self, py: Python<'_>) -> String {
         py.detach(|| self.inner.metrics())
     }

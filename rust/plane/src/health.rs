@@ -9,8 +9,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::caller::ReplyHead;
-use crate::clock::unix_ms;
-use crate::metrics::{self, Gauges};
+use crate::clock::{Moment, unix_ms};
+use crate::metrics::{self, EndpointGauges, Gauges};
+use crate::statistics::EndpointReport;
 use crate::thread::{Phase, Shared};
 
 /// What coding agents look for before their first request: that somebody is here. Needs no key, says nothing.
@@ -69,6 +70,20 @@ pub(crate) fn metrics(shared: &Shared, out: &mut Vec<u8>) -> ReplyHead {
     ReplyHead::new(200, metrics::CONTENT_TYPE)
 }
 
+fn endpoints(shared: &Shared) -> Vec<EndpointGauges> {
+    let gauges = |endpoint: EndpointReport| EndpointGauges {
+        model: endpoint.model,
+        tag: endpoint.tag,
+        in_flight: endpoint.in_flight,
+        uptime: endpoint.uptime_last_5m.map(|percent| percent / 100.0),
+        breaker: endpoint.breaker,
+        is_resting: endpoint.is_resting,
+        cooldown: Duration::from_millis(endpoint.cooldown_ms),
+    };
+    let report = shared.statistics.report(Moment::now());
+    report.endpoints.into_iter().map(gauges).collect()
+}
+
 /// The metrics as text.
 pub(crate) fn render(shared: &Shared) -> String {
     let snapshot = shared.snapshot.load();
@@ -93,5 +108,6 @@ pub(crate) fn render(shared: &Shared) -> String {
             .sum(),
         journal: shared.journal.stats(),
         ledger_behind: is_some(&shared.ledger_error),
+        endpoints: endpoints(shared),
     })
 }

@@ -31,6 +31,8 @@ const BACKLOG: i32 = 4096;
 const TEND_EVERY: Duration = Duration::from_millis(50);
 /// How often percentiles and shares are worked out anew. Routing reacts within this time; failures it sees at once.
 const SUM_UP_EVERY: Duration = Duration::from_secs(1);
+/// How often statistics are stored. What a crash loses is no older than this.
+const SAVE_EVERY: Duration = Duration::from_secs(10);
 /// How often names of providers are looked up again. Providers' records live a minute or less; an old address is used
 /// for at most this long.
 const LOOK_UP_EVERY: Duration = Duration::from_secs(30);
@@ -76,6 +78,7 @@ pub struct Plane {
     shared: Arc<Shared>,
     listeners: Mutex<Vec<TcpListener>>,
     addresses: Vec<SocketAddr>,
+    state_dir: PathBuf,
     /// Present while the threads run. Held for the length of a start or a stop.
     running: Mutex<Option<Running>>,
     drain_began: Mutex<Option<Instant>>,
@@ -115,6 +118,9 @@ impl Plane {
             .map(TcpListener::local_addr)
             .collect::<io::Result<_>>()?;
         let journal = Journal::open(state_dir, threads, journal::Options::default())?;
+        if let Err(wrong) = statistics.restore(state_dir, Moment::now()) {
+            eprintln!("turnout: statistics of endpoints begin anew: {wrong}");
+        }
         let shared = Shared::new(
             Arc::new(ArcSwap::from_pointee(first)),
             journal,
@@ -134,6 +140,7 @@ impl Plane {
             shared: Arc::new(shared),
             listeners: Mutex::new(listeners),
             addresses,
+            state_dir: state_dir.to_owned(),
             running: Mutex::new(None),
             drain_began: Mutex::new(None),
         })
@@ -193,9 +200,7 @@ impl Plane {
                     origin.refresh();
                 }
             })?,
-            self.spawn_background("dp-stats", SUM_UP_EVERY, |shared| {
-                shared.statistics.tick(Moment::now());
-            })?,
+            self.sum_up()?,
             self.watch_certificate()?,
         ];
         *running = Some(Running {
@@ -220,6 +225,28 @@ impl Plane {
                     work(&shared);
                     std::thread::park_timeout(every);
                 }
+            })
+    }
+
+    /// Works statistics out anew every second and stores them now and then.
+    fn sum_up(&self) -> io::Result<JoinHandle<()>> {
+        let shared = Arc::clone(&self.shared);
+        let folder = self.state_dir.clone();
+        let mut saved = Instant::now();
+        std::thread::Builder::new()
+            .name("dp-stats".to_owned())
+            .spawn(move || {
+                while !shared.background_stop.load(Ordering::Relaxed) {
+                    shared.statistics.tick(Moment::now());
+                    if saved.elapsed() >= SAVE_EVERY {
+                        saved = Instant::now();
+                        save(&shared, &folder);
+                    }
+                    std::thread::park_timeout(SUM_UP_EVERY);
+                }
+                // What the last requests showed.
+                shared.statistics.tick(Moment::now());
+                save(&shared, &folder);
             })
     }
 
@@ -334,6 +361,12 @@ impl Plane {
         health::state(&self.shared).to_string()
     }
 
+    /// What is known of endpoints and keys, as JSON. What is asked afterwards is routed by what it says.
+    pub fn statistics(&self) -> Vec<u8> {
+        let report = self.shared.statistics.report(Moment::now());
+        serde_json::to_vec(&report).unwrap_or_default()
+    }
+
     /// What `/metrics` says.
     pub fn metrics(&self) -> String {
         health::render(&self.shared)
@@ -412,6 +445,15 @@ impl Plane {
 impl Drop for Plane {
     fn drop(&mut self) {
         self.stop();
+    }
+}
+
+fn save(shared: &Shared, folder: &std::path::Path) {
+    if let Err(error) = shared.statistics.save(folder, Moment::now()) {
+        eprintln!(
+            "turnout: statistics of endpoints cannot be stored in {}: {error}",
+            folder.display()
+        );
     }
 }
 

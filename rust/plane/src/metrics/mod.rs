@@ -57,6 +57,27 @@ pub struct Gauges {
     pub journal: journal::Stats,
     /// Whether the ledger cannot be written at present.
     pub ledger_behind: bool,
+    /// Endpoints that have had a request.
+    pub endpoints: Vec<EndpointGauges>,
+}
+
+/// The state of one endpoint.
+#[derive(Debug, Clone, Default)]
+pub struct EndpointGauges {
+    /// Slug of the model.
+    pub model: Box<str>,
+    /// Tag of the endpoint.
+    pub tag: Box<str>,
+    /// Attempts under way.
+    pub in_flight: u32,
+    /// Share of the requests of the last five minutes that were served, from 0 to 1; `None`: there were none.
+    pub uptime: Option<f64>,
+    /// `closed`, `half_open` or `open`.
+    pub breaker: &'static str,
+    /// Whether it is tried after all others.
+    pub is_resting: bool,
+    /// How long it asked to be left alone from now on.
+    pub cooldown: Duration,
 }
 
 impl Metrics {

@@ -16,12 +16,12 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::exemplar::Exemplar;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::Gauges;
 use super::shard::{
     COUNTERS, Cells, Counter, DURATION_BOUNDS_US, Histogram, OUTCOMES, OVERHEAD_BOUNDS_US,
     STATUS_LABELS, Shard,
 };
 use super::slots::Name;
+use super::{EndpointGauges, Gauges};
 
 const NANO_PER_DOLLAR: u64 = 1_000_000_000;
 
@@ -195,6 +195,7 @@ impl Collector for Sums {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         self.encode_generations(&mut encoder)?;
         self.encode_process(&mut encoder)?;
+        self.encode_endpoints(&mut encoder)?;
         self.encode_journal(&mut encoder)
     }
 }
@@ -396,6 +397,64 @@ impl Sums {
             encoder
                 .encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Gauge)?
                 .encode_gauge(&value.as_secs_f64())?;
+        }
+        Ok(())
+    }
+
+    fn encode_endpoints(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        type Value = fn(&EndpointGauges) -> Option<f64>;
+        let families: [(&str, &str, Option<&Unit>, Value); 4] = [
+            (
+                "endpoint_in_flight",
+                "Attempts under way at an endpoint.",
+                None,
+                |endpoint| Some(f64::from(endpoint.in_flight)),
+            ),
+            (
+                "endpoint_uptime",
+                "Share of an endpoint's requests that it served in the last five minutes; 429 and clients' mistakes left out.",
+                Some(&Unit::Ratios),
+                |endpoint| endpoint.uptime,
+            ),
+            (
+                "endpoint_resting",
+                "1 while an endpoint is tried after all others.",
+                None,
+                |endpoint| Some(f64::from(u8::from(endpoint.is_resting))),
+            ),
+            (
+                "endpoint_cooldown",
+                "How long an endpoint asked to be left alone from now on.",
+                Some(&Unit::Seconds),
+                |endpoint| Some(endpoint.cooldown.as_secs_f64()),
+            ),
+        ];
+        for (name, help, unit, value) in families {
+            let mut family = encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?;
+            for endpoint in &self.gauges.endpoints {
+                if let Some(value) = value(endpoint) {
+                    family
+                        .encode_family(&[
+                            ("model", &*endpoint.model),
+                            ("endpoint", &*endpoint.tag),
+                        ])?
+                        .encode_gauge(&value)?;
+                }
+            }
+        }
+        let help = "1 for the state that an endpoint's breaker is in.";
+        let mut family =
+            encoder.encode_descriptor("endpoint_breaker", help, None, MetricType::Gauge)?;
+        for endpoint in &self.gauges.endpoints {
+            for state in ["closed", "half_open", "open"] {
+                family
+                    .encode_family(&[
+                        ("model", &*endpoint.model),
+                        ("endpoint", &*endpoint.tag),
+                        ("state", state),
+                    ])?
+                    .encode_gauge(&u64::from(endpoint.breaker == state))?;
+            }
         }
         Ok(())
     }

@@ -415,7 +415,20 @@ fn the_last_slot_has_cells() {
 
 #[test]
 fn gauges_are_shown_as_given() {
+    let endpoint = |tag: &str, breaker, uptime| EndpointGauges {
+        model: "a/b".into(),
+        tag: tag.into(),
+        in_flight: 2,
+        uptime,
+        breaker,
+        is_resting: breaker == "open",
+        cooldown: Duration::from_millis(1500),
+    };
     let gauges = Gauges {
+        endpoints: vec![
+            endpoint("one", "closed", Some(0.75)),
+            endpoint("two", "open", None),
+        ],
         config_generation: 7,
         config_digest: "abc".to_owned(),
         reload_ok: true,
@@ -460,6 +473,28 @@ fn gauges_are_shown_as_given() {
         ("turnout_ledger_behind", "1"),
     ] {
         assert_eq!(value(&samples, name, &[]), expected, "{name}");
+    }
+    let (one, two) = (
+        [("model", "a/b"), ("endpoint", "one")],
+        [("model", "a/b"), ("endpoint", "two")],
+    );
+    for (name, labels, expected) in [
+        ("turnout_endpoint_in_flight", one, "2"),
+        ("turnout_endpoint_uptime_ratios", one, "0.75"),
+        ("turnout_endpoint_resting", one, "0.0"),
+        ("turnout_endpoint_resting", two, "1.0"),
+        ("turnout_endpoint_cooldown_seconds", two, "1.5"),
+    ] {
+        let shown: f64 = value(&samples, name, &labels).parse().expect("a number");
+        let expected: f64 = expected.parse().expect("a number");
+        assert!((shown - expected).abs() < 1e-9, "{name}: {shown}");
+    }
+    for (state, expected) in [("closed", "0"), ("half_open", "0"), ("open", "1")] {
+        let labels = [two[0], two[1], ("state", state)];
+        assert_eq!(
+            value(&samples, "turnout_endpoint_breaker", &labels),
+            expected
+        );
     }
     assert_eq!(
         value(&samples, "turnout_config_info", &[("digest", "abc")]),

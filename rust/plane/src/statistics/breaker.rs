@@ -202,6 +202,12 @@ impl Rest {
         self.open_until.store(0, Ordering::Relaxed);
     }
 
+    /// Whether failures of the last `window_ms` can all be laid to its present state.
+    pub(super) fn is_judged_by(&self, window_ms: u64, now: Moment) -> bool {
+        self.open_until.load(Ordering::Relaxed) == 0
+            && self.closed_at.load(Ordering::Relaxed) + window_ms <= now.ms()
+    }
+
     /// It said that it is asked too much, with so many requests in flight.
     pub(super) fn limited(&self, in_flight: u32, now: Moment) {
         self.nothing_learnt();
@@ -229,6 +235,32 @@ impl Rest {
             self.cooldown_set.store(now.ms(), Ordering::Relaxed);
             self.cooldown_until
                 .fetch_max(now.ms() + for_ms, Ordering::Relaxed);
+        }
+    }
+
+    /// What is stored of it: until when it rests, how often its breaker opened.
+    pub(super) fn stored(&self) -> (u64, u64, u32) {
+        (
+            self.cooldown_until.load(Ordering::Relaxed),
+            self.open_until.load(Ordering::Relaxed),
+            self.openings.load(Ordering::Relaxed),
+        )
+    }
+
+    /// Puts it back, nothing further ahead than the configuration allows.
+    pub(super) fn restore(&self, stored: (u64, u64, u32), tuning: &Tuning, now: Moment) {
+        let (cooldown_until, open_until, openings) = stored;
+        let latest = |max: &AtomicU64| now.ms() + max.load(Ordering::Relaxed);
+        self.cooldown_until.store(
+            cooldown_until.min(latest(&tuning.cooldown_max_ms)),
+            Ordering::Relaxed,
+        );
+        if tuning.failures.load(Ordering::Relaxed) > 0 {
+            self.open_until.store(
+                open_until.min(latest(&tuning.open_max_ms)),
+                Ordering::Relaxed,
+            );
+            self.openings.store(openings, Ordering::Relaxed);
         }
     }
 }

@@ -50,6 +50,24 @@ impl<const N: usize> Buckets<N> {
             *sum += u32::from(cell.load(Ordering::Relaxed));
         }
     }
+
+    /// Counts that are not zero, by bucket: what is stored of them.
+    pub(super) fn filled(&self) -> Vec<(u16, u16)> {
+        (0..)
+            .zip(&self.0)
+            .map(|(index, cell)| (index, cell.load(Ordering::Relaxed)))
+            .filter(|(_, count)| *count > 0)
+            .collect()
+    }
+
+    /// Puts stored counts back. Buckets that there are none of are left out.
+    pub(super) fn restore(&self, filled: &[(u16, u16)]) {
+        for (index, count) in filled {
+            if let Some(cell) = self.0.get(usize::from(*index)) {
+                cell.store((*count).min(COUNT_MAX), Ordering::Relaxed);
+            }
+        }
+    }
 }
 
 /// The bucket of a value, not bounded above.
@@ -173,5 +191,14 @@ mod tests {
         let mut sum = [0; 4];
         buckets.add_to(&mut sum);
         assert_eq!(sum, [u32::from(COUNT_MAX), 0, 0, 0]);
+    }
+
+    #[test]
+    fn counts_come_back_as_they_were() {
+        let (before, after) = (Buckets::<8>::default(), Buckets::<8>::default());
+        [0, 3000, 3000, 9000].iter().for_each(|v| before.add(*v));
+        after.restore(&before.filled());
+        after.restore(&[(900, 5)]);
+        assert_eq!(after.filled(), before.filled());
     }
 }

@@ -86,7 +86,8 @@ impl CredentialState {
         self.cool(REJECTED_MS << streak, now);
     }
 
-    fn cool(&self, for_ms: u64, now: Moment) {
+    /// It is to be left alone for this time.
+    pub(super) fn cool(&self, for_ms: u64, now: Moment) {
         let for_ms = for_ms.min(self.tuning.cooldown_max_ms.load(Ordering::Relaxed));
         if for_ms > 0 {
             self.cooldown_set.store(now.ms(), Ordering::Relaxed);

@@ -70,7 +70,7 @@ impl<T: Clear, const N: usize> Ring<T, N> {
     }
 
     /// The period of this number.
-    pub(super) fn place(&self, number: u32) -> Option<&T> {
+    fn place(&self, number: u32) -> Option<&T> {
         let (holds, period) = self.places.get(number as usize % N)?;
         if holds.load(Ordering::Acquire) != number {
             let before = holds.fetch_max(number, Ordering::AcqRel);
@@ -82,6 +82,12 @@ impl<T: Clear, const N: usize> Ring<T, N> {
             }
         }
         Some(period)
+    }
+
+    /// The period of this number, to be filled again; `None`: it is not remembered at this moment.
+    pub(super) fn remembered(&self, number: u32, now: Moment) -> Option<&T> {
+        let back = self.number(now).checked_sub(number)?;
+        ((back as usize) < N).then(|| self.place(number)).flatten()
     }
 
     /// The periods that are remembered at this moment and lie at most `last` periods back, this one included.
@@ -175,6 +181,14 @@ impl Totals {
                 limited: add(sum.limited, &answers.limited),
             }
         })
+    }
+
+    pub(super) fn and(self, more: Totals) -> Totals {
+        Totals {
+            served: self.served.saturating_add(more.served),
+            failed: self.failed.saturating_add(more.failed),
+            limited: self.limited.saturating_add(more.limited),
+        }
     }
 
     /// Requests that count for uptime.

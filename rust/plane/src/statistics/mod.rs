@@ -12,12 +12,14 @@
 //! says something about the request (400, 413, 422), the client (it left) or the place (403), and is left out. 429 is kept apart.
 //!
 //! Files: `buckets` are distributions, `history` what happened when, `breaker` when an endpoint is left alone, `credential` the same for keys,
-//! `summary` what is worked out of it.
+//! `summary` what is worked out of it, `report` what is shown, `stored` what outlives the process.
 
 mod breaker;
 mod buckets;
 mod credential;
 mod history;
+mod report;
+mod stored;
 mod summary;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -30,12 +32,19 @@ use crate::snapshot::written::Routing;
 use breaker::{Rest, Tuning};
 pub(crate) use credential::CredentialState;
 use history::History;
+pub(crate) use report::EndpointReport;
 use summary::Summary;
 
 /// Endpoints that are remembered: past any real configuration. Those beyond have statistics of their own until the next swap.
 const ENDPOINTS_MAX: usize = 65_536;
 /// A summary is worked out anew after this time even when nothing happened, because what it is made of ages.
 const REFRESH_MS: u64 = 15_000;
+/// From this share of failures in the last minute or two on an endpoint is compared with the model's others, and left alone when theirs is
+/// so much lower.
+const SUSPECT_PERMILLE: u32 = 500;
+const FAR_ABOVE_PERMILLE: u32 = 400;
+/// The time that this share is of.
+const RECENT_MS: u64 = 120_000;
 /// What is not configured any more is forgotten when its last request is so long ago.
 const FORGET_MS: u64 = 24 * 3_600_000;
 
@@ -45,6 +54,8 @@ pub(crate) struct Registry {
     table: Mutex<HashMap<Name, Arc<Statistics>, foldhash::fast::RandomState>>,
     credentials: Mutex<HashMap<Name, Arc<CredentialState>, foldhash::fast::RandomState>>,
     tuning: Arc<Tuning>,
+    /// Whether something happened since it was last stored.
+    is_unsaved: AtomicBool,
 }
 
 /// Slug of the model, tag of the endpoint; slug of the provider, label of the key.
@@ -95,10 +106,31 @@ impl Registry {
 
     /// Works out anew what is looked at. Called once a second, from beside the traffic; the lock is not taken by requests.
     pub(crate) fn tick(&self, now: Moment) {
-        lock(&self.table).retain(|_, statistics| {
-            statistics.tick(now);
+        let mut table = lock(&self.table);
+        let mut suspects = Vec::new();
+        table.retain(|(model, tag), statistics| {
+            if statistics.tick(now) {
+                self.is_unsaved.store(true, Ordering::Relaxed);
+            }
+            if statistics.is_suspect(now) {
+                suspects.push((model.clone(), tag.clone(), Arc::clone(statistics)));
+            }
             Arc::strong_count(statistics) > 1 || !statistics.is_forgotten(now)
         });
+        for (model, tag, statistics) in suspects {
+            let mut peers: Vec<u32> = table
+                .iter()
+                .filter(|(name, _)| name.0 == model && name.1 != tag)
+                .filter_map(|(_, peer)| peer.summary.recent())
+                .collect();
+            peers.sort_unstable();
+            // When all fail it is the model, the network or the request, and to leave one alone helps nobody.
+            if let Some(median) = peers.get(peers.len() / 2)
+                && statistics.summary.recent() >= Some(median + FAR_ABOVE_PERMILLE)
+            {
+                statistics.rest.open(&statistics.tuning, now);
+            }
+        }
     }
 }
 
@@ -155,7 +187,7 @@ pub(crate) struct Look {
 }
 
 /// Tokens of a mean request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 pub(crate) struct Mean {
     pub(crate) prompt: u32,
     /// Part of `prompt` that the provider had cached.
@@ -250,7 +282,8 @@ impl Statistics {
         self.history.get_or_init(Box::default)
     }
 
-    fn tick(&self, now: Moment) {
+    /// Works the summary out anew where that is due; whether something happened since the last time.
+    fn tick(&self, now: Moment) -> bool {
         let touched = self.is_touched.swap(false, Ordering::Relaxed);
         let age = now
             .ms()
@@ -261,6 +294,14 @@ impl Statistics {
             self.refreshed_at.store(now.ms(), Ordering::Relaxed);
             self.summary.refresh(history, now);
         }
+        touched
+    }
+
+    /// Whether it fails so often that its breaker may have to open.
+    fn is_suspect(&self, now: Moment) -> bool {
+        self.summary.recent() >= Some(SUSPECT_PERMILLE)
+            && self.tuning.failures.load(Ordering::Relaxed) > 0
+            && self.rest.is_judged_by(RECENT_MS, now)
     }
 
     /// Whether nothing happened for a long time.

@@ -15,6 +15,9 @@ const PERCENTILE_REQUESTS_MIN: u32 = 3;
 /// Share of failures in the last minute or two from which on one of them means an outage.
 const BROKEN_PERMILLE: u32 = 100;
 
+/// Requests from which on an endpoint's share of failures is compared with that of others.
+const RECENT_REQUESTS_MIN: u32 = 20;
+
 /// Percentiles that routing asks for: p50, p75, p90, p99, and p95 for hedging.
 const TTFT_PERMILLE: [u32; 5] = [500, 750, 900, 990, 950];
 /// A speed that 90 % *reach* is the slowest tenth's end.
@@ -31,8 +34,9 @@ pub(super) struct Summary {
     tool_errors: AtomicU32,
     limited_permille: AtomicU32,
     failed_permille: AtomicU32,
-    /// Of the last minute or two.
+    /// Of the last minute or two, and how many requests that is of.
     broken_permille: AtomicU32,
+    broken_of: AtomicU32,
     mean: [AtomicU32; 3],
 }
 
@@ -71,6 +75,12 @@ impl Summary {
         self.broken_permille.load(Ordering::Relaxed) >= BROKEN_PERMILLE
     }
 
+    /// Share of failures in the last minute or two, if there were enough requests to tell.
+    pub(super) fn recent(&self) -> Option<u32> {
+        (self.broken_of.load(Ordering::Relaxed) >= RECENT_REQUESTS_MIN)
+            .then(|| self.broken_permille.load(Ordering::Relaxed))
+    }
+
     /// Works it out anew.
     pub(super) fn refresh(&self, history: &History, now: Moment) {
         let store = |cell: &AtomicU32, value: u32| cell.store(value, Ordering::Relaxed);
@@ -83,6 +93,7 @@ impl Summary {
             &self.broken_permille,
             permille(recent.failed, recent.judged()),
         );
+        store(&self.broken_of, recent.judged());
         store(&self.requests, half.all());
         // The shorter time says more about now, if it says anything.
         let uptime = five
@@ -129,7 +140,7 @@ impl Summary {
 }
 
 /// Periods added up.
-struct Distributions {
+pub(super) struct Distributions {
     ttft: [u32; TTFT_BUCKETS],
     speed: [u32; SPEED_BUCKETS],
     /// Of prompts, cached, of answers.
@@ -137,7 +148,7 @@ struct Distributions {
 }
 
 impl Distributions {
-    fn of<'a>(periods: impl Iterator<Item = &'a Period>) -> Distributions {
+    pub(super) fn of<'a>(periods: impl Iterator<Item = &'a Period>) -> Distributions {
         let mut sum = Distributions {
             ttft: [0; TTFT_BUCKETS],
             speed: [0; SPEED_BUCKETS],
@@ -154,11 +165,11 @@ impl Distributions {
         sum
     }
 
-    fn ttft(&self) -> Option<[u32; 5]> {
+    pub(super) fn ttft(&self) -> Option<[u32; 5]> {
         percentiles(&self.ttft, TTFT_PERMILLE, PERCENTILE_REQUESTS_MIN)
     }
 
-    fn speed(&self) -> Option<[u32; 4]> {
+    pub(super) fn speed(&self) -> Option<[u32; 4]> {
         percentiles(&self.speed, SPEED_PERMILLE, PERCENTILE_REQUESTS_MIN)
     }
 }

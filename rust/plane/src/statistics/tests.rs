@@ -331,6 +331,165 @@ fn an_endpoint_costs_less_than_four_kibibytes() {
 }
 
 #[test]
+fn r36_an_endpoint_that_fails_far_more_than_its_peers_is_left_alone() {
+    let registry = Registry::default();
+    let (bad, good) = (registry.of("a/b", "bad"), registry.of("a/b", "good"));
+    let half = |statistics: &Statistics, ms| {
+        for _ in 0..15 {
+            end(statistics, FAILED, 1, ms);
+            end(statistics, served(), 1, ms);
+        }
+    };
+    half(&bad, 0);
+    registry.tick(at(0));
+    assert!(
+        !bad.look_at(at(0)).is_resting,
+        "there is none to compare with"
+    );
+    end(&good, served(), 30, 0);
+    registry.tick(at(0));
+    assert!(bad.look_at(at(0)).is_resting && !good.look_at(at(0)).is_resting);
+    // A probe that is served closes it, and what had failed before does not open it again.
+    end(&bad, served(), 1, 30_000);
+    registry.tick(at(30_000));
+    assert!(!bad.look_at(at(30_000)).is_resting);
+    // When all of them fail it is left to the failures in a row.
+    let (one, two) = (registry.of("c/d", "one"), registry.of("c/d", "two"));
+    half(&one, 0);
+    half(&two, 0);
+    registry.tick(at(0));
+    assert!(!one.look_at(at(0)).is_resting && !two.look_at(at(0)).is_resting);
+}
+
+/// A folder of its own, removed at the end.
+struct Folder(std::path::PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let folder = std::env::temp_dir().join(format!("turnout-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder can be made");
+        Folder(folder)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn z16_statistics_survive_a_restart() {
+    let folder = Folder::new("statistics-survive");
+    let before = Registry::default();
+    let statistics = before.of("a/b", "x");
+    end(&statistics, served(), 200, 0);
+    end(&statistics, FAILED, 20, 5 * 60_000);
+    end(&statistics, LIMITED, 7, 5 * 60_000);
+    before.of("a/b", "never asked");
+    before
+        .credential("p", "key-1")
+        .limited(Some(60_000), at(5 * 60_000));
+    let now = at(5 * 60_000 + 500);
+    before.tick(now);
+    before.save(&folder.0, now).expect("it can be written");
+    let after = Registry::default();
+    after.restore(&folder.0, now).expect("it can be read");
+    let (old, new) = (statistics.look_at(now), after.of("a/b", "x").look_at(now));
+    assert_eq!(old, new);
+    assert!(new.is_failing && new.is_resting && new.ttft_us.is_some());
+    assert_eq!((new.requests, new.uptime), (227, Uptime::Lower));
+    assert_eq!(after.credential("p", "key-1").look(now).cooldown_ms, 59_500);
+    // What was remembered when it was written is forgotten when it is read late.
+    let late = Registry::default();
+    let next_day = at(26 * 3_600_000);
+    late.restore(&folder.0, next_day).expect("it can be read");
+    assert_eq!(late.of("a/b", "x").look_at(next_day), Look::default());
+}
+
+#[test]
+fn z16_a_file_that_cannot_be_used_is_left_out_with_a_sentence() {
+    let folder = Folder::new("statistics-corrupt");
+    let registry = Registry::default();
+    assert_eq!(
+        registry.restore(&folder.0, at(0)),
+        Ok(()),
+        "there is none yet"
+    );
+    for text in [
+        "",
+        "{",
+        "[1]",
+        r#"{"version":99,"endpoints":[],"credentials":[]}"#,
+        r#"{"version":1,"endpoints":[{"model":"a/b"}],"credentials":[]}"#,
+    ] {
+        std::fs::write(folder.0.join("statistics.json"), text).expect("it can be written");
+        let wrong = registry.restore(&folder.0, at(0)).expect_err(text);
+        assert!(wrong.contains("statistics.json"), "{wrong}");
+    }
+    // Numbers that no period or bucket has do no harm.
+    let period = r#"{"number":4294967295,"answers":[1,1,1],"tokens":[1,1,1],"ttft":[[9,1],[65535,1]],"speed":[]}"#;
+    let text = format!(
+        r#"{{"version":1,"endpoints":[{{"model":"a/b","tag":"x","failed_at":18446744073709551615,"served_at":0,"rest":[18446744073709551615,18446744073709551615,4294967295],"minutes":[{period}],"fives":[],"hours":[[4294967295,[1,1,1]]],"quarters":[]}}],"credentials":[{{"provider":"p","label":"k","cooldown_until":18446744073709551615}}]}}"#
+    );
+    std::fs::write(folder.0.join("statistics.json"), text).expect("it can be written");
+    registry.restore(&folder.0, at(0)).expect("it can be read");
+    let statistics = registry.of("a/b", "x");
+    assert!(statistics.look_at(at(599_999)).is_resting);
+    assert!(!statistics.look_at(at(600_001)).is_resting);
+    end(&statistics, FAILED, 50, 700_000);
+    assert_eq!(
+        registry.credential("p", "k").look(at(0)).cooldown_ms,
+        600_000
+    );
+}
+
+#[test]
+fn nothing_is_written_when_nothing_happened() {
+    let folder = Folder::new("statistics-idle");
+    let registry = Registry::default();
+    registry.of("a/b", "x");
+    registry.tick(at(0));
+    registry
+        .save(&folder.0, at(0))
+        .expect("there is nothing to do");
+    assert!(!folder.0.join("statistics.json").exists());
+}
+
+#[test]
+fn a_report_shows_what_is_known() {
+    let registry = Registry::default();
+    let (well, broken) = (registry.of("a/b", "well"), registry.of("a/b", "broken"));
+    registry.of("a/b", "never asked");
+    end(&well, served(), 10, 0);
+    end(&broken, FAILED, 5, 0);
+    let report = serde_json::to_value(registry.report(at(0))).expect("it is JSON");
+    let [broken, well] = report["endpoints"]
+        .as_array()
+        .map(Vec::as_slice)
+        .expect("a list")
+    else {
+        panic!("two of them: {report}");
+    };
+    assert_eq!((&well["tag"], &well["status"]), (&"well".into(), &0.into()));
+    assert_eq!(well["uptime_last_30m"], 100.0);
+    assert_eq!(well["requests_last_30m"], 10);
+    let close = |value: &serde_json::Value, to: f64| {
+        value
+            .as_f64()
+            .is_some_and(|value| (value - to).abs() <= to / 4.0)
+    };
+    assert!(close(&well["latency_last_30m"]["p50"], 200.0), "{well}");
+    assert!(close(&well["throughput_last_30m"]["p99"], 50.0), "{well}");
+    assert_eq!(
+        (&broken["status"], &broken["breaker"]),
+        (&(-5).into(), &"open".into())
+    );
+    assert_eq!(broken["uptime_last_1d"], 0.0);
+    assert_eq!(broken["latency_last_30m"], serde_json::Value::Null);
+}
+
+#[test]
 fn endpoints_keep_their_statistics_while_they_are_configured_and_a_day_longer() {
     let registry = Registry::default();
     let one = registry.of("a/b", "x");
