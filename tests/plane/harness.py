@@ -262,6 +262,7 @@ def model(*endpoints: written.Endpoint, slug: str = "test/model", **changes: Any
         "distillable": None,
         "created": 0,
         "scores": None,
+        "reasoning": None,
         **changes,
     }
     return written.Model(slug=slug, endpoints=list(endpoints), **values)

@@ -197,8 +197,8 @@ def card(
         supported_parameters=tuple(said("supported_parameters", entry.parameters if entry else ())),
         knowledge_cutoff=entry.knowledge_cutoff if entry else None,
         expiration_date=entry.expires if entry else None,
-        reasoning=_reasoning(entry.reasoning) if entry and entry.reasoning else UNSET,
         benchmarks=_benchmarks(scores) if scores is not None else UNSET,
+        reasoning=_reasoning(written, entry.reasoning if entry else None),
         links=Links(details=f"/api/v1/models/{slug}/endpoints"),
     )
     return _encoder.encode(whole).decode()
@@ -287,7 +287,11 @@ def _piece(nano: int) -> str | UnsetType:
     return dollars(nano) if nano else UNSET
 
 
-def _reasoning(known: catalogue.Reasoning) -> Reasoning:
+def _reasoning(written: model.Model, known: catalogue.Reasoning | None) -> Reasoning | UnsetType:
+    if written.reasoning is not None:
+        return Reasoning(mandatory=written.reasoning.mandatory, supported_efforts=written.reasoning.efforts or None)
+    if known is None:
+        return UNSET
     return Reasoning(
         mandatory=known.mandatory,
         supported_efforts=known.efforts,

@@ -18,7 +18,7 @@ import msgspec
 
 from turnout.auth.source import unfetched
 from turnout.catalogue import data, offer
-from turnout.config import account, model, proxy, snapshot
+from turnout.config import account, model, proxy, snapshot, variant
 from turnout.config.card import card
 from turnout.config.collector import collector_paused
 from turnout.config.credential import credentials, environment_key
@@ -428,7 +428,8 @@ def _catalogue(work: Work, accounts: _Accounts, state_dir: Path) -> _Catalogue:
     catalogue = _Catalogue(models={}, wildcards=[], aliases={}, off=_cut_slugs(work))
     offered = _offer(work, accounts, state_dir)
     tagged: list[tuple[str, str, tuple[Step, ...]]] = []
-    for slug, written in work.config.models.items():
+    # Variants come after the models that they are variants of, since they may have the same endpoints.
+    for slug, written in sorted(work.config.models.items(), key=lambda item: variant.split(item[0])[1] is not None):
         path = ("models", slug)
         is_wildcard = "*" in slug
         if is_wildcard and WILDCARD.fullmatch(slug) is None:
@@ -437,7 +438,9 @@ def _catalogue(work: Work, accounts: _Accounts, state_dir: Path) -> _Catalogue:
             work.wrong(
                 path, "a model's slug has the form author/name, such as openai/gpt-4o, or ends in a wildcard, openai/*"
             )
-        endpoints = tiered(_endpoints(work, slug, written, accounts, offered))
+        endpoints = tiered(
+            _variant_endpoints(catalogue, slug, written) or _endpoints(work, slug, written, accounts, offered)
+        )
         tagged += [(alias, slug, (*path, "aliases", position)) for position, alias in enumerate(written.aliases)]
         if is_wildcard:
             for key in sorted(written.model_fields_set - {"endpoints"}):
@@ -462,8 +465,10 @@ def _catalogue(work: Work, accounts: _Accounts, state_dir: Path) -> _Catalogue:
                 distillable=written.distillable,
                 created=written.created or _born(offered.entries.get(slug)),
                 scores=scores(slug, written),
+                reasoning=_reasoning(written, offered.entries.get(slug)),
             )
     tagged += _bring(work, catalogue, offered)
+    tagged += _free(work, catalogue, offered, {alias for alias, _, _ in tagged})
     if not work.config.models and not catalogue.off:
         for provider in accounts.indices.keys() - accounts.rows.keys() if offered.accounts else accounts.indices:
             written_endpoint = model.Endpoint(provider=provider, model="*")
@@ -478,6 +483,53 @@ def _catalogue(work: Work, accounts: _Accounts, state_dir: Path) -> _Catalogue:
 
 def _born(entry: Entry | None) -> int:
     return (entry.created if entry is not None else 0) or 0
+
+
+def _reasoning(written: model.Model, entry: Entry | None) -> snapshot.Reasoning | None:
+    if written.reasoning is not None:
+        return snapshot.Reasoning(mandatory=written.reasoning.mandatory, efforts=list(written.reasoning.efforts))
+    known = entry.reasoning if entry is not None else None
+    return None if known is None else snapshot.Reasoning(mandatory=known.mandatory, efforts=list(known.efforts or ()))
+
+
+def _variant_endpoints(catalogue: _Catalogue, slug: str, written: model.Model) -> list[snapshot.Endpoint]:
+    """The endpoints that a variant without any of its own has from the model that it is a variant of."""
+    base, suffix = variant.split(slug)
+    if suffix is None or written.endpoints or base not in catalogue.models:
+        return []
+    return variant.chosen(catalogue.models[base].endpoints, suffix)
+
+
+def _free(
+    work: Work, catalogue: _Catalogue, offered: offer.Offer, taken: set[str]
+) -> list[tuple[str, str, tuple[Step, ...]]]:
+    """Adds ``:free`` to the models that have endpoints which cost nothing.
+
+    Where all of them do, it is another name of the model, and returned as such: a list of models that are all on one's
+    own machine need not be twice as long.
+    """
+    names: list[tuple[str, str, tuple[Step, ...]]] = []
+    for base, known in list(catalogue.models.items()):
+        slug = f"{base}:free"
+        if variant.split(base)[1] is not None or slug in work.config.models or slug in taken | catalogue.off:
+            continue
+        endpoints = variant.free(known.endpoints)
+        if not endpoints or offer.is_hidden(slug, offered.hide):
+            continue
+        if (other := catalogue.models.get(slug)) is not None:
+            tags = {endpoint.tag for endpoint in other.endpoints}
+            more = [endpoint for endpoint in endpoints if endpoint.tag not in tags]
+            catalogue.models[slug] = msgspec.structs.replace(other, endpoints=[*other.endpoints, *more])
+        elif all(variant.is_free(endpoint.prices) for endpoint in known.endpoints):
+            names.append((slug, base, ("models", base)))
+        else:
+            written, entry = work.config.models.get(base, model.Model()), offered.entries.get(base)
+            name = f"{written.name or (entry.name if entry else base)} (free)"
+            said = written.model_copy(update={"name": name})
+            catalogue.models[slug] = msgspec.structs.replace(
+                known, slug=slug, endpoints=endpoints, card=card(slug, said, endpoints[0], entry, known.scores)
+            )
+    return names
 
 
 def _cut_slugs(work: Work) -> set[str]:
@@ -523,6 +575,7 @@ def _bring(work: Work, catalogue: _Catalogue, offered: offer.Offer) -> list[tupl
                 distillable=None,
                 created=_born(entry),
                 scores=scores(entry.slug, unwritten),
+                reasoning=_reasoning(unwritten, entry),
             )
     written = {wildcard.prefix for wildcard in catalogue.wildcards}
     if work.config.catalogue.pass_through:
@@ -583,6 +636,11 @@ def _endpoints(
 def _known_endpoints(work: Work, slug: str, written: model.Model, offered: offer.Offer) -> list[snapshot.Endpoint]:
     """The catalogue's endpoints of a model of which only other things were written."""
     entry = offered.entries.get(slug)
+    base, suffix = variant.split(slug)
+    if entry is None and suffix is not None and base in offered.entries:
+        of_base = offer.endpoints(offered.entries[base], offered.accounts)
+        if found := variant.chosen(of_base, suffix):
+            return found
     if entry is None:
         if not work.is_hurt("models", slug):
             if slug.endswith("*") or not offered.accounts:
@@ -646,7 +704,8 @@ def _upstream_model(
     if endpoint.model is None:
         if is_wildcard:
             return slug if provider.routing_fields else "*"
-        return slug if provider.routing_fields else slug.partition("/")[2]
+        # A variant is the gateway's word; the provider knows the model.
+        return slug if provider.routing_fields else variant.split(slug)[0].partition("/")[2]
     stars = endpoint.model.count("*")
     if stars > (1 if is_wildcard else 0):
         work.wrong(
@@ -829,6 +888,7 @@ def _adopted(catalogue: _Catalogue, slug: str) -> bool:
         distillable=None,
         created=0,
         scores=scores(slug, unwritten),
+        reasoning=None,
     )
     return True
 

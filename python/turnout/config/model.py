@@ -1025,6 +1025,21 @@ class Benchmarks(Section):
     )
 
 
+class Reasoning(Section):
+    """How much a model can be asked to think. A level that it does not know is replaced by the nearest."""
+
+    mandatory: bool = Field(
+        default=False,
+        description="Whether it always thinks. A request that turns thought off is refused then, or served with the "
+        "least of it where the model is one of several or the newest of a family. Default: false.",
+    )
+    efforts: tuple[Literal["max", "xhigh", "high", "medium", "low", "minimal", "none"], ...] = Field(
+        default=(),
+        max_length=7,
+        description="Levels that it knows. Default: unknown, so that every level is passed on.",
+    )
+
+
 class Model(Section):
     """A slug that clients may ask for, and where it is served.
 
@@ -1078,6 +1093,9 @@ class Model(Section):
         "provider.enforce_distillable_text. Default: unknown, which does not count as permission.",
     )
     benchmarks: Benchmarks = Field(default=Benchmarks(), description="How good it is; see docs/auto-router.md.")
+    reasoning: Reasoning | None = Field(
+        default=None, description="How much it can be asked to think. Default: the catalogue's, else unknown."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -1314,10 +1332,11 @@ class Config(Section):
     models: dict[str, Model] = Field(
         default={},
         max_length=1_000_000,
-        description="Models by slug author/name, or by wildcard such as openai/*, besides those of the catalogue. What "
-        "is written here wins over what the catalogue says, field by field. The longest wildcard wins, and a slug wins "
-        "over wildcards. When the section is empty, each provider SLUG serves SLUG/*, with the rest of the name "
-        "passed on.",
+        description="Models by slug author/name, or by wildcard such as openai/*, besides those of the catalogue. "
+        "A slug may end in :free, :extended, :thinking or :batch: without endpoints such a variant has those of the "
+        "model. What is written here wins over what the catalogue says, field by field. The longest wildcard wins, "
+        "and a slug wins over wildcards. When the section is empty, each provider SLUG serves SLUG/*, with the rest of "
+        "the name passed on.",
     )
     catalogue: Catalogue = Field(default=Catalogue(), description="Models that providers bring without being listed.")
     aliases: dict[str, str] = Field(

@@ -17,6 +17,9 @@ import msgspec
 Dialect = Literal["openai", "responses", "anthropic", "gemini", "bedrock", "cohere", "ollama"]
 """A protocol that providers speak."""
 
+VARIANTS = ("free", "extended", "thinking", "batch")
+"""Suffixes that are part of a slug: ``author/name:free`` is a variant of ``author/name``."""
+
 SCHEMA = 3
 """Raised when a field changes meaning; the plane refuses a snapshot of another schema."""
 
@@ -421,6 +424,15 @@ class Scores(Frozen, frozen=True):
     agentic: int | None
 
 
+class Reasoning(Frozen, frozen=True):
+    """How much a model can be asked to think."""
+
+    mandatory: bool
+    """It cannot be turned off."""
+    efforts: list[str]
+    """Levels that it knows; empty: not known."""
+
+
 class Model(Frozen, frozen=True):
     """A slug that clients may ask for. Endpoints are tried in this order."""
 
@@ -434,6 +446,8 @@ class Model(Frozen, frozen=True):
     """Unix seconds; 0: not known."""
     scores: Scores | None
     """What the routers choose by; ``None``: nothing is known."""
+    reasoning: Reasoning | None
+    """``None``: not known, or it does not reason."""
 
 
 CostTier = Literal["low", "medium", "high", "xhigh", "max"]

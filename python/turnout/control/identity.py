@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING, cast
 
 from turnout import keys
+from turnout.config import variant
 from turnout.control import refusal
 from turnout.control.refusal import Refusal
 
@@ -57,7 +58,9 @@ def allows(key: Key | None, slug: str) -> bool:
     """Whether a key may use a model; the plane decides the same way. ``None`` is ``--no-auth``, and may use all."""
     if key is None or key.models is None:
         return True
-    return any(slug.startswith(pattern[:-1]) if pattern.endswith("*") else slug == pattern for pattern in key.models)
+    # Who may use a model may use its variants.
+    names = (slug, variant.split(slug)[0])
+    return any(slug.startswith(pattern[:-1]) if pattern.endswith("*") else pattern in names for pattern in key.models)
 
 
 def admin(request: Request) -> None:

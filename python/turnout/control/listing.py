@@ -95,7 +95,7 @@ def of(request: Request) -> Listing:
 def _router_model(router: snapshot.Router) -> snapshot.Model:
     """A router as a model without endpoints, which is how clients see it."""
     return snapshot.Model(
-        slug=router.names[0], endpoints=[], card=router.card, distillable=None, created=0, scores=None
+        slug=router.names[0], endpoints=[], card=router.card, distillable=None, created=0, scores=None, reasoning=None
     )
 
 

@@ -192,6 +192,7 @@ def _alone(whole: snapshot.Snapshot, ready: list[Trial], key: str) -> snapshot.S
             distillable=None,
             created=0,
             scores=None,
+            reasoning=None,
         )
         for trial in ready
     ]

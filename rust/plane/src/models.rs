@@ -9,7 +9,7 @@ use crate::authenticate::authenticate;
 use crate::caller::{Caller, ReplyHead};
 use crate::cors;
 use crate::edge::head::{Head, Known};
-use crate::snapshot::{self, Found, Snapshot};
+use crate::snapshot::{self, Snapshot};
 use crate::thread::Thread;
 use crate::upstream::origin::percent_decode;
 
@@ -68,7 +68,7 @@ pub(crate) fn one<C: Caller>(
             "There is no model {name:?}{hint}; GET /v1/models lists all"
         )))
     };
-    let Some(Found::Model(model)) = snapshot.find(&name) else {
+    let Some(model) = snapshot.model(&name) else {
         return missing();
     };
     // A model that the key may not use does not exist for it.

@@ -14,7 +14,9 @@ use hashbrown::HashMap as FastMap;
 use turnout_wire::api::{Api, Task};
 use turnout_wire::cost::Prices;
 use turnout_wire::dialect::{Dialect, Op, Quirks};
+use turnout_wire::exchange::Effort;
 use turnout_wire::parameter::Parameters;
+use turnout_wire::suffix::Efforts;
 
 use crate::limits::{Limits, Meter};
 use crate::metrics::{Metrics, Slot};
@@ -336,6 +338,14 @@ pub mod written {
         pub distillable: Option<bool>,
         pub created: u64,
         pub scores: Option<Scores>,
+        pub reasoning: Option<Reasoning>,
+    }
+
+    #[derive(Debug, Clone, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Reasoning {
+        pub mandatory: bool,
+        pub efforts: Vec<String>,
     }
 
     #[derive(Debug, Clone, Deserialize)]
@@ -567,6 +577,8 @@ pub(crate) struct Model {
     pub(crate) scores: Option<written::Scores>,
     /// Set where the slug is a router's: there is no endpoint then, and a model is chosen for each request.
     pub(crate) router: Option<Box<Router>>,
+    /// How much it can be asked to think; `None`: not known, or it does not think.
+    pub(crate) efforts: Option<Efforts>,
 }
 
 /// A model at a provider.
@@ -680,12 +692,8 @@ fn widen(address: IpAddr) -> (u128, u32, bool) {
     }
 }
 
-/// What a requested name leads to.
-pub(crate) enum Found<'a> {
-    Model(&'a Arc<Model>),
-    /// The wildcard and what it matched.
-    Wildcard(&'a Wildcard, &'a str),
-}
+/// Suffixes that are part of a slug (openrouter.md section 2.4).
+pub(crate) const VARIANTS: [&str; 4] = ["free", "extended", "thinking", "batch"];
 
 impl Snapshot {
     /// Reads and completes a snapshot. `origins`, `metrics` and `limits` outlive it, so that pools and counters survive a swap.
@@ -798,6 +806,13 @@ impl Snapshot {
                 created: model.created,
                 scores: model.scores,
                 router: None,
+                efforts: model.reasoning.map(|reasoning| Efforts {
+                    // A word that this build does not know is a level that nobody can ask it for.
+                    levels: (reasoning.efforts.iter())
+                        .filter_map(|word| Effort::of(word))
+                        .collect(),
+                    mandatory: reasoning.mandatory,
+                }),
             });
             models.insert(model.slug.clone(), Arc::clone(&model));
             slugs.push(model);
@@ -813,6 +828,7 @@ impl Snapshot {
                 distillable: None,
                 created: 0,
                 scores: None,
+                efforts: None,
                 router: Some(Box::new(Router::new(router))),
             });
             for name in names {
@@ -867,16 +883,26 @@ impl Snapshot {
         self.keys.get(sha256)
     }
 
-    /// Looks a requested name up: exactly, then by the longest wildcard.
-    pub(crate) fn find<'a>(&'a self, name: &'a str) -> Option<Found<'a>> {
-        if let Some(model) = self.models.get(name) {
-            return Some(Found::Model(model));
-        }
-        self.wildcards.iter().find_map(|wildcard| {
-            let rest = name.strip_prefix(wildcard.prefix.as_str())?;
-            // `openai/*` does not mean a model without a name.
-            (!rest.is_empty()).then_some(Found::Wildcard(wildcard, rest))
+    /// The model with this slug or alias.
+    pub(crate) fn model(&self, name: &str) -> Option<&Arc<Model>> {
+        self.models.get(name)
+    }
+
+    /// The longest wildcard that matches. `openai/*` does not mean a model without a name.
+    pub(crate) fn wildcard(&self, name: &str) -> Option<&Wildcard> {
+        self.wildcards.iter().find(|wildcard| {
+            let rest = name.strip_prefix(wildcard.prefix.as_str());
+            rest.is_some_and(|rest| !rest.is_empty())
         })
+    }
+
+    /// A model's slug, and those of its static variants.
+    pub(crate) fn variants(&self, slug: &str) -> Vec<String> {
+        let variants = VARIANTS.iter().map(|variant| format!("{slug}:{variant}"));
+        std::iter::once(slug.to_owned())
+            .chain(variants)
+            .filter(|slug| self.models.contains_key(slug))
+            .collect()
     }
 
     /// Names close to one that was not found, best first, at most three.
@@ -907,11 +933,6 @@ impl Snapshot {
         scored.truncate(3);
         scored.into_iter().map(|(_, name)| name).collect()
     }
-
-    /// Whether `key` may use `slug`.
-    pub(crate) fn allows(&self, key: &Key, slug: &str) -> bool {
-        key.allows(slug)
-    }
 }
 
 /// Names that are compared with one that was not found. With more models than this the hint may miss one, which costs a
@@ -941,16 +962,19 @@ fn distance(a: &str, b: &str) -> usize {
 }
 
 impl Key {
-    /// Whether this key may use `slug`: `None` allows all, `author/*` a prefix.
+    /// Whether this key may use `slug`: `None` allows all, `author/*` a prefix. Who may use a model may use its variants.
     pub(crate) fn allows(&self, slug: &str) -> bool {
         let Some(patterns) = &self.models else {
             return true;
         };
+        let base = (slug.rsplit_once(':'))
+            .filter(|(_, suffix)| VARIANTS.contains(suffix))
+            .map_or(slug, |(base, _)| base);
         patterns
             .iter()
             .any(|pattern| match pattern.strip_suffix('*') {
                 Some(prefix) => slug.starts_with(prefix),
-                None => pattern == slug,
+                None => pattern == slug || pattern == base,
             })
     }
 
@@ -1284,13 +1308,15 @@ mod tests {
         assert_eq!(snapshot.generation, 7);
         for (alias, slug) in &written.aliases {
             assert!(
-                matches!(snapshot.find(alias), Some(Found::Model(model)) if model.slug == *slug)
+                snapshot
+                    .model(alias)
+                    .is_some_and(|model| model.slug == *slug)
             );
         }
         for wildcard in &written.wildcards {
             let name = format!("{}anything-else", wildcard.prefix);
             assert!(
-                matches!(snapshot.find(&name), Some(Found::Wildcard(..))),
+                snapshot.model(&name).is_none() && snapshot.wildcard(&name).is_some(),
                 "{name}"
             );
         }

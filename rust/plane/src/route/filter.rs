@@ -8,7 +8,7 @@ use turnout_wire::preferences::Preferences;
 use turnout_wire::refusal::{Kind, Refusal};
 
 use super::Asking;
-use super::name::{Names, Wanted};
+use super::name::{self, Names, Wanted};
 use super::rank::{Entry, UNLISTED};
 use super::reason::Reason;
 use crate::snapshot::{Endpoint, Provider};
@@ -41,7 +41,15 @@ impl<'f, 'a> Filter<'f, 'a> {
         endpoint: &'a Endpoint,
     ) -> Option<Entry<'a>> {
         let provider = self.asking.snapshot.providers.get(endpoint.provider)?;
-        match self.judge(endpoint, provider) {
+        let judged = match self.judge(endpoint, provider) {
+            Ok((wire_index, ..))
+                if wanted.online && !name::searches(endpoint, provider, wire_index) =>
+            {
+                Err(Reason::WebSearch)
+            }
+            judged => judged,
+        };
+        match judged {
             Ok((wire_index, op, place)) => Some(Entry {
                 endpoint,
                 provider,
@@ -128,6 +136,13 @@ impl<'f, 'a> Filter<'f, 'a> {
                 format!(
                     "{slug} cannot be used with this API ({}); GET /v1/models shows what each model gives",
                     request.api().name()
+                ),
+            ),
+            Some((Reason::WebSearch, slug)) => (
+                Kind::NoEndpoints,
+                slug,
+                format!(
+                    "No endpoints found for {slug} that can search the web (:online, or the plugin web); GET /v1/models shows which models take web_search_options"
                 ),
             ),
             _ => (

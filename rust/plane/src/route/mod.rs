@@ -98,7 +98,7 @@ pub(crate) fn plan<'a>(asking: &Asking<'a>) -> Result<Plan<'a>, Refusal> {
     rank::rank(asking, &mut entries);
     let mut candidates: Vec<_> = entries
         .iter()
-        .filter_map(|entry| Some(candidate(names.wanted.get(entry.model)?, entry)))
+        .filter_map(|entry| Some(candidate(asking, names.wanted.get(entry.model)?, entry)))
         .collect();
     if candidates.len() > 1 {
         for of_one_model in candidates.chunk_by_mut(|a, b| a.slug == b.slug) {
@@ -111,7 +111,7 @@ pub(crate) fn plan<'a>(asking: &Asking<'a>) -> Result<Plan<'a>, Refusal> {
     })
 }
 
-fn candidate<'a>(wanted: &Wanted<'a>, entry: &Entry<'a>) -> Candidate<'a> {
+fn candidate<'a>(asking: &Asking<'a>, wanted: &Wanted<'a>, entry: &Entry<'a>) -> Candidate<'a> {
     let model = &entry.endpoint.model;
     Candidate {
         slug: wanted.slug,
@@ -123,7 +123,7 @@ fn candidate<'a>(wanted: &Wanted<'a>, entry: &Entry<'a>) -> Candidate<'a> {
         },
         wire_index: entry.wire_index,
         op: entry.op,
-        overrides: wanted.overrides.clone(),
+        overrides: wanted.overrides(asking, entry.provider),
         stay: Stay::default(),
     }
 }

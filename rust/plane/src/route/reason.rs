@@ -30,6 +30,8 @@ reasons! {
     ServiceTier "service_tier";
     /// `only`, `ignore`, or `order` without fallbacks do not have it.
     Providers "allowed_providers";
+    /// The web is to be searched, and it cannot.
+    WebSearch "web_search";
     /// It generates less than is asked for.
     MaxTokens "max_tokens";
 }

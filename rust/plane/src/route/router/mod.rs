@@ -25,7 +25,7 @@ use super::name::{Strategy, Wanted};
 use super::trace::Stage;
 use super::{Asking, sticky};
 use crate::snapshot::written::{CostTier, RouterKind};
-use crate::snapshot::{Endpoint, Found, Model, written};
+use crate::snapshot::{Endpoint, Model, written};
 
 use pattern::Patterns;
 
@@ -279,9 +279,9 @@ impl<'a> Turn<'_, 'a> {
     where
         'a: 'n,
     {
-        match self.asking.snapshot.find(name) {
-            Some(Found::Model(model)) => &model.slug,
-            _ => name,
+        match self.asking.snapshot.model(name) {
+            Some(model) => &model.slug,
+            None => name,
         }
     }
 
