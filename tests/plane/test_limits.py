@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from tests.plane import harness
 from tests.plane.harness import KEY, running, serving
@@ -408,3 +410,111 @@ def test_what_a_limit_refuses_is_told_in_the_form_of_the_api() -> None:
         assert answer.json()["error"]["type"] == "billing_error"
         assert rig.post({"model": "test/model", "input": "Hi"}, "/v1/responses").status_code == 402
         assert KEY not in answer.text
+
+
+# What is charged
+
+REQUEST_NANO = 7
+"""What a request costs at the harness's prices, whatever its tokens."""
+
+
+def played(*parts: bytes) -> AbstractContextManager[Rig]:
+    """A gateway whose provider answers with these bytes."""
+    stack = ExitStack()
+    upstream = stack.enter_context(harness.Upstream(harness.answering(*parts)))
+    rig = stack.enter_context(running(lambda _: harness.scripted("plain", address=upstream.address)))
+
+    @contextmanager
+    def whole() -> Iterator[Rig]:
+        with stack:
+            yield rig
+
+    return whole()
+
+
+def nothing_written(finish: str | None, **tokens: int) -> dict[str, Any]:
+    """A completion with a choice that says nothing."""
+    usage = {"prompt_tokens": 10, "completion_tokens": 0, "total_tokens": 10, **tokens}
+    choice = {"index": 0, "message": {"role": "assistant", "content": ""}, "finish_reason": finish}
+    return harness.completion(choices=[choice], usage=usage)
+
+
+@pytest.mark.parametrize(
+    ("body", "cost"),
+    [
+        (nothing_written(None), REQUEST_NANO),
+        # The cost stands in the answer before anything is known of its end.
+        (dict(sorted(nothing_written(None).items(), reverse=True)), REQUEST_NANO),
+        (nothing_written("error"), REQUEST_NANO),
+        (nothing_written("error", completion_tokens=4), REQUEST_NANO),
+        (nothing_written("stop"), 20_000 + REQUEST_NANO),
+        (nothing_written(None, completion_tokens=1), 30_000 + REQUEST_NANO),
+    ],
+)
+def test_z01_an_answer_without_tokens_or_a_reason_and_a_failed_one_cost_no_tokens(
+    body: dict[str, Any], cost: int
+) -> None:
+    """The price of the request itself is charged all the same (Z02)."""
+    with played(harness.plain_answer(body)) as rig:
+        answer = rig.chat()
+        assert answer.status_code == 200
+        shown = answer.json()["usage"]
+        assert round(shown["cost"] * 1e9) == cost
+        assert (shown["prompt_tokens"], shown["completion_tokens"]) == (10, body["usage"]["completion_tokens"])
+        (booked,) = rig.booked()
+        assert (booked.cost_nano, booked.tokens_prompt) == (cost, 10)
+        assert usage(rig)["total"] == cost
+
+
+def test_z01_a_stream_that_ends_in_an_error_costs_no_tokens() -> None:
+    for script in ("plain;tokens=8;error_in=4", "plain;tokens=8;cut=4", "plain;tokens=8;finish=error"):
+        with serving(script) as rig:
+            rig.stream()
+            (booked,) = rig.booked()
+            assert booked.cost_nano == REQUEST_NANO, script
+            assert booked.tokens_prompt > 0
+            assert usage(rig)["total"] == REQUEST_NANO
+
+
+def test_z01_a_translated_answer_that_failed_costs_no_tokens_either() -> None:
+    with running(
+        lambda address: harness.scripted(
+            "plain;finish=error",
+            address=address,
+            provider={"wires": [harness.wire(address, "ollama")]},
+        )
+    ) as rig:
+        answer = rig.chat()
+        (booked,) = rig.booked()
+        if answer.json()["choices"][0]["finish_reason"] == "error":
+            assert booked.cost_nano == REQUEST_NANO
+
+
+def test_z02_a_search_is_charged_though_the_answer_failed() -> None:
+    prices = harness.msgspec.structs.replace(harness.PRICES, web_search=500)
+    body = nothing_written("error", server_tool_use={"web_search_requests": 3})  # type: ignore[arg-type]
+    with harness.Upstream(harness.answering(harness.plain_answer(body))) as upstream:
+        made = harness.snapshot(
+            [harness.provider(upstream.address)], [harness.model(harness.endpoint(0, "plain", prices=prices))]
+        )
+        with running(lambda _: made) as rig:
+            rig.chat()
+            assert rig.booked()[0].cost_nano == REQUEST_NANO + 3 * 500
+
+
+# What a provider's filter found
+
+
+def test_g10_what_a_filter_of_the_provider_found_is_told() -> None:
+    flagged = "x" * 80 + "y" * 80
+    found = {"reasons": ["violence"], "flagged_input": flagged, "provider_name": "Other", "model_slug": "their/model"}
+    body = {"error": {"code": 403, "message": "Your input was flagged", "metadata": found}}
+    with played(harness.plain_answer(body, status=403)) as rig:
+        refused = rig.chat()
+        assert refused.status_code == 400
+        told = metadata(refused)
+        assert told["error_type"] == "content_policy_violation"
+        assert told["reasons"] == ["violence"]
+        assert told["flagged_input"] == "x" * 49 + "…" + "y" * 50
+        assert told["model_slug"] == "their/model"
+        assert told["provider_name"] == "First"

@@ -12,7 +12,7 @@ use std::time::Duration;
 use turnout_wire::answer::Unusable;
 use turnout_wire::refusal::{Kind, Refusal};
 use turnout_wire::stream::StreamFault;
-use turnout_wire::upstream_error::{Meaning, UpstreamError};
+use turnout_wire::upstream_error::{Meaning, Moderation, UpstreamError};
 
 use crate::clock::Moment;
 use crate::metrics::Outcome;
@@ -52,6 +52,8 @@ pub(crate) struct Failure {
     pub(crate) retry_after: Option<Duration>,
     /// The `error_type` that the provider's words were found to mean.
     pub(crate) error_type: Option<&'static str>,
+    /// What the provider's filter says that it found.
+    pub(crate) moderation: Option<Box<Moderation>>,
     pub(crate) next: Next,
     /// The refusal that the client gets when nothing else helps: nothing was sent, because the endpoint's protocol cannot say what was
     /// asked, or because what was asked is wrong in itself.
@@ -70,6 +72,7 @@ impl Failure {
             raw: None,
             retry_after: None,
             error_type: None,
+            moderation: None,
             next: Next::Endpoint,
             unsent: None,
         }
@@ -153,6 +156,7 @@ impl Failure {
             code: error.code,
             raw: (!error.raw.is_empty()).then_some(error.raw),
             error_type,
+            moderation: error.moderation,
             next,
             ..Failure::new(Outcome::Status, kind, message)
         }
@@ -162,11 +166,14 @@ impl Failure {
     fn of_error_inside(status: u16, inner: Option<u16>, message: String, raw: String) -> Failure {
         let inner = inner.filter(|s| (400..600).contains(s));
         // The code stands in what was kept of the body, unless that was cut.
-        let code = UpstreamError::read(raw.as_bytes()).code;
+        let UpstreamError {
+            code, moderation, ..
+        } = UpstreamError::read(raw.as_bytes());
         let error = UpstreamError {
             message,
             raw,
             code,
+            moderation,
             ..UpstreamError::default()
         };
         let sentence = match (inner, error.message.is_empty()) {
@@ -382,6 +389,15 @@ impl Failure {
         }
         if let Some(after) = self.retry_after {
             refusal = refusal.with_retry_after_secs(after.as_secs_f64().ceil() as u64);
+        }
+        if let Some(found) = &self.moderation {
+            refusal = refusal.with_texts("reasons", &found.reasons);
+            if let Some(text) = &found.flagged_input {
+                refusal = refusal.with_text("flagged_input", text);
+            }
+            if let Some(slug) = &found.model_slug {
+                refusal = refusal.with_text("model_slug", slug);
+            }
         }
         refusal
     }

@@ -16,6 +16,7 @@
 
 use serde::Deserialize;
 
+use crate::finish::Finish;
 use crate::usage::Usage;
 
 /// Tokens that a price is for, and millionths of a nano-dollar in one.
@@ -175,6 +176,25 @@ impl Cost {
     }
 }
 
+impl Cost {
+    /// What is charged of it, once it is known how the generation ended: tokens are free when nothing was written and the provider gave
+    /// no reason, and when it failed (openrouter.md section 3.10; checklist Z01). Requests, searches and the like are
+    /// charged all the same (Z02), and so is what a client that left had read.
+    pub fn charged(self, finish: Option<Finish>, completion: u64) -> Cost {
+        match finish {
+            Some(Finish::Error) => {}
+            None if completion == 0 => {}
+            _ => return self,
+        }
+        let tokens = self.prompt_nano.saturating_add(self.completion_nano);
+        Cost {
+            total_nano: self.total_nano.saturating_sub(tokens),
+            prompt_nano: 0,
+            completion_nano: 0,
+        }
+    }
+}
+
 /// [`Cost::of`] for prices and a usage that are JSON, as the command line has them.
 pub fn of_json(
     prices: &[u8],
@@ -190,6 +210,20 @@ impl Prices {
     /// Whether text alone costs the five prices that every model has, whatever the length and the service tier.
     fn are_plain(&self) -> bool {
         self.tiers.is_empty() && self.service.is_empty() && self.reasoning.is_none()
+    }
+
+    /// The same with tokens of every kind for free.
+    pub(crate) fn without_tokens(&self) -> Prices {
+        Prices {
+            version: self.version.clone(),
+            image: self.image,
+            request: self.request,
+            web_search: self.web_search,
+            search_unit: self.search_unit,
+            second: self.second,
+            character: self.character,
+            ..Prices::default()
+        }
     }
 
     /// Whether the cost depends on the service tier that served, so that the answer has to be searched for its name.
@@ -407,6 +441,39 @@ pub fn dollars(nano: u64) -> String {
     let mut out = Vec::with_capacity(20);
     write_dollars(nano, &mut out);
     String::from_utf8(out).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod insured {
+    use super::*;
+
+    const COST: Cost = Cost {
+        total_nano: 107,
+        prompt_nano: 60,
+        completion_nano: 40,
+    };
+
+    #[test]
+    fn z01_nothing_written_without_a_reason_costs_no_tokens_and_neither_does_a_failure() {
+        let free = Cost {
+            total_nano: 7,
+            prompt_nano: 0,
+            completion_nano: 0,
+        };
+        assert_eq!(COST.charged(None, 0), free);
+        assert_eq!(COST.charged(Some(Finish::Error), 0), free);
+        assert_eq!(COST.charged(Some(Finish::Error), 50), free);
+    }
+
+    #[test]
+    fn z01_everything_else_is_charged() {
+        assert_eq!(COST.charged(None, 1), COST);
+        for finish in Finish::ALL {
+            if finish != Finish::Error {
+                assert_eq!(COST.charged(Some(finish), 0), COST);
+            }
+        }
+    }
 }
 
 #[cfg(test)]

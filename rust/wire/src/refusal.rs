@@ -377,6 +377,15 @@ impl Refusal {
         self
     }
 
+    /// A further member of `error.metadata` that is a list of texts.
+    pub fn with_texts(mut self, name: &'static str, texts: &[String]) -> Refusal {
+        let mut json = Vec::with_capacity(64);
+        write_list(texts, &mut json);
+        let json = String::from_utf8_lossy(&json).into_owned();
+        self.details_mut().metadata.push((name, json));
+        self
+    }
+
     /// A further member of `error.metadata`; `json` is its value as it is written.
     pub fn with_json(mut self, name: &'static str, json: String) -> Refusal {
         self.details_mut().metadata.push((name, json));

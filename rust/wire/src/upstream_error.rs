@@ -103,7 +103,7 @@ const TOO_LONG: Meaning = Meaning::Request("context_length_exceeded");
 const CONTENT: Meaning = Meaning::Request("content_policy_violation");
 
 /// Parts of sentences, in lower case, of providers that have no word for it: Anthropic, Gemini, Bedrock, vLLM, Azure, xAI, 2026-11.
-const PHRASES: [(&str, Meaning); 12] = [
+const PHRASES: [(&str, Meaning); 13] = [
     ("prompt is too long", TOO_LONG),
     ("maximum context length", TOO_LONG),
     ("exceed context limit", TOO_LONG),
@@ -111,6 +111,7 @@ const PHRASES: [(&str, Meaning); 12] = [
     ("exceeds the maximum number of tokens", TOO_LONG),
     ("input is too long for requested model", TOO_LONG),
     ("content management policy", CONTENT),
+    ("content filtering policy", CONTENT),
     ("credit balance is too low", Meaning::Account),
     ("api key not valid", Meaning::Account),
     ("api key expired", Meaning::Account),
@@ -137,7 +138,27 @@ pub struct UpstreamError {
     pub message: String,
     /// The body, cut to [`RAW_BYTES_MAX`].
     pub raw: String,
+    /// What a filter of the provider says that it found.
+    pub moderation: Option<Box<Moderation>>,
 }
+
+/// What a provider's filter found in a request (checklist G10).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Moderation {
+    /// Names of what was found, in the provider's words.
+    pub reasons: Vec<String>,
+    /// The text that was found, at most [`FLAGGED_CHARS_MAX`] characters of it.
+    pub flagged_input: Option<String>,
+    /// The model as the provider calls it.
+    pub model_slug: Option<String>,
+}
+
+/// Characters of a text that a filter found; of a longer one the middle is left out. OpenRouter's figure.
+pub const FLAGGED_CHARS_MAX: usize = 100;
+
+/// Reasons that are kept, and how deep in the body they are looked for.
+const REASONS_MAX: usize = 20;
+const MODERATION_DEPTH_MAX: usize = 6;
 
 impl UpstreamError {
     /// Reads any bytes; never fails.
@@ -162,6 +183,12 @@ impl UpstreamError {
             return error;
         };
         error.look_into(&value, 0);
+        let mut moderation = Moderation::default();
+        moderation.look_into(&value, 0);
+        moderation.look_at(&error.message);
+        if moderation != Moderation::default() {
+            error.moderation = Some(Box::new(moderation));
+        }
         error
     }
 
@@ -169,6 +196,9 @@ impl UpstreamError {
     pub fn meaning(&self) -> Option<Meaning> {
         if let Some(meaning) = self.code.as_deref().and_then(Meaning::of_code) {
             return Some(meaning);
+        }
+        if self.moderation.is_some() {
+            return Some(CONTENT);
         }
         let text = self.message.to_ascii_lowercase();
         let row = PHRASES.iter().find(|(phrase, _)| text.contains(phrase));
@@ -226,6 +256,113 @@ impl UpstreamError {
             _ => {}
         }
     }
+}
+
+impl Moderation {
+    /// Looks for what OpenRouter (`metadata.reasons`), Azure (`content_filter_result`) and Google (`safetyRatings`, `blockReason`) say.
+    /// Their references, 2026-11.
+    fn look_into(&mut self, value: &Value, depth: usize) {
+        if depth > MODERATION_DEPTH_MAX {
+            return;
+        }
+        match value {
+            Value::Object(members) => {
+                for (name, value) in members {
+                    match (name.as_str(), value) {
+                        ("metadata", Value::Object(metadata)) => self.take_metadata(metadata),
+                        ("content_filter_result" | "content_filter_results", found) => {
+                            self.take_filters(found);
+                        }
+                        ("safetyRatings", Value::Array(ratings)) => {
+                            let blocked = |rating: &&Value| rating["blocked"] == true;
+                            for rating in ratings.iter().filter(blocked) {
+                                self.add(rating["category"].as_str());
+                            }
+                        }
+                        ("blockReason", reason) => self.add(reason.as_str()),
+                        (_, nested) => self.look_into(nested, depth + 1),
+                    }
+                }
+            }
+            Value::Array(elements) => {
+                for element in elements.iter().take(REASONS_MAX) {
+                    self.look_into(element, depth + 1);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn take_metadata(&mut self, metadata: &serde_json::Map<String, Value>) {
+        let Some(Value::Array(reasons)) = metadata.get("reasons") else {
+            return;
+        };
+        for reason in reasons {
+            self.add(reason.as_str());
+        }
+        let text = |name| metadata.get(name).and_then(Value::as_str);
+        self.flagged_input = text("flagged_input").map(|text| elided(text, FLAGGED_CHARS_MAX));
+        self.model_slug = text("model_slug").map(|slug| excerpt(slug.as_bytes(), 256));
+    }
+
+    /// Azure names every filter, and says of each whether it found something. Of images and choices it has a list of such objects.
+    fn take_filters(&mut self, found: &Value) {
+        match found {
+            Value::Object(filters) => {
+                for (name, filter) in filters {
+                    if filter["filtered"] == true || filter["detected"] == true {
+                        self.add(Some(name));
+                    }
+                }
+            }
+            Value::Array(lists) => {
+                for list in lists
+                    .iter()
+                    .take(REASONS_MAX)
+                    .filter(|list| list.is_object())
+                {
+                    self.take_filters(list);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// OpenAI's sentence about an image ends in `safety_violations=[sexual, violence].`
+    fn look_at(&mut self, message: &str) {
+        let found = message
+            .split_once("safety_violations=[")
+            .and_then(|(_, rest)| rest.split_once(']'));
+        if let Some((list, _)) = found {
+            for reason in list.split(',') {
+                self.add(Some(reason.trim()));
+            }
+        }
+    }
+
+    fn add(&mut self, reason: Option<&str>) {
+        let Some(reason) = reason.filter(|reason| !reason.is_empty()) else {
+            return;
+        };
+        let reason = excerpt(reason.as_bytes(), 100);
+        if self.reasons.len() < REASONS_MAX && !self.reasons.contains(&reason) {
+            self.reasons.push(reason);
+        }
+    }
+}
+
+/// A text of at most `chars_max` characters: of a longer one the middle is left out.
+fn elided(text: &str, chars_max: usize) -> String {
+    let count = text.chars().count();
+    if count <= chars_max {
+        return text.to_owned();
+    }
+    let head = (chars_max - 1) / 2;
+    let tail = chars_max - 1 - head;
+    let mut short: String = text.chars().take(head).collect();
+    short.push('…');
+    short.extend(text.chars().skip(count - tail));
+    short
 }
 
 fn status_of(value: &Value) -> Option<u16> {
@@ -389,6 +526,47 @@ mod tests {
                 "{body}"
             );
         }
+    }
+
+    #[test]
+    fn g10_what_a_filter_found_is_read_in_the_words_of_each_provider() {
+        let found = |body: &str| {
+            let error = UpstreamError::read(body.as_bytes());
+            assert_eq!(error.meaning(), Some(CONTENT), "{body}");
+            error.moderation.map(|found| *found).unwrap_or_default()
+        };
+        let openrouter = found(
+            r#"{"error":{"code":403,"message":"Your input was flagged","metadata":{"reasons":["sexual","violence"],"flagged_input":"a text","provider_name":"OpenAI","model_slug":"openai/gpt"}}}"#,
+        );
+        assert_eq!(openrouter.reasons, ["sexual", "violence"]);
+        assert_eq!(openrouter.flagged_input.as_deref(), Some("a text"));
+        assert_eq!(openrouter.model_slug.as_deref(), Some("openai/gpt"));
+        let azure = found(
+            r#"{"error":{"code":"content_filter","message":"m","innererror":{"code":"ResponsibleAIPolicyViolation","content_filter_result":{"hate":{"filtered":true,"severity":"high"},"jailbreak":{"detected":true,"filtered":false},"violence":{"filtered":false,"severity":"safe"}}}}}"#,
+        );
+        assert_eq!(azure.reasons, ["hate", "jailbreak"]);
+        let openai = found(
+            r#"{"error":{"code":"moderation_blocked","message":"Your request was rejected by the safety system. safety_violations=[sexual, self-harm]."}}"#,
+        );
+        assert_eq!(openai.reasons, ["sexual", "self-harm"]);
+        let google = found(
+            r#"{"error":{"code":400,"message":"m","status":"INVALID_ARGUMENT","details":[{"promptFeedback":{"blockReason":"SAFETY","safetyRatings":[{"category":"HARM_CATEGORY_HARASSMENT","blocked":true},{"category":"X"}]}}]}}"#,
+        );
+        assert_eq!(google.reasons, ["SAFETY", "HARM_CATEGORY_HARASSMENT"]);
+        // Anthropic says no more than this.
+        let anthropic = found(
+            r#"{"type":"error","error":{"type":"invalid_request_error","message":"Output blocked by content filtering policy"}}"#,
+        );
+        assert_eq!(anthropic, Moderation::default());
+    }
+
+    #[test]
+    fn g10_the_middle_of_a_long_text_is_left_out() {
+        assert_eq!(elided(&"é".repeat(100), 100), "é".repeat(100));
+        let long = format!("{}{}", "a".repeat(80), "é".repeat(80));
+        let short = elided(&long, FLAGGED_CHARS_MAX);
+        assert_eq!(short, format!("{}…{}", "a".repeat(49), "é".repeat(50)));
+        assert_eq!(short.chars().count(), 100);
     }
 
     #[test]

@@ -266,7 +266,8 @@ pub(crate) fn close<'a>(
     let closing = Closing {
         usage,
         usage_source,
-        cost: Cost::of(&usage, serving.prices, answer.service_tier.as_deref()),
+        cost: Cost::of(&usage, serving.prices, answer.service_tier.as_deref())
+            .charged(answer.finish, usage.completion),
         finish,
         native: answer.native_finish.as_deref().unwrap_or(finish.name()),
         stop_sequence: answer.stop_sequence.as_deref(),

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use crate::answer::{Facts, Serving, Unusable};
 use crate::api::Api;
-use crate::cost::{Cost, ServiceTier};
+use crate::cost::{Cost, Prices, ServiceTier};
 use crate::edit::{self, Found, Shape, Stop};
 use crate::json::{self, Malformed};
 use crate::upstream_error::UpstreamError;
@@ -76,6 +76,7 @@ fn edit_text(
     input_bytes: usize,
     out: &mut Vec<u8>,
 ) -> Result<Facts, Fault> {
+    let mark = out.len();
     let found = edit::document(text, Shape::Plain, canonical, serving, out).map_err(Fault::Walk)?;
     let Some(result) = found.result.filter(|_| found.results > 0) else {
         return Err(if found.error {
@@ -98,7 +99,24 @@ fn edit_text(
         }
     };
     let service_tier = found.service_tier.map(ServiceTier::name);
-    let cost = Cost::of(&usage, serving.prices, service_tier);
+    let mut cost = Cost::of(&usage, serving.prices, service_tier);
+    if serving.api.streams() {
+        let charged = cost.charged(found.finish, usage.completion);
+        if charged != cost {
+            // Hardly ever. The cost stands in the answer already when its usage came before its end.
+            cost = charged;
+            if usage_source == UsageSource::Upstream {
+                out.truncate(mark);
+                let free = serving.prices.map(Prices::without_tokens);
+                let serving = Serving {
+                    prices: free.as_ref(),
+                    ..*serving
+                };
+                edit::document(text, Shape::Plain, canonical, &serving, out)
+                    .map_err(Fault::Walk)?;
+            }
+        }
+    }
     if usage_source == UsageSource::Estimated {
         write_missing_usage(&found, &usage, &cost, serving.api, out);
     }

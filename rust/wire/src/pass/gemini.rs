@@ -256,10 +256,14 @@ pub(crate) fn answer(
     usage.web_searches = found.searches;
     let said = found.finish.as_ref().map(|(finish, _)| *finish);
     let generated = serving.api.task() == Task::Generate;
+    let cost = Cost::of(&usage, serving.prices, found.tier.as_deref());
     Ok(Facts {
         usage,
         usage_source,
-        cost: Cost::of(&usage, serving.prices, found.tier.as_deref()),
+        cost: match generated {
+            true => cost.charged(said, usage.completion),
+            false => cost,
+        },
         finish: generated.then(|| finish(said, found.calls)),
         native_finish: found.finish.map(|(_, word)| finish::native(&word)),
         upstream_id: found.id.map(Cow::into_owned),

@@ -46,8 +46,9 @@ pub(crate) fn answer(
         input_bytes,
         body.raw("output").map_or(0, str::len) as u64,
     );
-    let cost = Cost::of(&usage, serving.prices, service_tier.as_deref());
     let finish = finish(&body);
+    let cost = Cost::of(&usage, serving.prices, service_tier.as_deref())
+        .charged(finish.as_ref().map(|(finish, _)| *finish), usage.completion);
     edit(text, serving, Some((&usage, usage_source, &cost)), out).map_err(Unusable::Malformed)?;
     Ok(Facts {
         usage,

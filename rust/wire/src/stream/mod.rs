@@ -310,7 +310,8 @@ impl Notes {
             usage_source,
             cost: match usage_source {
                 UsageSource::None => Cost::default(),
-                _ => Cost::of(&usage, serving.prices, self.service_tier.as_deref()),
+                _ => Cost::of(&usage, serving.prices, self.service_tier.as_deref())
+                    .charged(self.finish, usage.completion),
             },
             finish,
             native: match self.native.is_empty() {

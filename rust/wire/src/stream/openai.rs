@@ -136,6 +136,7 @@ impl ChunkEditor {
         input_bytes: usize,
         out: &mut Vec<u8>,
     ) -> Facts {
+        let mut facts = self.facts(serving, input_bytes);
         if self.finish.is_none() {
             // The provider said that it was done and not why.
             let finish = if self.tool_calls {
@@ -145,8 +146,9 @@ impl ChunkEditor {
             };
             self.finish = Some(finish);
             self.native = Some(Cow::Borrowed(finish.name()));
+            facts.finish = self.finish;
+            facts.native_finish = self.native.clone();
         }
-        let facts = self.facts(serving, input_bytes);
         let mark = out.len();
         self.open_chunk(serving, out);
         let finish = facts.finish.unwrap_or(Finish::Stop);
@@ -210,7 +212,8 @@ impl ChunkEditor {
                     &usage,
                     serving.prices,
                     self.service_tier.map(ServiceTier::name),
-                ),
+                )
+                .charged(self.finish, usage.completion),
             },
             finish: self.finish,
             native_finish: self.native.clone(),
