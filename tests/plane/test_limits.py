@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from tests.plane.harness import Rig
     from turnout.config import snapshot as written
+    from turnout.ledger.record import Generation
 
 DOLLAR = 1_000_000_000
 """In nano-dollars."""
@@ -467,10 +468,16 @@ def test_z01_an_answer_without_tokens_or_a_reason_and_a_failed_one_cost_no_token
 
 
 def test_z01_a_stream_that_ends_in_an_error_costs_no_tokens() -> None:
-    for script in ("plain;tokens=8;error_in=4", "plain;tokens=8;cut=4", "plain;tokens=8;finish=error"):
+    for script in ("plain;tokens=8;pace=2;error_in=4", "plain;tokens=8;pace=2;cut=4", "plain;tokens=8;finish=error"):
         with serving(script) as rig:
-            rig.stream()
-            (booked,) = rig.booked()
+
+            def begun(rig: Rig = rig) -> Generation | None:
+                """The record of a stream; ``None``: it failed before anything of it was passed on."""
+                rig.stream()
+                (booked,) = rig.booked()
+                return booked if booked.status == 200 else None
+
+            booked = harness.eventually(begun, "a stream that begins")
             assert booked.cost_nano == REQUEST_NANO, script
             assert booked.tokens_prompt > 0
             assert usage(rig)["total"] == REQUEST_NANO
@@ -486,8 +493,8 @@ def test_z01_a_translated_answer_that_failed_costs_no_tokens_either() -> None:
     ) as rig:
         answer = rig.chat()
         (booked,) = rig.booked()
-        if answer.json()["choices"][0]["finish_reason"] == "error":
-            assert booked.cost_nano == REQUEST_NANO
+        assert answer.json()["choices"][0]["finish_reason"] == booked.finish_reason == "error"
+        assert booked.cost_nano == REQUEST_NANO
 
 
 def test_z02_a_search_is_charged_though_the_answer_failed() -> None:
