@@ -36,6 +36,7 @@
 //! | [`answer`] | a plain answer of a provider, made ours |
 //! | [`stream`] | a streamed answer, made ours |
 //! | [`classify`] | a guess of what a request is about |
+//! | [`beside`] | what is said beside an answer to those who ask for it |
 //! | [`usage`], [`cost`], [`finish`] | tokens, money, and why a generation ended |
 //! | [`conversation`] | by which words a conversation is known again |
 //! | [`count`] | an estimate of tokens, where nobody counts |
@@ -55,6 +56,7 @@ pub mod answer;
 pub mod api;
 pub mod classify;
 pub mod conversation;
+pub mod beside;
 pub mod cost;
 pub mod count;
 mod detail;

@@ -445,6 +445,20 @@ impl Request {
         self.stream
     }
 
+    /// Whether the client of a stream wants to see the bodies that are sent upstream (`debug.echo_upstream_body`, openrouter.md
+    /// section 4.9). Of the APIs that have a form for it; with a plain answer it means nothing.
+    pub fn wants_echo(&self) -> bool {
+        if !self.stream || !matches!(self.api, Api::Chat | Api::Completions | Api::Responses) {
+            return false;
+        }
+        let of = |span: Span| self.body.get(span.start..span.end).unwrap_or_default();
+        self.noted.iter().any(|noted| {
+            noted.what == What::Routing
+                && of(noted.span).starts_with(b"\"debug\"")
+                && std::str::from_utf8(of(noted.value.span)).is_ok_and(echoes)
+        })
+    }
+
     /// Most tokens that the client wants generated, under the API's own name: `max_completion_tokens` or else `max_tokens`,
     /// `max_output_tokens` of responses, `generationConfig.maxOutputTokens` of Gemini. `None` when it is no whole number.
     pub fn max_tokens(&self) -> Option<u64> {
@@ -1042,6 +1056,19 @@ impl Upstream<'_> {
     }
 }
 
+/// Whether `debug` asks for an echo. What cannot be read asks for nothing: it is no part of the request.
+fn echoes(debug: &str) -> bool {
+    let mut asked = false;
+    let read = each_member(&mut Walker::new(debug), |walker, name| {
+        let value = walker.value()?;
+        if name == "echo_upstream_body" {
+            asked = value.kind == Kind::True;
+        }
+        Ok::<(), Malformed>(())
+    });
+    read.is_ok() && asked
+}
+
 /// Members of interest; the position in [`Scan::values`].
 #[derive(Debug, Clone, Copy)]
 enum Field {
@@ -1524,6 +1551,29 @@ mod tests {
         upstream.write_to(&mut out);
         assert_eq!(out.len(), upstream.len());
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn an_echo_is_wanted_of_streams_that_have_a_form_for_it() {
+        let wants = |body: &str, api| {
+            Request::read(body.as_bytes().to_vec(), api)
+                .unwrap()
+                .wants_echo()
+        };
+        let asks = r#"{"model":"m","input":"","messages":[],"stream":true,"debug":{"x":1,"echo_upstream_body":true}}"#;
+        for api in [Api::Chat, Api::Completions, Api::Responses] {
+            assert!(wants(asks, api), "{api:?}");
+            for not in [
+                asks.replace("true}", "false}"),
+                asks.replace("true}", "1}"),
+                asks.replace("\"stream\":true", "\"stream\":false"),
+                asks.replace("debug", "debugs"),
+                r#"{"model":"m","input":"","messages":[],"stream":true,"debug":true}"#.to_owned(),
+            ] {
+                assert!(!wants(&not, api), "{api:?} {not}");
+            }
+        }
+        assert!(!wants(asks, Api::Messages));
     }
 
     #[test]
