@@ -53,6 +53,15 @@ class Plane:
         the running one. Detaches.
         """
 
+    def explain(self, request: bytes) -> bytes:
+        """Plans a request without sending it, and tells why it would go where it would.
+
+        ``request``: JSON ``{"api": "chat", "body": {…}, "key": name, "headers": {…}, "seed": n}``; all but ``body`` may be
+        left out, and APIs that name the model in their path take ``model`` and ``stream`` beside it. Returns JSON:
+        ``openrouter_metadata``, ``turnout_explain`` and, for a request that would be refused, ``error``. Works before
+        :meth:`start`. Raises ``ValueError`` for bytes that are not this. Detaches.
+        """
+
     def reload_failed(self, message: str) -> None:
         """Notes that a reload failed: ``/health/ready`` and ``/metrics`` show it until the next good :meth:`swap`."""
 

@@ -68,6 +68,12 @@ impl Plane {
         py.detach(|| self.inner.swap(snapshot)).map_err(raise)
     }
 
+    fn explain<'py>(&self, py: Python<'py>, request: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+        py.detach(|| self.inner.explain(request))
+            .map(|told| PyBytes::new(py, &told))
+            .map_err(PyValueError::new_err)
+    }
+
     fn reload_failed(&self, message: String) {
         self.inner.reload_failed(message);
     }

@@ -5,7 +5,7 @@
 //! the provider charges for it. If the task is dropped in the middle (client gone, shutdown, panic), `Drop` books
 //! what is known by then.
 
-use turnout_wire::answer::Facts;
+use turnout_wire::answer::{Facts, Serving};
 use turnout_wire::api::Api;
 use turnout_wire::cost::Cost;
 use turnout_wire::finish::Finish;
@@ -14,6 +14,7 @@ use turnout_wire::usage::{Usage, UsageSource};
 
 use crate::clock::{Instant, Moment, micros, unix_ms};
 use crate::edge::head::{Head, Known};
+use crate::explain::{Telling, Times, Tried};
 use crate::failure::Failure;
 use crate::limits::Hold;
 use crate::metrics::{Observation, Outcome, Slot};
@@ -98,6 +99,8 @@ pub(crate) struct Account<'a> {
     /// What is to be remembered of a success, for the next request.
     conversation: Option<&'a Conversation<'a>>,
     booked: bool,
+    /// What the client wants to be told beside its answer; `None`: nothing, as nearly always.
+    telling: Option<Box<Telling<'a>>>,
 }
 
 /// An attempt under way.
@@ -173,12 +176,63 @@ impl<'a> Account<'a> {
             hold: None,
             conversation: None,
             booked: false,
+            telling: None,
         }
     }
 
     /// A success will be remembered as the conversation's.
     pub(crate) fn remember(&mut self, conversation: &'a Conversation<'a>) {
         self.conversation = Some(conversation);
+    }
+
+    /// What the client wants to be told.
+    pub(crate) fn tell(&mut self, telling: Option<Box<Telling<'a>>>) {
+        self.telling = telling;
+    }
+
+    /// What the client is told beside its answer.
+    pub(crate) fn telling(&mut self) -> Option<&mut Telling<'a>> {
+        self.telling.as_deref_mut()
+    }
+
+    /// Puts what is told at a stream's beginning before what is about to be sent.
+    pub(crate) fn put_first(&mut self, serving: &Serving<'_>, out: &mut Vec<u8>) {
+        if let Some(Telling {
+            echo: Some(echo), ..
+        }) = self.telling.as_deref_mut()
+        {
+            echo.put_first(serving, 0, out);
+        }
+    }
+
+    /// The members that go beside the answer, or beside the error when the attempt that runs, if any, does not serve. `None`: none
+    /// were asked for, as nearly always.
+    pub(crate) fn members(&self, serves: bool) -> Option<String> {
+        let telling = self.telling.as_deref()?;
+        let now = Instant::now();
+        let running = match (&self.current, self.serving) {
+            (Some(current), Some(candidate)) => Some(Tried {
+                candidate,
+                attempt: Attempt {
+                    latency_us: micros(current.since, now),
+                    outcome: match serves {
+                        true => Outcome::Ok,
+                        false => Outcome::Closed,
+                    },
+                    ..current.attempt
+                },
+                connect_us: self.connect_us,
+            }),
+            _ => None,
+        };
+        let times = Times {
+            queue_us: self.queue_us,
+            ttft_us: self.first_byte.map_or(0, |at| micros(self.began, at)),
+            waited_us: self.waited_us,
+            total_us: micros(self.began, now),
+        };
+        let members = telling.members(self.id.as_str(), running, serves, times);
+        (!members.is_empty()).then_some(members)
     }
 
     /// A wait since `since` is over.
@@ -281,11 +335,19 @@ impl<'a> Account<'a> {
             self.thread
                 .metrics
                 .attempt(candidate.endpoint.slot, outcome);
-            self.attempts.push(Attempt {
+            let attempt = Attempt {
                 latency_us: micros(current.since, self.last),
                 outcome,
                 ..current.attempt
-            });
+            };
+            if let Some(telling) = &mut self.telling {
+                telling.tried.push(Tried {
+                    candidate,
+                    attempt,
+                    connect_us: self.connect_us,
+                });
+            }
+            self.attempts.push(attempt);
             current.flight.end(ending, Moment::of(self.last));
         }
     }

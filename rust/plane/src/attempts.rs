@@ -16,6 +16,7 @@ use std::time::Duration;
 use turnout_wire::answer::Serving;
 use turnout_wire::api::responses::limit_as_answer;
 use turnout_wire::api::{Api, Task};
+use turnout_wire::beside::{put_into_document, put_into_last_event};
 use turnout_wire::refusal::{Kind, Refusal};
 use turnout_wire::request::{Request, Target, Upstream};
 use turnout_wire::stream::StreamEditor;
@@ -26,10 +27,11 @@ use crate::clock::Instant;
 use crate::conclude::conclude;
 use crate::cors;
 use crate::deadline::{Deadlines, Until, Wanted};
+use crate::explain::is_told;
 use crate::failure::{Failure, Next};
 use crate::opaque::{self, Passage};
 use crate::plain;
-use crate::request::{Outcome, count, done, refuse};
+use crate::request::{Outcome, count, done, refuse, refuse_telling};
 use crate::route::{self, Candidate, Plan};
 use crate::send::{self, Trouble};
 use crate::snapshot::{Credential, Key, Snapshot};
@@ -248,12 +250,27 @@ async fn give_up<C: Caller>(
     let stream = request.stream();
     let limit =
         account.api() == Api::Responses && limit_as_answer(refusal, &serving, stream, caller.out());
+    let members = account.members(false).filter(|_| is_told(refusal));
     if !comments.begun && !limit {
         account.book_refused(refusal.status(), refusal.error_type());
-        return refuse(thread, snapshot, caller, refusal, id.as_str()).await;
+        let members = members.unwrap_or_default();
+        return refuse_telling(thread, snapshot, caller, refusal, id.as_str(), &members).await;
     }
     thread.metrics.refused(refusal.kind as usize);
     account.book_refused(200, refusal.error_type());
+    if !limit {
+        let mut editor = StreamEditor::new(&serving, usize::MAX);
+        let _ = editor.interrupted(&serving, 0, refusal, caller.out());
+    }
+    if stream {
+        account.put_first(&serving, caller.out());
+    }
+    if let Some(members) = members {
+        match stream {
+            true => put_into_last_event(account.api(), &members, 0, caller.out()),
+            false => put_into_document(&members, 0, caller.out()),
+        }
+    }
     if !comments.begun {
         let head = ReplyHead {
             generation_id: Cow::Owned(id.as_str().to_owned()),
@@ -267,10 +284,6 @@ async fn give_up<C: Caller>(
             true => done(caller.end(Some(&head)).await),
             false => done(caller.reply(&head).await),
         };
-    }
-    if !limit {
-        let mut editor = StreamEditor::new(&serving, usize::MAX);
-        let _ = editor.interrupted(&serving, 0, refusal, caller.out());
     }
     done(caller.end(None).await)
 }
@@ -322,6 +335,9 @@ impl<'a> One<'_, 'a> {
             Err(refusal) => return Verdict::Failed(Failure::untranslatable(refusal)),
         };
         account.begin_attempt(self.candidate, self.credential);
+        if let Some(telling) = account.telling() {
+            telling.sent(&body);
+        }
         match self.try_to_serve(caller, comments, account, &body).await {
             Ok(outcome) => Verdict::Over(outcome),
             Err(Trouble::Failed(failure)) => {
@@ -462,6 +478,9 @@ impl<'a> One<'_, 'a> {
         )
         .await?;
         self.keep(connection, &head, account.last());
+        if let Some(members) = account.members(true) {
+            put_into_document(&members, 0, caller.out());
+        }
         // Account before the last byte leaves; see `account.rs`.
         account.book(&facts);
         Ok(done(caller.reply(self.reply).await))

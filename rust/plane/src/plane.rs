@@ -16,6 +16,7 @@ use turnout_wire::refusal::Kind;
 
 use crate::clock::{Moment, unix_ms};
 use crate::edge::tls;
+use crate::explain::rehearsal;
 use crate::health;
 use crate::journal::{self, Journal, UnknownToken};
 use crate::limits::Limits;
@@ -282,6 +283,11 @@ impl Plane {
                     std::thread::park_timeout(CERTIFICATE_EVERY);
                 }
             })
+    }
+
+    /// Plans a request without sending it, and tells why it would go where it would, as JSON. `Err`: what is wrong with the bytes.
+    pub fn explain(&self, rehearsal: &[u8]) -> Result<Vec<u8>, String> {
+        rehearsal::rehearse(&self.shared.snapshot.load(), &self.shared.sticky, rehearsal)
     }
 
     /// Puts another snapshot in place; its generation number.

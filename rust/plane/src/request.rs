@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use std::rc::Rc;
 
 use turnout_wire::api::{self, Api, Task};
+use turnout_wire::beside;
 use turnout_wire::count;
 use turnout_wire::refusal::{Kind, Refusal};
 use turnout_wire::request::Request;
@@ -18,6 +19,7 @@ use crate::admit::admit;
 use crate::attempts::attempts;
 use crate::authenticate::authenticate;
 use crate::caller::{BodyFault, Caller, Gone, ReplyHead};
+use crate::clock::Instant;
 use crate::cold;
 use crate::cors;
 use crate::deadline::Wanted;
@@ -146,6 +148,18 @@ pub(crate) async fn refuse<C: Caller>(
     refusal: &Refusal,
     generation_id: &str,
 ) -> Outcome {
+    refuse_telling(thread, snapshot, caller, refusal, generation_id, "").await
+}
+
+/// The same, with members beside the error.
+pub(crate) async fn refuse_telling<C: Caller>(
+    thread: &Thread,
+    snapshot: &Snapshot,
+    caller: &mut C,
+    refusal: &Refusal,
+    generation_id: &str,
+    members: &str,
+) -> Outcome {
     thread.metrics.refused(refusal.kind as usize);
     let mut head = refusal_head(refusal);
     head.cors_origin = cors::origin(snapshot, caller.head());
@@ -154,6 +168,9 @@ pub(crate) async fn refuse<C: Caller>(
     let out = caller.out();
     out.clear();
     api::write_refusal(family, refusal, generation_id, out);
+    if !members.is_empty() {
+        beside::put_into_document(members, 0, out);
+    }
     done(caller.reply(&head).await)
 }
 
@@ -193,7 +210,7 @@ async fn generate<C: Caller>(
         Ok(wanted) => wanted,
         Err(refusal) => return refuse(thread, snapshot, caller, &refusal, "").await,
     };
-    let trace = explain::trace(caller.head());
+    let trace = explain::trace(caller.head(), caller.began());
     let conversation = Conversation::new(
         &thread.shared.sticky,
         key,
@@ -209,14 +226,20 @@ async fn generate<C: Caller>(
         conversation: Some(&conversation),
         trace: trace.as_deref(),
     };
-    let plan = match route::plan(&asking) {
+    asking.note(|trace| trace.step("parse", Instant::now()));
+    let planned = route::plan(&asking);
+    asking.note(|trace| trace.step("plan", Instant::now()));
+    let plan = match planned {
         Ok(plan) => plan,
         // No endpoint of the model counts in the client's protocol: then an estimate is better than a refusal.
         Err(refusal) if refusal.kind == Kind::WrongEndpoint && api.task() == Task::CountTokens => {
             let head = count(snapshot, caller, &request);
             return done(caller.reply(&head).await);
         }
-        Err(refusal) => return refuse(thread, snapshot, caller, &refusal, "").await,
+        Err(refusal) => {
+            let members = explain::of_refused(&asking, &refusal);
+            return refuse_telling(thread, snapshot, caller, &refusal, "", &members).await;
+        }
     };
     // What it may cost is known only now: the price is that of the dearest endpoint that may serve. What a limit refuses was no
     // generation, and is not booked.
@@ -237,6 +260,7 @@ async fn generate<C: Caller>(
     );
     account.hold(hold);
     account.remember(&conversation);
+    account.tell(explain::telling(&asking, &plan));
     attempts(
         thread,
         snapshot,

@@ -883,6 +883,11 @@ impl Snapshot {
         self.keys.get(sha256)
     }
 
+    /// The key of this name. Walks all of them: for what a person asks, not for requests.
+    pub(crate) fn key_named(&self, name: &str) -> Option<&Key> {
+        self.keys.values().find(|key| key.name == name)
+    }
+
     /// The model with this slug or alias.
     pub(crate) fn model(&self, name: &str) -> Option<&Arc<Model>> {
         self.models.get(name)

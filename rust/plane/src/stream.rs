@@ -12,12 +12,14 @@ use std::future::poll_fn;
 
 use turnout_wire::answer::{Facts, Serving};
 use turnout_wire::api::gemini::ArrayFraming;
+use turnout_wire::beside::put_into_last_event;
 use turnout_wire::refusal::{Kind, Refusal};
 use turnout_wire::stream::{EofVerdict, StreamEditor, from_answer};
 
 use crate::account::Account;
 use crate::caller::{Break, Caller, Comments, Gone, ReplyHead, patiently};
 use crate::deadline::Until;
+use crate::explain::is_told;
 use crate::failure::Failure;
 use crate::gunzip::Gunzip;
 use crate::metrics::Outcome;
@@ -216,7 +218,7 @@ impl Relay<'_> {
                     );
                 }
                 return self
-                    .finish(caller, comments, account, &mut editor, framing)
+                    .finish(caller, comments, account, &mut editor, framing, started)
                     .await;
             }
             if caller.out().is_empty() {
@@ -238,6 +240,7 @@ impl Relay<'_> {
             if !started {
                 started = true;
                 account.first_byte();
+                account.put_first(self.serving, caller.out());
             }
             let sending = account.look();
             let sent = if comments.begun {
@@ -261,8 +264,13 @@ impl Relay<'_> {
         account: &mut Account<'_>,
         editor: &mut StreamEditor,
         framing: Option<ArrayFraming>,
+        started: bool,
     ) -> Result<Ended, Trouble> {
         let facts = editor.end(self.serving, self.input_bytes, caller.out());
+        if !started {
+            account.put_first(self.serving, caller.out());
+        }
+        self.tell(account, true, caller.out());
         end_array(framing, caller.out());
         self.send_last(caller, comments, account, &facts).await
     }
@@ -305,6 +313,8 @@ impl Relay<'_> {
         .await?;
         let facts = from_answer(&body, self.serving, self.input_bytes, caller.out())
             .map_err(|unusable| Failure::of_unusable(self.head.status, unusable))?;
+        account.put_first(self.serving, caller.out());
+        self.tell(account, true, caller.out());
         end_array(self.array.then(ArrayFraming::new), caller.out());
         self.send_last(caller, comments, account, &facts).await
     }
@@ -319,12 +329,22 @@ impl Relay<'_> {
         outcome: Outcome,
     ) -> Result<Ended, Trouble> {
         let facts = editor.interrupted(self.serving, self.input_bytes, refusal, caller.out());
+        if is_told(refusal) {
+            self.tell(account, false, caller.out());
+        }
         end_array(framing, caller.out());
         account.book_interrupted(refusal.error_type(), outcome, &facts);
         Ok(match caller.end(None).await {
             Ok(()) => Ended::Interrupted,
             Err(Gone) => Ended::Gone,
         })
+    }
+
+    /// Puts into the last event what the client asked to be told.
+    fn tell(&self, account: &Account<'_>, serves: bool, out: &mut Vec<u8>) {
+        if let Some(members) = account.members(serves) {
+            put_into_last_event(self.serving.api, &members, 0, out);
+        }
     }
 
     fn gone(&self, account: &mut Account<'_>, editor: &StreamEditor) -> Ended {

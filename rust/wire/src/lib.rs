@@ -54,9 +54,10 @@
 
 pub mod answer;
 pub mod api;
+pub mod beside;
 pub mod classify;
 pub mod conversation;
-pub mod beside;
+pub mod conversation;
 pub mod cost;
 pub mod count;
 mod detail;

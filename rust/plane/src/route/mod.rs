@@ -85,6 +85,7 @@ pub(crate) struct Plan<'a> {
 /// Decides who may serve, and in which order.
 pub(crate) fn plan<'a>(asking: &Asking<'a>) -> Result<Plan<'a>, Refusal> {
     let names = name::wanted(asking)?;
+    asking.note(|trace| trace.strategy = Some(names.strategy));
     let mut filter = Filter::new(asking);
     let mut entries = Entries::new();
     for (model, wanted) in names.wanted.iter().enumerate() {

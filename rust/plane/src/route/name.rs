@@ -101,6 +101,21 @@ pub(crate) enum Strategy {
     Pareto,
 }
 
+impl Strategy {
+    /// OpenRouter's word.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Strategy::Direct => "direct",
+            Strategy::Alias => "alias",
+            Strategy::Latest => "latest",
+            Strategy::Fallback => "fallback",
+            Strategy::Auto => "auto",
+            Strategy::Free => "free",
+            Strategy::Pareto => "pareto",
+        }
+    }
+}
+
 /// All that is asked for.
 pub(crate) struct Names<'a> {
     /// In order; never empty. Nearly always there is one.

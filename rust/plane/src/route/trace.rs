@@ -5,6 +5,7 @@
 //! that decides writes through [`Asking::note`](super::Asking::note), which costs the other requests one look at a `None`.
 //! [`crate::explain`] reads it.
 
+use super::Strategy;
 use crate::clock::Instant;
 use crate::snapshot::{Endpoint, Provider};
 use crate::statistics::Look;
@@ -15,9 +16,24 @@ pub(crate) const ENDPOINTS_MAX: usize = 256;
 /// Stages that are written down; there are fewer kinds of them.
 pub(crate) const STAGES_MAX: usize = 16;
 
+/// What a client asks to be told.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wish {
+    /// What OpenRouter tells.
+    pub(crate) router: bool,
+    /// All that there is to tell.
+    pub(crate) whole: bool,
+}
+
 /// What was decided for one request, and why.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Trace {
+    /// Who it is for.
+    pub(crate) wish: Wish,
+    /// When the request began.
+    pub(crate) began: Instant,
+    /// How the models were found; `None`: the request was refused before that was known.
+    pub(crate) strategy: Option<Strategy>,
     /// Endpoints that were looked at, in the order in which they were.
     pub(crate) endpoints: Vec<Seen>,
     /// Endpoints beyond [`ENDPOINTS_MAX`].
@@ -100,6 +116,21 @@ pub(crate) struct Sticky {
 }
 
 impl Trace {
+    /// An empty one.
+    pub(crate) fn new(wish: Wish, began: Instant) -> Trace {
+        Trace {
+            wish,
+            began,
+            strategy: None,
+            endpoints: Vec::new(),
+            left_out: 0,
+            stages: Vec::new(),
+            policies: Vec::new(),
+            sticky: None,
+            steps: Vec::new(),
+        }
+    }
+
     /// This endpoint may not serve. `reason` is a word of the `excluded_by` vocabulary, `detail` what was wanted and
     /// found.
     pub(crate) fn dropped(
@@ -118,7 +149,8 @@ impl Trace {
         );
     }
 
-    /// This endpoint may serve, and was compared by `score` within `group`. Its place is known from the plan.
+    /// This endpoint may serve, and was compared by `score` within `group` when it looked like `look`. Its place is known from
+    /// the plan.
     pub(crate) fn ranked(
         &mut self,
         slug: &str,
@@ -126,8 +158,8 @@ impl Trace {
         endpoint: &Endpoint,
         score: f64,
         group: &'static str,
+        look: Look,
     ) {
-        let look = endpoint.statistics.look();
         self.saw(
             slug,
             provider,
