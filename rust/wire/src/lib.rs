@@ -57,7 +57,6 @@ pub mod api;
 pub mod beside;
 pub mod classify;
 pub mod conversation;
-pub mod conversation;
 pub mod cost;
 pub mod count;
 mod detail;
