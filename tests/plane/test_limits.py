@@ -276,6 +276,13 @@ def test_g07_a_limit_counts_what_was_spent_before_a_restart_each_dollar_once(tmp
         assert rig.chat(max_tokens=4).status_code == 402
 
 
+def test_a_refusal_for_money_is_explained_to_who_asks_for_it() -> None:
+    with limited(1) as rig:
+        refused = rig.post(harness.chat(max_tokens=4), x_openrouter_metadata="enabled")
+        assert refused.status_code == 402
+        assert refused.json()["openrouter_metadata"]["requested"] == "test/model"
+
+
 # Credits
 
 

@@ -245,7 +245,10 @@ async fn generate<C: Caller>(
     // generation, and is not booked.
     let hold = match limits::hold(thread, &asking, &plan) {
         Ok(hold) => hold,
-        Err(refusal) => return refuse(thread, snapshot, caller, &refusal, "").await,
+        Err(refusal) => {
+            let members = explain::of_refused(&asking, &refusal);
+            return refuse_telling(thread, snapshot, caller, &refusal, "", &members).await;
+        }
     };
     // From here on it is a generation: it has an id, and it is booked however it ends.
     let mut account = Account::open(

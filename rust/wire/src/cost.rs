@@ -180,18 +180,17 @@ impl Cost {
     /// What is charged of it, once it is known how the generation ended: tokens are free when nothing was written and the provider gave
     /// no reason, and when it failed (openrouter.md section 3.10; checklist Z01). Requests, searches and the like are
     /// charged all the same (Z02), and so is what a client that left had read.
-    pub fn charged(self, finish: Option<Finish>, completion: u64) -> Cost {
+    pub fn charged(mut self, finish: Option<Finish>, completion: u64) -> Cost {
         match finish {
             Some(Finish::Error) => {}
             None if completion == 0 => {}
             _ => return self,
         }
         let tokens = self.prompt_nano.saturating_add(self.completion_nano);
-        Cost {
-            total_nano: self.total_nano.saturating_sub(tokens),
-            prompt_nano: 0,
-            completion_nano: 0,
-        }
+        self.total_nano = self.total_nano.saturating_sub(tokens);
+        self.prompt_nano = 0;
+        self.completion_nano = 0;
+        self
     }
 }
 
@@ -447,30 +446,32 @@ pub fn dollars(nano: u64) -> String {
 mod insured {
     use super::*;
 
-    const COST: Cost = Cost {
-        total_nano: 107,
-        prompt_nano: 60,
-        completion_nano: 40,
-    };
+    /// A prompt of 60, an answer of 40, and 7 for the request.
+    fn cost(total_nano: u64, prompt_nano: u64, completion_nano: u64) -> Cost {
+        #[allow(clippy::needless_update, reason = "whatever else a cost has")]
+        Cost {
+            total_nano,
+            prompt_nano,
+            completion_nano,
+            ..Cost::default()
+        }
+    }
 
     #[test]
     fn z01_nothing_written_without_a_reason_costs_no_tokens_and_neither_does_a_failure() {
-        let free = Cost {
-            total_nano: 7,
-            prompt_nano: 0,
-            completion_nano: 0,
-        };
-        assert_eq!(COST.charged(None, 0), free);
-        assert_eq!(COST.charged(Some(Finish::Error), 0), free);
-        assert_eq!(COST.charged(Some(Finish::Error), 50), free);
+        let (whole, free) = (cost(107, 60, 40), cost(7, 0, 0));
+        assert_eq!(whole.charged(None, 0), free);
+        assert_eq!(whole.charged(Some(Finish::Error), 0), free);
+        assert_eq!(whole.charged(Some(Finish::Error), 50), free);
     }
 
     #[test]
     fn z01_everything_else_is_charged() {
-        assert_eq!(COST.charged(None, 1), COST);
+        let whole = cost(107, 60, 40);
+        assert_eq!(whole.charged(None, 1), whole);
         for finish in Finish::ALL {
             if finish != Finish::Error {
-                assert_eq!(COST.charged(Some(finish), 0), COST);
+                assert_eq!(whole.charged(Some(finish), 0), whole);
             }
         }
     }
