@@ -347,3 +347,28 @@ def test_a_prefix_ends_in_one_space(written: str, read: str) -> None:
 @pytest.mark.parametrize("written", ["a\nb", "x" * 65, 7])
 def test_what_no_header_could_carry_is_no_prefix(written: object) -> None:
     assert "expected a word" in refused(values.header_prefix, written)
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("redis://cache", values.RedisPlace("cache", 6379, False, "", "", 0)),
+        ("redis://:p%40ss@10.0.0.1:7000/3", values.RedisPlace("10.0.0.1", 7000, False, "", "p@ss", 3)),
+        (
+            "rediss://me:secret@cache.example.com/",
+            values.RedisPlace("cache.example.com", 6379, True, "me", "secret", 0),
+        ),
+        ("redis://[::1]:1", values.RedisPlace("::1", 1, False, "", "", 0)),
+    ],
+)
+def test_a_servers_url_is_taken_apart(url: str, place: values.RedisPlace) -> None:
+    assert values.redis_parts(url) == place
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "cache:6379", "http://cache", "redis://", "redis://a b", "redis://c:0", "redis://c:x", "redis://c/one",
+     "redis://c/1/2", "redis://c?db=1", "redis://c/123456"],
+)  # fmt: skip
+def test_what_is_no_servers_url_is_refused(url: str) -> None:
+    assert values.redis_parts(url) is None

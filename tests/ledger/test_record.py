@@ -76,4 +76,5 @@ def test_the_golden_record_is_what_the_plane_packs() -> None:
         user="user-1",
         client_address="192.0.2.1",
         config_digest="digest-1",
+        response_cache_source_id="gen-1764031000-Source",
     )

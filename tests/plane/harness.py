@@ -142,6 +142,19 @@ def routing(**changes: Any) -> written.Routing:
     return written.Routing(**values)
 
 
+def cache(**changes: Any) -> written.Cache:
+    """In memory, and off unless a request asks for it."""
+    values: dict[str, Any] = {
+        "default": False,
+        "ttl_s": 300,
+        "size_bytes": 1 << 20,
+        "entry_bytes": 256 << 10,
+        "server": None,
+        **changes,
+    }
+    return written.Cache(**values)
+
+
 def key(secret: str = KEY, **changes: Any) -> written.Key:
     """A client key that may use everything."""
     values: dict[str, Any] = {
@@ -293,6 +306,7 @@ def snapshot(
         "server": server(**side) if isinstance(side, dict) else side,
         "auth": True,
         "routing": routing(),
+        "cache": cache(),
         "billing": billing(),
         "keys": [key()],
         "providers": list(providers),

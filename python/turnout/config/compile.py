@@ -25,7 +25,7 @@ from turnout.config.credential import credentials, environment_key
 from turnout.config.mistake import in_order
 from turnout.config.router import routers, scores
 from turnout.config.tier import tiered
-from turnout.config.values import is_proxy, nano_dollars
+from turnout.config.values import is_proxy, nano_dollars, redis_parts
 from turnout.config.work import Work
 from turnout.errors import ConfigError
 from turnout.providers import ROWS, Row, row
@@ -141,6 +141,7 @@ def _compile(work: Work, *, auth: bool, extra_keys: Sequence[snapshot.Key], stat
         server=_server(work),
         auth=auth,
         routing=_routing(work),
+        cache=_cache(work),
         billing=_billing(work),
         keys=_keys(work, catalogue, extra_keys),
         providers=accounts.providers,
@@ -240,6 +241,29 @@ def _routing(work: Work) -> snapshot.Routing:
             limited=written.adaptive.limited,
             exploration_permille=written.adaptive.exploration_percent * 10,
         ),
+    )
+
+
+def _cache(work: Work) -> snapshot.Cache:
+    written = work.config.cache
+    place = redis_parts(written.url.get_secret_value()) if written.url is not None else None
+    return snapshot.Cache(
+        default=written.default,
+        ttl_s=written.ttl // 1000,
+        size_bytes=written.size,
+        entry_bytes=written.entry,
+        server=snapshot.CacheServer(
+            host=place.host,
+            port=place.port,
+            tls=place.tls,
+            username=place.username,
+            password=place.password,
+            database=place.database,
+            prefix=written.prefix,
+            wait_ms=written.wait,
+        )
+        if place is not None
+        else None,
     )
 
 

@@ -191,6 +191,37 @@ class Billing(Frozen, frozen=True):
     free: Free | None
 
 
+class CacheServer(Frozen, frozen=True):
+    """A Valkey or Redis server that keeps answers, for several gateways."""
+
+    host: str
+    port: int
+    tls: bool
+    username: str
+    """Empty: the server's default user."""
+    password: str
+    """Secret. Empty: none is asked for."""
+    database: int
+    prefix: str
+    """Of every key."""
+    wait_ms: int
+    """A request waits no longer for it; then it is served by a provider."""
+
+
+class Cache(Frozen, frozen=True):
+    """Answers that are given again to whoever asks the same."""
+
+    default: bool
+    """Whether it is used when neither the request nor a preset says so."""
+    ttl_s: int
+    size_bytes: int
+    """Of all answers in memory, and of all that are being copied."""
+    entry_bytes: int
+    """Larger answers are not kept."""
+    server: CacheServer | None
+    """``None``: answers are kept in memory."""
+
+
 class Key(Frozen, frozen=True):
     """A client key. Only its SHA-256 is known here."""
 
@@ -492,6 +523,7 @@ class Snapshot(Frozen, frozen=True):
     auth: bool
     """False only with ``--no-auth``: any request is let in."""
     routing: Routing
+    cache: Cache
     billing: Billing
     keys: list[Key]
     providers: list[Provider]

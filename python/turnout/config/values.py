@@ -14,12 +14,14 @@ from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated, Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import BeforeValidator, PlainSerializer, SecretStr, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 NANO: Final = 10**9
+REDIS_PORT: Final = 6379
+REDIS_DATABASE_DIGITS: Final = 5
 PRICE_USD_MAX: Final = Decimal(1_000_000)
 """A dollar a token. Dearer is a slip of the unit, and the bound keeps tokens × price within 128 bits in the plane."""
 
@@ -334,6 +336,52 @@ def is_proxy(url: str) -> bool:
     return split is not None and split.path in ("", "/") and not split.query and not split.fragment
 
 
+def redis_secret(written: object, info: ValidationInfo) -> object:
+    """The URL of a Valkey or Redis server; a secret, because it may hold a password."""
+    value = secret_text(written, info)
+    if isinstance(value, SecretStr) and redis_parts(value.get_secret_value()) is None:
+        raise wrong("expected redis://user:password@host:6379/0, or rediss://… for TLS")
+    return value
+
+
+@dataclass(frozen=True)
+class RedisPlace:
+    """Where a Valkey or Redis server is."""
+
+    host: str
+    port: int
+    tls: bool
+    username: str
+    password: str
+    database: int
+
+
+def redis_parts(url: str) -> RedisPlace | None:
+    """The parts of a ``redis://`` or ``rediss://`` URL, or ``None`` when it is none."""
+    if not url or not _is_visible_ascii(url):
+        return None
+    try:
+        split = urlsplit(url)
+        port = split.port
+    except ValueError:
+        return None
+    host, database = split.hostname or "", split.path.removeprefix("/")
+    if split.scheme not in ("redis", "rediss") or not host or port == 0 or split.query or split.fragment:
+        return None
+    if ":" not in host and _HOST_NAME.fullmatch(host) is None:
+        return None
+    if database and not (database.isascii() and database.isdigit() and len(database) <= REDIS_DATABASE_DIGITS):
+        return None
+    return RedisPlace(
+        host=host,
+        port=port or REDIS_PORT,
+        tls=split.scheme == "rediss",
+        username=unquote(split.username or ""),
+        password=unquote(split.password or ""),
+        database=int(database or 0),
+    )
+
+
 def _split(url: str) -> Any:
     """The parts of an absolute http(s) URL in visible ASCII with a sane host and port, or ``None``."""
     if not _is_visible_ascii(url) or not url:
@@ -398,6 +446,7 @@ PriceUsd = Annotated[Decimal, BeforeValidator(price_usd), Kind("price")]
 Secret = Annotated[SecretStr, BeforeValidator(secret_text), Kind("secret")]
 HeaderSecret = Annotated[SecretStr, BeforeValidator(header_secret), Kind("secret")]
 HeaderValue = Annotated[SecretStr, BeforeValidator(header_value), Kind("secret")]
+RedisSecret = Annotated[SecretStr, BeforeValidator(redis_secret), Kind("Redis URL, secret")]
 ProxySecret = Annotated[SecretStr, BeforeValidator(proxy_secret), Kind("proxy URL, secret")]
 ExistingFile = Annotated[Path, BeforeValidator(existing_file), PlainSerializer(str), Kind("file")]
 CertificateFile = Annotated[Path, BeforeValidator(pem_file("CERTIFICATE")), Kind("PEM file")]

@@ -126,7 +126,7 @@ def shape(generation: Generation) -> dict[str, Any]:
         "cache_discount": None,
         "is_byok": False,
         "service_tier": None,
-        "response_cache_source_id": None,
+        "response_cache_source_id": generation.response_cache_source_id or None,
         "provider_responses": [_attempt(generation, attempt) for attempt in generation.attempts],
         "status": generation.status,
         "error_type": generation.error_type,

@@ -84,6 +84,8 @@ class Generation(msgspec.Struct, frozen=True, array_like=True):
     user: str
     client_address: str
     config_digest: str
+    response_cache_source_id: str = ""
+    """The generation whose answer was given again from the response cache; empty: a provider was asked."""
 
 
 Batch = list[Generation]

@@ -5,6 +5,8 @@
 //! the provider charges for it. If the task is dropped in the middle (client gone, shutdown, panic), `Drop` books
 //! what is known by then.
 
+use std::borrow::Cow;
+
 use turnout_wire::answer::{Facts, Serving};
 use turnout_wire::api::Api;
 use turnout_wire::cost::Cost;
@@ -12,6 +14,7 @@ use turnout_wire::finish::Finish;
 use turnout_wire::request::Request;
 use turnout_wire::usage::{Usage, UsageSource};
 
+use crate::cache::{self, Entry, Recorder};
 use crate::clock::{Instant, Moment, micros, unix_ms};
 use crate::edge::head::{Head, Known};
 use crate::explain::{Telling, Times, Tried};
@@ -98,6 +101,10 @@ pub(crate) struct Account<'a> {
     hold: Option<Hold<'a>>,
     /// What is to be remembered of a success, for the next request.
     conversation: Option<&'a Conversation<'a>>,
+    /// Copies the answer for the cache. Boxed, because few requests have one.
+    recorder: Option<Box<Recorder<'a>>>,
+    /// The kept answer that is given again.
+    given_again: Option<&'a Entry>,
     booked: bool,
     /// What the client wants to be told beside its answer; `None`: nothing, as nearly always.
     telling: Option<Box<Telling<'a>>>,
@@ -175,6 +182,8 @@ impl<'a> Account<'a> {
             serving: None,
             hold: None,
             conversation: None,
+            recorder: None,
+            given_again: None,
             booked: false,
             telling: None,
         }
@@ -233,6 +242,25 @@ impl<'a> Account<'a> {
         };
         let members = telling.members(self.id.as_str(), running, serves, times);
         (!members.is_empty()).then_some(members)
+    }
+
+    /// The answer will be copied for the cache.
+    pub(crate) fn cache(&mut self, recorder: Recorder<'a>) {
+        self.recorder = Some(Box::new(recorder));
+    }
+
+    /// This part of the answer is about to be sent.
+    pub(crate) fn sending(&mut self, part: &[u8]) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.record(part);
+        }
+    }
+
+    /// What the client is told of the cache.
+    pub(crate) fn cache_headers(&self) -> Vec<(Cow<'static, str>, String)> {
+        (self.recorder.as_ref()).map_or_else(Vec::new, |recorder| {
+            cache::miss_headers(recorder.ask.ttl_seconds)
+        })
     }
 
     /// A wait since `since` is over.
@@ -382,6 +410,9 @@ impl<'a> Account<'a> {
             let sticky = &self.snapshot.routing.sticky;
             conversation.served(candidate, &facts.usage, sticky, self.last);
         }
+        if let (Some(recorder), Some(candidate)) = (self.recorder.take(), self.serving) {
+            recorder.keep(&self.id, self.created_ms, candidate, facts);
+        }
         self.write(200, None, false, Some(facts));
     }
 
@@ -400,6 +431,14 @@ impl<'a> Account<'a> {
         };
         self.end_attempt(outcome, ending);
         self.write(200, Some(error_type), false, Some(facts));
+    }
+
+    /// Books an answer that is given again from the cache.
+    pub(crate) fn book_given_again(&mut self, entry: &'a Entry) {
+        self.look();
+        self.first_byte();
+        self.given_again = Some(entry);
+        self.write(200, None, false, None);
     }
 
     /// Books a request that ended in a refusal.
@@ -449,7 +488,8 @@ impl<'a> Account<'a> {
         let (usage, usage_source, cost) =
             facts.map_or(nothing, |f| (f.usage, f.usage_source, f.cost));
         self.charge(cost.total_nano);
-        let serving = self.serving;
+        let (serving, again) = (self.serving, self.given_again);
+        let said = |text: &'a String| Some(text.as_str()).filter(|text| !text.is_empty());
         let slot = serving.map_or(Slot::OTHER, |candidate| candidate.endpoint.slot);
         let served = error_type.is_none() || facts.is_some();
         let record = Record {
@@ -463,11 +503,19 @@ impl<'a> Account<'a> {
                 .model()
                 .or(self.request.models().first().map(String::as_str))
                 .unwrap_or(""),
-            model: serving.map_or("", |c| c.slug),
+            model: serving
+                .map(|c| c.slug)
+                .or(again.map(|e| e.model.as_str()))
+                .unwrap_or_default(),
             provider: serving
                 .filter(|_| served)
-                .map_or("", |c| c.provider.name.as_str()),
-            provider_slug: serving.map_or("", |c| c.provider.slug.as_str()),
+                .map(|c| c.provider.name.as_str())
+                .or(again.map(|e| e.provider.as_str()))
+                .unwrap_or_default(),
+            provider_slug: serving
+                .map(|c| c.provider.slug.as_str())
+                .or(again.map(|e| e.provider_slug.as_str()))
+                .unwrap_or_default(),
             endpoint: serving.map_or("", |c| c.endpoint.tag.as_str()),
             upstream_model: serving.map_or("", |c| &c.model),
             upstream_id: facts
@@ -479,8 +527,11 @@ impl<'a> Account<'a> {
             error_type,
             finish_reason: facts
                 .and_then(|f| f.finish)
-                .map(turnout_wire::finish::Finish::name),
-            native_finish_reason: facts.and_then(|f| f.native_finish.as_deref()),
+                .map(turnout_wire::finish::Finish::name)
+                .or(again.and_then(|e| said(&e.finish))),
+            native_finish_reason: facts
+                .and_then(|f| f.native_finish.as_deref())
+                .or(again.and_then(|e| said(&e.native_finish))),
             usage,
             usage_source,
             cost,
@@ -495,6 +546,7 @@ impl<'a> Account<'a> {
             attempts: &self.attempts,
             client: &self.client,
             config_digest: &self.snapshot.digest,
+            cache_source_id: again.map_or("", |e| e.source_id.as_str()),
         };
         let kept = self
             .thread

@@ -74,6 +74,7 @@ pub(crate) async fn attempts<'a, C: Caller>(
     let reply = ReplyHead {
         generation_id: Cow::Owned(id.as_str().to_owned()),
         cors_origin: cors::origin(snapshot, caller.head()),
+        extra: account.cache_headers(),
         ..ReplyHead::new(
             200,
             if streamed && !array {
@@ -482,6 +483,7 @@ impl<'a> One<'_, 'a> {
             put_into_document(&members, 0, caller.out());
         }
         // Account before the last byte leaves; see `account.rs`.
+        account.sending(caller.out());
         account.book(&facts);
         Ok(done(caller.reply(self.reply).await))
     }

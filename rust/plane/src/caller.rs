@@ -90,7 +90,10 @@ impl ReplyHead {
 pub(crate) const EVENT_STREAM: &str = "text/event-stream";
 
 /// Headers that a page of another origin may read.
-pub(crate) const CORS_EXPOSED: &str = "X-Generation-Id, Retry-After";
+pub(crate) const CORS_EXPOSED: &str = concat!(
+    "X-Generation-Id, Retry-After, ",
+    "X-OpenRouter-Cache-Status, X-OpenRouter-Cache-Age, X-OpenRouter-Cache-TTL, X-OpenRouter-Cache-Source-Id",
+);
 
 /// What the thread knows of a connection (or of one HTTP/2 stream), so that it can be told to end.
 #[derive(Debug, Default)]

@@ -68,10 +68,11 @@ pub(crate) struct Record<'a> {
     /// Packed by [`Client::pack`] while the request's head was at hand.
     pub(crate) client: &'a [u8],
     pub(crate) config_digest: &'a str,
+    pub(crate) cache_source_id: &'a str,
 }
 
-/// Fields of a record: 32 up to the attempts, six of the client, and the configuration's digest.
-const FIELDS: u32 = 39;
+/// Fields of a record: 32 up to the attempts, six of the client, the configuration's digest, and the source in the cache.
+const FIELDS: u32 = 40;
 const ATTEMPT_FIELDS: u32 = 6;
 
 impl Record<'_> {
@@ -121,6 +122,7 @@ impl Record<'_> {
         }
         out.extend_from_slice(self.client);
         pack::str(out, self.config_digest);
+        pack::str(out, self.cache_source_id);
     }
 }
 
@@ -234,6 +236,7 @@ mod tests {
             attempts: &attempts,
             client: &client.pack(),
             config_digest: "digest-1",
+            cache_source_id: "gen-1764031000-Source",
         };
         let mut packed = Vec::new();
         record.pack(&mut packed);

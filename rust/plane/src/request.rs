@@ -1,6 +1,6 @@
 //! One request, from its head to its record. This file alone knows the order of the steps:
 //!
-//! accept → authenticate → admit → parse → route → limits → (translate → send → stream) as often as it takes → account.
+//! accept → authenticate → admit → parse → (cache) → route → limits → (translate → send → stream) as often as it takes → account.
 //!
 //! Fallback is the loop in [`attempts`](crate::attempts::attempts): until something of an answer has been written to the client, the
 //! next key and then the next endpoint may be tried; after that, never.
@@ -18,6 +18,7 @@ use crate::account::Account;
 use crate::admit::admit;
 use crate::attempts::attempts;
 use crate::authenticate::authenticate;
+use crate::cache::{self, Recorder};
 use crate::caller::{BodyFault, Caller, Gone, ReplyHead};
 use crate::clock::Instant;
 use crate::cold;
@@ -204,7 +205,27 @@ async fn generate<C: Caller>(
             return refuse(thread, snapshot, caller, &refusal, "").await;
         }
     };
-    let waited_us = caller.body_wait_us();
+    let mut waited_us = caller.body_wait_us();
+    // Before anything is decided: what was answered before needs nobody to serve it, and costs nothing.
+    let preset = cache::Wish::default();
+    let cached = cache::Ask::of(snapshot, key, &request, caller.head(), preset, array);
+    if let Some(ask) = &cached {
+        let (found, waited) = cache::look(thread, snapshot, key, ask).await;
+        waited_us += waited;
+        if let Some(entry) = found {
+            let mut account = Account::open(
+                thread,
+                snapshot,
+                key,
+                &request,
+                caller.head(),
+                client_address(snapshot, caller),
+                caller.began(),
+                waited_us,
+            );
+            return cache::give(snapshot, caller, &mut account, &entry, array).await;
+        }
+    }
     // Before anything is decided: a time that cannot be read is a mistake of the client.
     let wanted = match Wanted::read(caller.head(), &request) {
         Ok(wanted) => wanted,
@@ -264,6 +285,10 @@ async fn generate<C: Caller>(
     account.hold(hold);
     account.remember(&conversation);
     account.tell(explain::telling(&asking, &plan));
+    if let Some(ask) = cached {
+        let streamed = request.stream() && api.streams();
+        account.cache(Recorder::new(thread, snapshot, ask, streamed, array));
+    }
     attempts(
         thread,
         snapshot,

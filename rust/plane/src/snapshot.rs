@@ -18,6 +18,7 @@ use turnout_wire::exchange::Effort;
 use turnout_wire::parameter::Parameters;
 use turnout_wire::suffix::Efforts;
 
+use crate::cache::remote;
 use crate::limits::{Limits, Meter};
 use crate::metrics::{Metrics, Slot};
 use crate::route::router::{Choices, Router};
@@ -196,6 +197,29 @@ pub mod written {
 
     #[derive(Debug, Clone, Deserialize)]
     #[serde(deny_unknown_fields)]
+    pub struct Cache {
+        pub default: bool,
+        pub ttl_s: u64,
+        pub size_bytes: usize,
+        pub entry_bytes: usize,
+        pub server: Option<CacheServer>,
+    }
+
+    #[derive(Debug, Clone, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct CacheServer {
+        pub host: String,
+        pub port: u16,
+        pub tls: bool,
+        pub username: String,
+        pub(crate) password: Secret,
+        pub database: u32,
+        pub prefix: String,
+        pub wait_ms: u64,
+    }
+
+    #[derive(Debug, Clone, Deserialize)]
+    #[serde(deny_unknown_fields)]
     pub struct Credential {
         pub label: String,
         pub scheme: Scheme,
@@ -363,6 +387,7 @@ pub mod written {
         pub server: Server,
         pub auth: bool,
         pub routing: Routing,
+        pub cache: Cache,
         pub billing: Billing,
         pub keys: Vec<Key>,
         pub providers: Vec<Provider>,
@@ -393,6 +418,7 @@ pub struct Snapshot {
     pub(crate) server: Server,
     pub(crate) auth: bool,
     pub(crate) routing: written::Routing,
+    pub(crate) cache: Cache,
     pub(crate) billing: written::Billing,
     keys: FastMap<[u8; 32], Key, foldhash::fast::RandomState>,
     pub(crate) providers: Vec<Provider>,
@@ -427,6 +453,34 @@ pub(crate) struct Server {
     pub(crate) drain_min: Duration,
     pub(crate) drain_max: Duration,
     pub(crate) raw_errors: bool,
+}
+
+/// The response cache.
+pub(crate) struct Cache {
+    /// Whether it is used when nobody says anything.
+    pub(crate) default: bool,
+    pub(crate) ttl_s: u64,
+    pub(crate) size_bytes: usize,
+    /// Larger answers are not kept.
+    pub(crate) entry_bytes: usize,
+    /// `None`: answers are kept in memory.
+    pub(crate) server: Option<Arc<remote::Server>>,
+}
+
+impl Cache {
+    fn complete(written: &written::Cache, generation: u64) -> Result<Cache, BadSnapshot> {
+        let server = (written.server.as_ref())
+            .map(|server| remote::Server::complete(server, written.entry_bytes, generation))
+            .transpose()
+            .map_err(BadSnapshot)?;
+        Ok(Cache {
+            default: written.default,
+            ttl_s: written.ttl_s,
+            size_bytes: written.size_bytes,
+            entry_bytes: written.entry_bytes,
+            server: server.map(Arc::new),
+        })
+    }
 }
 
 /// A client key.
@@ -860,12 +914,14 @@ impl Snapshot {
         let listing = list(slugs.iter());
         let listing_text = list(slugs.iter().filter(|model| model.writes_text()));
         let server = Server::complete(written.server.clone())?;
+        let cache = Cache::complete(&written.cache, generation)?;
         let snapshot = Snapshot {
             generation,
             digest: written.digest,
             server,
             auth: written.auth,
             routing: written.routing,
+            cache,
             billing: written.billing,
             keys,
             providers,

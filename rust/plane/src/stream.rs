@@ -242,6 +242,7 @@ impl Relay<'_> {
                 account.first_byte();
                 account.put_first(self.serving, caller.out());
             }
+            account.sending(caller.out());
             let sending = account.look();
             let sent = if comments.begun {
                 caller.part().await
@@ -282,6 +283,7 @@ impl Relay<'_> {
         account: &mut Account<'_>,
         facts: &Facts,
     ) -> Result<Ended, Trouble> {
+        account.sending(caller.out());
         account.book(facts);
         let head = (!comments.begun).then_some(self.reply);
         comments.begun = true;

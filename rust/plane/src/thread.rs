@@ -18,6 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
 use crate::authenticate::Remembered;
+use crate::cache;
 use crate::caller::Seat;
 use crate::clock::Instant;
 use crate::edge;
@@ -52,6 +53,8 @@ pub(crate) struct Shared {
     pub(crate) statistics: Registry,
     pub(crate) limits: Limits,
     pub(crate) sticky: sticky::Table,
+    /// Answers that may be given again.
+    pub(crate) cache: cache::store::Store,
     /// Held while a snapshot is read and swapped, so that generations are in order.
     pub(crate) swapping: Mutex<()>,
     pub(crate) generation: AtomicU64,
@@ -96,6 +99,7 @@ impl Shared {
             statistics,
             limits,
             sticky: sticky::Table::default(),
+            cache: cache::store::Store::default(),
             swapping: Mutex::new(()),
             generation: AtomicU64::new(1),
             retired: Mutex::new(Vec::new()),
@@ -197,6 +201,8 @@ pub(crate) struct Thread {
     pub(crate) control_pool: RefCell<Vec<Connection>>,
     /// Request heads and small bodies are put together here before they are sent; empty between uses.
     pub(crate) scratch: RefCell<Vec<u8>>,
+    /// Connections to the server that keeps answers.
+    pub(crate) links: cache::remote::Links,
     pub(crate) remembered: RefCell<Remembered>,
     /// The last client's address as text: formatting one costs more than anything else in its record.
     address_text: RefCell<(IpAddr, String)>,
@@ -214,6 +220,7 @@ impl Thread {
             pool: RefCell::default(),
             control_pool: RefCell::default(),
             scratch: RefCell::default(),
+            links: cache::remote::Links::default(),
             remembered: RefCell::default(),
             address_text: RefCell::new((
                 IpAddr::V4(Ipv4Addr::UNSPECIFIED),

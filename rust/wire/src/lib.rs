@@ -37,6 +37,7 @@
 //! | [`stream`] | a streamed answer, made ours |
 //! | [`classify`] | a guess of what a request is about |
 //! | [`beside`] | what is said beside an answer to those who ask for it |
+//! | [`replay`] | an answer given again from memory |
 //! | [`usage`], [`cost`], [`finish`] | tokens, money, and why a generation ended |
 //! | [`conversation`] | by which words a conversation is known again |
 //! | [`count`] | an estimate of tokens, where nobody counts |
@@ -77,6 +78,7 @@ pub mod preferences;
 mod reading;
 pub mod refusal;
 mod repeat;
+pub mod replay;
 pub mod request;
 pub mod sse;
 pub mod stream;

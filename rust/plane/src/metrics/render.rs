@@ -331,6 +331,21 @@ impl Sums {
                 Counter::StaleRetry,
             ),
             (
+                "response_cache_hits",
+                "Requests that were answered from the response cache.",
+                Counter::ResponseCacheHit,
+            ),
+            (
+                "response_cache_misses",
+                "Requests that asked for the response cache and were served by a provider.",
+                Counter::ResponseCacheMiss,
+            ),
+            (
+                "response_cache_server_failures",
+                "Times that the response cache's server could not be used.",
+                Counter::CacheServerFailed,
+            ),
+            (
                 "panics",
                 "Tasks that panicked; each one is a bug of the gateway.",
                 Counter::Panicked,

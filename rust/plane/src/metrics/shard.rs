@@ -131,6 +131,12 @@ pub enum Counter {
     UpstreamReused,
     /// A kept connection turned out to be closed by the provider, and the request was sent again on another.
     StaleRetry,
+    /// A request that asked for the response cache was answered from it.
+    ResponseCacheHit,
+    /// A request that asked for the response cache was served by a provider.
+    ResponseCacheMiss,
+    /// The response cache's server could not be used.
+    CacheServerFailed,
     /// A task panicked and its connection was closed.
     Panicked,
 }
