@@ -28,6 +28,8 @@ pub(crate) fn write_answer(
 ) {
     let mut members = Members::new(out);
     envelope(serving, serving.api.object(), &mut members);
+    // OpenRouter's schema has it in every answer.
+    members.raw("system_fingerprint", "null");
     members.string_if("service_tier", closing.service_tier);
     let out = members.key("choices");
     out.extend_from_slice(b"[{\"index\":0,\"logprobs\":");

@@ -64,6 +64,7 @@ pub(crate) fn write_usage(
     number_member("input_tokens", usage.prompt - cached - written, out);
     number_member("cache_creation_input_tokens", written, out);
     number_member("cache_read_input_tokens", cached, out);
+    // What is not known is null and not absent: the schema of the API has these members in every message.
     if written > 0 {
         let hour = usage.cache_write_1h.min(written);
         key("cache_creation", out);
@@ -71,6 +72,8 @@ pub(crate) fn write_usage(
         number_member("ephemeral_5m_input_tokens", written - hour, out);
         number_member("ephemeral_1h_input_tokens", hour, out);
         out.push(b'}');
+    } else {
+        raw_member("cache_creation", "null", out);
     }
     // Thought that a provider counts beside its output is output here.
     number_member("output_tokens", usage.billed_completion(), out);
@@ -79,6 +82,8 @@ pub(crate) fn write_usage(
         out.push(b'{');
         number_member("thinking_tokens", usage.reasoning, out);
         out.push(b'}');
+    } else {
+        raw_member("output_tokens_details", "null", out);
     }
     if usage.web_searches > 0 {
         key("server_tool_use", out);
@@ -86,7 +91,10 @@ pub(crate) fn write_usage(
         number_member("web_search_requests", usage.web_searches, out);
         number_member("web_fetch_requests", 0, out);
         out.push(b'}');
+    } else {
+        raw_member("server_tool_use", "null", out);
     }
+    raw_member("inference_geo", "null", out);
     string_member("service_tier", service_tier(tier), out);
     if let Some(cost) = cost {
         write_cost(cost, out);
@@ -189,6 +197,13 @@ fn stop_sequence(met: Option<&str>, out: &mut Vec<u8>) {
         Some(text) => string_member("stop_sequence", text, out),
         None => raw_member("stop_sequence", "null", out),
     }
+    ending(out);
+}
+
+/// Appends what other providers than Anthropic do not say about an ending: the schema has these members in every message.
+fn ending(out: &mut Vec<u8>) {
+    raw_member("stop_details", "null", out);
+    raw_member("container", "null", out);
 }
 
 fn write_block(block: &Block<'_>, thoughts: Thoughts, out: &mut Vec<u8>) {
@@ -490,7 +505,7 @@ impl Writer {
         message_head(serving, out);
         raw_member("content", "[]", out);
         raw_member("stop_reason", "null", out);
-        raw_member("stop_sequence", "null", out);
+        stop_sequence(None, out);
         key("usage", out);
         let estimate = Usage::estimated(serving.asked.len() as u64, 0);
         write_usage(usage.unwrap_or(&estimate), None, None, out);

@@ -30,7 +30,7 @@ const REPEATED: [(&str, &str); 18] = [
     ("text", "{\"format\":{\"type\":\"text\"}}"),
     ("tool_choice", "\"auto\""),
     ("tools", "[]"),
-    ("top_logprobs", "null"),
+    ("top_logprobs", "0"),
     ("top_p", "null"),
     ("truncation", "\"disabled\""),
 ];
