@@ -340,6 +340,7 @@ def free_fleet(address: str) -> written.Snapshot:
             one("c/three:free", 0, None, inputs=["text", "image"]),
             one("d/paid", 1, scores(900)),
             one("e/unknown", None, scores(900)),
+            one("f/paints", 0, None, outputs=["text", "image"]),
         ],
         routers=[router("free", "openrouter/free", "turnout/free")],
     )
@@ -424,6 +425,24 @@ def test_u07_two_of_the_same_third_follow_the_first() -> None:
     with running(failing) as rig:
         options = pareto(min_coding_score=0.5)
         assert chosen(rig, CODE, "openrouter/pareto-code", plugins=options) == "huge/talker"
+
+
+# Why
+
+
+def test_metadata_says_the_strategy_the_task_and_what_was_chosen_from(rig: Rig) -> None:
+    said = rig.post(chat(CODE, model=AUTO), x_openrouter_metadata="enabled").json()["openrouter_metadata"]
+    assert (said["requested"], said["strategy"]) == (AUTO, "auto")
+    (stage,) = said["pipeline"]
+    assert (stage["type"], stage["name"]) == ("plugin", "auto-router")
+    assert stage["data"]["task_type"] == "code:generation"
+    assert (stage["data"]["cost_tier"], stage["data"]["demand"], stage["data"]["script"]) == ("low", "medium", "latin")
+    assert stage["data"]["candidates"] == len(LADDER)
+    assert stage["data"]["models"] == ["tiny/coder", "tiny/talker"]
+    body = chat(CODE, model="turnout/pareto-code", plugins=pareto(max_price=8))
+    said = rig.post(body, x_openrouter_metadata="enabled").json()["openrouter_metadata"]
+    assert said["strategy"] == "pareto"
+    assert said["pipeline"][0]["data"]["models"] == ["large/coder", "large/talker", "middle/coder"]
 
 
 # Listings

@@ -226,9 +226,9 @@ _FAMILIES: Final[tuple[tuple[str, int, int, int], ...]] = (
 
 _SINGLE_PURPOSE: Final = (
     *("*-search*", "*audio*", "*deep-research*", "*guard*"),
-    *("*content-safety*", "*cyber*", "*customtools*", "*omni*"),
+    *("*content-safety*", "*cyber*", "*customtools*", "*omni*", "*-contributor"),
 )
-"""Models of a family that are made for one thing."""
+"""Models of a family that are made for one thing, or offered at a price for which something else is asked."""
 
 
 @functools.lru_cache(maxsize=4096)

@@ -680,6 +680,11 @@ impl Model {
 }
 
 impl Outputs {
+    /// Whether it is not known to give anything but text.
+    pub(crate) fn is_text(&self) -> bool {
+        self.0.iter().all(|word| word == "text")
+    }
+
     /// Whether it may be asked to do this.
     pub(crate) fn serve(&self, task: Task) -> bool {
         let any = |words: &[&str]| self.0.iter().any(|word| words.contains(&word.as_str()));

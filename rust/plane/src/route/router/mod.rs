@@ -80,8 +80,10 @@ struct Choice {
     prompt_price: u64,
     /// All its endpoints are known to cost nothing.
     is_free: bool,
-    /// Its slug has no variant (`:free`, `:extended`): those are only taken when they are asked for.
-    is_plain: bool,
+    /// Its slug has a variant (`:free`, `:extended`).
+    is_variant: bool,
+    /// It gives nothing but text. Others, of which many make pictures or music, are only taken when a pattern names them.
+    is_text: bool,
 }
 
 impl Choices {
@@ -114,7 +116,8 @@ impl Choice {
                     prices.prompt == 0 && prices.completion == 0 && prices.request == 0
                 })
             }),
-            is_plain: !model.slug.contains(':'),
+            is_variant: model.slug.contains(':'),
+            is_text: endpoints().all(|one| one.outputs.is_text()),
             model: Arc::clone(model),
         }
     }
@@ -190,8 +193,8 @@ struct Turn<'t, 'a> {
 }
 
 impl<'a> Turn<'_, 'a> {
-    /// The models that may be chosen and can do what is asked, the cheapest first. `own`: whether variants are taken too when no
-    /// pattern names them.
+    /// The models that may be chosen and can do what is asked, the cheapest first. `variants`: whether those are taken too
+    /// when no pattern names them.
     fn able(&self, pool: Option<&Patterns>, said: &Said<'_>, variants: bool) -> Vec<&'a Choice> {
         let router = self.router;
         // What keeps endpoints out of models that are not chosen is nobody's question.
@@ -203,7 +206,7 @@ impl<'a> Turn<'_, 'a> {
         (self.asking.snapshot.choices.0.iter())
             .filter(|choice| {
                 let slug = choice.model.slug.as_str();
-                let mut is_named = variants || choice.is_plain;
+                let mut is_named = choice.is_text && (variants || !choice.is_variant);
                 for patterns in [
                     Some(&router.allowed).filter(|_| pool.is_none()),
                     pool,
