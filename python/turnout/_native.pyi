@@ -56,8 +56,9 @@ class Plane:
     def explain(self, request: bytes) -> bytes:
         """Plans a request without sending it, and tells why it would go where it would.
 
-        ``request``: JSON ``{"api": "chat", "body": {…}, "key": name, "headers": {…}, "seed": n}``; all but ``body`` may be
-        left out, and APIs that name the model in their path take ``model`` and ``stream`` beside it. Returns JSON:
+        ``request``: JSON ``{"api": "chat", "body": {…}, "key": name, "headers": {…}, "seed": n}``; all but ``body`` may
+        be left out, and APIs that name the model in their path take ``model`` and ``stream`` beside it. An object
+        without ``body`` is itself the body of a chat request. Returns JSON:
         ``openrouter_metadata``, ``turnout_explain`` and, for a request that would be refused, ``error``. Works before
         :meth:`start`. Raises ``ValueError`` for bytes that are not this. Detaches.
         """

@@ -26,6 +26,9 @@ class Plane(Journal, Protocol):
     def swap(self, snapshot: bytes) -> int:
         """Puts another snapshot in place."""
 
+    def explain(self, request: bytes) -> bytes:
+        """Plans a request without sending it."""
+
     def reload_failed(self, message: str) -> None:
         """Notes that a reload failed."""
 

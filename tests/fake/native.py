@@ -57,6 +57,11 @@ class Plane:
         self.reload_error = None
         return len(self.snapshots)
 
+    def explain(self, request: bytes) -> bytes:
+        if b"not one" in request:
+            raise ValueError("api: no API is called so")
+        return json.dumps({"turnout_explain": json.loads(request)}).encode()
+
     def reload_failed(self, message: str) -> None:
         self.reload_error = message
 

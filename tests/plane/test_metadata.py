@@ -291,7 +291,7 @@ def test_a_rehearsal_takes_the_model_of_an_api_that_has_it_in_its_path(rig: Rig)
     ("request_", "says"),
     [
         (b"[", "EOF"),
-        (b"{}", "body"),
+        (b'{"body":{},"seed":-1}', "integer"),
         (b'{"body":{},"what":1}', "what"),
         (b'{"body":{},"api":"nope"}', "no API is called"),
         (b'{"body":{},"key":"nobody"}', "no key has this name"),

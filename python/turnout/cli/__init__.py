@@ -105,6 +105,28 @@ def _explain(
     raise typer.Exit(command(model, config))
 
 
+@app.command("route")
+def _route(
+    file: Annotated[Path, typer.Argument(help="Body of a request, as JSON; - for the standard input.")],
+    model: Annotated[str | None, typer.Option("--model", help="Asked for instead of the body's own.")] = None,
+    api: Annotated[str, typer.Option("--api", help="chat, responses, messages, gemini, embeddings …")] = "chat",
+    key: Annotated[str | None, typer.Option("--key", metavar="NAME", help="As the client key of this name.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, metavar="N", help="Makes draws repeatable.")] = None,
+    url: Annotated[
+        str | None,
+        typer.Option("--url", help="Ask a running gateway, with its admin key in $TURNOUT_ADMIN_KEY."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Show where a request would go and why, without sending it."""
+    from turnout.cli.route import Wish
+    from turnout.cli.route import route as command
+
+    wish = Wish(file=file, api=api, model=model, key=key, seed=seed, as_json=as_json)
+    raise typer.Exit(command(wish, config=config, url=url))
+
+
 @app.command("price")
 def _price(
     model: Annotated[str, typer.Argument(help="A model's slug, alias, or any name a client would send.")],

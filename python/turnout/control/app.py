@@ -13,6 +13,7 @@ from turnout.control import (
     config,
     credits,
     endpoints,
+    explain,
     files,
     generation,
     images,
@@ -55,6 +56,7 @@ def routes() -> list[Route]:
         Route("/api/admin/credits", credits.listing, methods=["GET"]),
         Route("/api/admin/credits", credits.create, methods=["POST"]),
         Route("/api/admin/config", config.read, methods=["GET"]),
+        Route("/api/admin/route/explain", explain.create, methods=["POST"]),
     ]
 
 

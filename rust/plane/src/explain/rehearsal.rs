@@ -49,6 +49,27 @@ struct Rehearsal<'a> {
     seed: Option<u64>,
 }
 
+/// Reads a rehearsal. An object without `body` is itself the body of a chat request.
+fn read(bytes: &[u8]) -> Result<Rehearsal<'_>, serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Outer<'a> {
+        #[serde(borrow)]
+        body: Option<&'a RawValue>,
+    }
+    if serde_json::from_slice::<Outer<'_>>(bytes)?.body.is_some() {
+        return serde_json::from_slice(bytes);
+    }
+    Ok(Rehearsal {
+        api: chat(),
+        body: serde_json::from_slice(bytes)?,
+        model: None,
+        stream: false,
+        key: None,
+        headers: BTreeMap::new(),
+        seed: None,
+    })
+}
+
 fn chat() -> String {
     Api::Chat.name().to_owned()
 }
@@ -63,7 +84,7 @@ pub(crate) fn rehearse(
     if bytes.len() > BYTES_MAX {
         return Err(format!("it has more than {BYTES_MAX} bytes"));
     }
-    let asked: Rehearsal<'_> = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    let asked = read(bytes).map_err(|error| error.to_string())?;
     let api = Api::ALL
         .into_iter()
         .find(|api| api.name() == asked.api)
