@@ -31,3 +31,5 @@ def test_a_tier_of_a_free_model_costs_what_the_tier_says() -> None:
     service = snapshot.Service(tier="priority", prompt=5, completion=None, cache_read=None, cache_write=None)
     made = served(prices, service)
     assert (made.prompt, made.completion, made.cache_read, made.reasoning) == (5, 0, 0, None)
+    (ordinary,) = made.service
+    assert (ordinary.tier, ordinary.prompt) == ("default", 0)

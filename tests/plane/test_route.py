@@ -184,8 +184,8 @@ def test_nobody_left_is_refused(rig: Rig, preferences: Any) -> None:
     answer = ask(rig, model="author/one", provider=preferences)
     assert answer.status_code == 404
     error = answer.json()["error"]
-    assert error["message"].startswith("No endpoints found for author/one")
-    assert error["availability"]["code"] == "no_endpoints"
+    assert error["message"] == "No allowed providers are available for the selected model."
+    assert error["availability"]["code"] == "constraint_filtered"
 
 
 @pytest.mark.parametrize(

@@ -1120,7 +1120,8 @@ class Model(Section):
     input_modalities: tuple[Modality, ...] = Field(
         default=("text",),
         min_length=1,
-        description="What it reads, for GET /models. Nothing is enforced. Default: text.",
+        description="What it reads: a request with an image, sound or a film goes to endpoints only that read it. "
+        "Default: text in GET /models, and nothing is left out.",
     )
     output_modalities: tuple[Modality, ...] = Field(
         default=("text",),
@@ -1131,8 +1132,8 @@ class Model(Section):
     supported_parameters: tuple[str, ...] = Field(
         default=(),
         max_length=64,
-        description="Request parameters that it understands (tools, temperature …), for clients that read them in "
-        "GET /models. Nothing is enforced. Default: empty, which means unknown.",
+        description="Request parameters that it understands (tools, temperature …). Others are left out of what is "
+        "sent, and a request with tools is refused if they are not among them. Default: empty, which means unknown.",
     )
 
     distillable: bool | None = Field(

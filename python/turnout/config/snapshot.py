@@ -358,9 +358,12 @@ class Tier(Frozen, frozen=True):
 
 
 class Service(Frozen, frozen=True):
-    """Other prices for a service tier that the client asked for and the provider granted. ``None``: the base price."""
+    """Other prices for a service tier that the provider granted, as its answer says. ``None``: the base price.
 
-    tier: Literal["flex", "priority", "batch"]
+    An endpoint that stands for a tier itself has that tier's prices, and those of ``default`` here.
+    """
+
+    tier: Literal["default", "flex", "priority", "batch"]
     prompt: int | None
     completion: int | None
     cache_read: int | None

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from turnout.config.snapshot import Service
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from turnout.config.snapshot import Endpoint, Prices, Service
+    from turnout.config.snapshot import Endpoint, Prices
 
 
 def tiered(endpoints: Sequence[Endpoint]) -> list[Endpoint]:
@@ -73,5 +75,14 @@ def served(prices: Prices, service: Service) -> Prices:
             )
             for tier in prices.tiers
         ],
-        service=[],
+        # A provider may serve a request in its ordinary tier all the same, and says so in its answer.
+        service=[
+            Service(
+                tier="default",
+                prompt=prices.prompt,
+                completion=prices.completion,
+                cache_read=prices.cache_read,
+                cache_write=prices.cache_write,
+            )
+        ],
     )

@@ -245,6 +245,7 @@ async fn generate<C: Caller>(
         key,
         request: &request,
         conversation: Some(&conversation),
+        region: snapshot.region(caller.head().text(Known::Host)),
         trace: trace.as_deref(),
     };
     asking.note(|trace| trace.step("parse", Instant::now()));

@@ -15,6 +15,7 @@ use turnout_wire::api::{Api, Task};
 use turnout_wire::cost::Prices;
 use turnout_wire::dialect::{Dialect, Op, Quirks};
 use turnout_wire::exchange::Effort;
+use turnout_wire::feature::Media;
 use turnout_wire::parameter::Parameters;
 use turnout_wire::suffix::Efforts;
 
@@ -428,6 +429,8 @@ pub struct Snapshot {
     /// What the routers choose from.
     pub(crate) choices: Choices,
     wildcards: Vec<Wildcard>,
+    /// Regions that any endpoint is in; nearly always there is none.
+    regions: Vec<String>,
     /// The body of `GET /models` for a key that may use all of them.
     pub(crate) listing: Vec<u8>,
     /// The same with those models only that write text.
@@ -648,6 +651,8 @@ pub(crate) struct Endpoint {
     pub(crate) parameters: Option<Parameters>,
     /// What it reads, in OpenRouter's words; empty: not known.
     pub(crate) inputs: Vec<String>,
+    /// The media among them; all, where it is not known what it reads.
+    pub(crate) media: Media,
     /// What it gives.
     pub(crate) outputs: Outputs,
     /// Prompt and completion together.
@@ -835,6 +840,10 @@ impl Snapshot {
                 weight: endpoint.weight,
                 service_tier: endpoint.service_tier,
                 region: endpoint.region,
+                media: match endpoint.inputs.is_empty() {
+                    true => Media::ALL,
+                    false => endpoint.inputs.iter().map(String::as_str).collect(),
+                },
                 inputs: endpoint.inputs,
                 prices: endpoint.prices,
                 completion_tokens_max: endpoint.completion_tokens_max,
@@ -916,6 +925,16 @@ impl Snapshot {
                 endpoints,
             });
         }
+        let mut regions: Vec<String> = (slugs.iter().flat_map(|model| &model.endpoints))
+            .chain(
+                wildcards
+                    .iter()
+                    .flat_map(|wildcard: &Wildcard| &wildcard.endpoints),
+            )
+            .filter_map(|endpoint| Some(endpoint.region.as_ref()?.to_ascii_lowercase()))
+            .collect();
+        regions.sort_unstable();
+        regions.dedup();
         let listing = list(slugs.iter());
         let listing_text = list(slugs.iter().filter(|model| model.writes_text()));
         let server = Server::complete(written.server.clone())?;
@@ -934,6 +953,7 @@ impl Snapshot {
             slugs,
             choices,
             wildcards,
+            regions,
             listing,
             listing_text,
         };
@@ -942,6 +962,17 @@ impl Snapshot {
 
     pub(crate) fn key(&self, sha256: &[u8; 32]) -> Option<&Key> {
         self.keys.get(sha256)
+    }
+
+    /// The region that a host stands for by its first label: `eu.gateway.example` is only served by endpoints in `eu`. It stands for
+    /// none unless some endpoint is known to be there, so that a host that happens to be called so is just a host.
+    pub(crate) fn region(&self, host: &str) -> Option<&str> {
+        if self.regions.is_empty() {
+            return None;
+        }
+        let (label, _) = host.split_once('.')?;
+        let mut regions = self.regions.iter().map(String::as_str);
+        regions.find(|region| region.eq_ignore_ascii_case(label))
     }
 
     /// The key of this name. Walks all of them: for what a person asks, not for requests.

@@ -104,6 +104,8 @@ pub struct Service {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ServiceTier {
+    /// The ordinary one, whose prices an endpoint of another tier names for when it is served so all the same.
+    Default,
     /// Cheaper and slower.
     Flex,
     /// Faster and dearer.
@@ -116,15 +118,17 @@ impl ServiceTier {
     /// The name in requests and answers.
     pub const fn name(self) -> &'static str {
         match self {
+            ServiceTier::Default => "default",
             ServiceTier::Flex => "flex",
             ServiceTier::Priority => "priority",
             ServiceTier::Batch => "batch",
         }
     }
 
-    /// The tier that a provider's word means; `None` for the ordinary one, under any of its names (`default`, `standard`, `auto`).
+    /// The tier that a provider's word means; `None` for a word that is none.
     pub fn named(word: &str) -> Option<ServiceTier> {
         match word {
+            "default" | "standard" => Some(ServiceTier::Default),
             "flex" => Some(ServiceTier::Flex),
             // What Anthropic's API calls speed, and OpenRouter's takes as another word for it.
             "priority" | "fast" => Some(ServiceTier::Priority),
@@ -222,6 +226,25 @@ impl Prices {
             second: self.second,
             character: self.character,
             ..Prices::default()
+        }
+    }
+
+    /// One number to compare endpoints of a model by, in nano-dollars: for a million tokens of the usual mix of a chat, three that are
+    /// read to one that is written; where tokens cost nothing, the price that there is instead.
+    pub fn blended(&self) -> u64 {
+        let tokens = u128::from(self.prompt) * 3 + u128::from(self.completion);
+        match u64::try_from(tokens / 4).unwrap_or(u64::MAX) {
+            0 => [
+                self.request,
+                self.image,
+                self.second,
+                self.character,
+                self.search_unit,
+            ]
+            .into_iter()
+            .find(|price| *price > 0)
+            .unwrap_or(0),
+            tokens => tokens,
         }
     }
 
@@ -808,12 +831,18 @@ mod tests {
 
     #[test]
     fn the_names_of_tiers_are_those_of_requests_and_of_the_snapshot() {
-        for tier in [ServiceTier::Flex, ServiceTier::Priority, ServiceTier::Batch] {
+        for tier in [
+            ServiceTier::Default,
+            ServiceTier::Flex,
+            ServiceTier::Priority,
+            ServiceTier::Batch,
+        ] {
             assert_eq!(ServiceTier::named(tier.name()), Some(tier));
             let text = format!("\"{}\"", tier.name());
             assert_eq!(serde_json::from_str::<ServiceTier>(&text).unwrap(), tier);
         }
-        assert_eq!(ServiceTier::named("standard"), None);
+        assert_eq!(ServiceTier::named("standard"), Some(ServiceTier::Default));
+        assert_eq!(ServiceTier::named("auto"), None);
     }
 
     #[test]

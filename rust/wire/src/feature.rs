@@ -48,6 +48,8 @@ impl Medium {
 pub struct Media(u8);
 
 impl Media {
+    /// None.
+    pub const NONE: Media = Media(0);
     /// Every medium there is.
     pub const ALL: Media = Media(0b1111);
 
@@ -71,6 +73,12 @@ impl Media {
     #[must_use]
     pub const fn without(self, other: Media) -> Media {
         Media(self.0 & !other.0)
+    }
+
+    /// Those that are in both.
+    #[must_use]
+    pub const fn and(self, other: Media) -> Media {
+        Media(self.0 & other.0)
     }
 
     /// The first in the order of [`Medium::ALL`].

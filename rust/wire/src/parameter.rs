@@ -109,6 +109,9 @@ impl Parameters {
         self.0 & mask != 0
     }
 
+    /// None.
+    pub const NONE: Parameters = Parameters(0);
+
     /// Whether there is none.
     pub const fn is_empty(self) -> bool {
         self.0 == 0

@@ -15,7 +15,7 @@ use turnout_wire::request::Request;
 
 use super::{Course, of_refused};
 use crate::clock::Instant;
-use crate::edge::head::{self, Head};
+use crate::edge::head::{self, Head, Known};
 use crate::route::sticky::{self, Conversation};
 use crate::route::trace::{Trace, Wish};
 use crate::route::{self, Asking};
@@ -141,6 +141,7 @@ pub(crate) fn rehearse(
         key,
         request: &request,
         conversation: Some(&conversation),
+        region: snapshot.region(head.text(Known::Host)),
         trace: Some(&trace),
     };
     asking.note(|trace| trace.step("parse", Instant::now()));

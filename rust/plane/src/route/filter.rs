@@ -1,163 +1,639 @@
 //! Which endpoints may serve at all: the hard filters, each with the [`Reason`] that it gives.
 //!
-//! They are asked in the order of openrouter.md section 3.1. An endpoint is dropped by the first that it does not pass; when nobody
-//! is left, the client is told what kept out the endpoint that came furthest.
+//! An endpoint is dropped by the first filter that it does not pass; when nobody is left, the client is told what kept out the
+//! endpoint that came furthest, and all reasons beside it. What the gateway, the key and the request wish is joined to the strictest:
+//! an endpoint must be in each `only`, may be in no `ignore`, and one wish for privacy is enough.
+//!
+//! What is not known is taken so that no promise is broken: a price that is not known is above every `max_price`, and a data policy
+//! that is not known trains and keeps. What an endpoint can do is taken the other way: parameters, media and lengths that are not known
+//! are no reason to leave it out.
+//!
+//! Four wishes are weaker (openrouter.md section 2.3). If some endpoints of a model take tools, give the wished form of the answer, know
+//! `verbosity`, or read documents, then the others are left out; if none does, the model stays, and the parameter is dropped. Only tools
+//! that nobody takes are a refusal, unless `routing.require_tools` is off, because an agent without its tools does harm.
+//!
+//! A conversation's length is an estimate, so it drops an endpoint only where it is beyond doubt: at twice as many bytes per token as
+//! usual. One that does not fit by the usual estimate stands behind those that it fits into.
 
-use turnout_wire::dialect::Op;
-use turnout_wire::preferences::Preferences;
+use turnout_wire::api::Task;
+use turnout_wire::count;
+use turnout_wire::dialect::{Dialect, Op};
+use turnout_wire::feature::{self, Media, Medium};
+use turnout_wire::parameter::{Parameter, Parameters};
+use turnout_wire::preferences::{MaxPrice, Preferences};
 use turnout_wire::refusal::{Kind, Refusal};
 
 use super::Asking;
 use super::name::{self, Names, Wanted};
-use super::rank::{Entry, UNLISTED};
-use super::reason::Reason;
+use super::rank::{Entries, Entry, UNLISTED};
+use super::reason::{Reason, Reasons};
+use super::tier::Asked;
+use crate::snapshot::written::{ServiceTier, Wishes};
 use crate::snapshot::{Endpoint, Provider};
 
-/// What a request asks of the endpoints that serve it.
+/// What a request asks of the endpoints that serve it, and what was found out about that so far.
 pub(crate) struct Filter<'f, 'a> {
     asking: &'f Asking<'a>,
     preferences: Option<&'a Preferences>,
-    /// The reason of the endpoint that came furthest, and the model that it is an endpoint of.
+    /// Those of the gateway and of the key, where they say who may serve.
+    wishes: [Option<&'a Wishes>; 2],
+    pub(crate) tier: Asked,
+    /// Read when an endpoint lacks something.
+    needs: Option<Parameters>,
+    parameters: Option<Parameters>,
+    media: Option<Media>,
+    tokens: Option<u64>,
+    reasons: Reasons,
+    /// The model of which an endpoint came furthest.
     nearest: Option<(Reason, &'a str)>,
-    /// The longest answer that a dropped endpoint generates.
+    /// The most that a dropped endpoint generates, and reads.
     longest: Option<u64>,
+    largest: Option<u64>,
+    /// What a dropped endpoint cannot read.
+    unread: Option<Medium>,
+    /// What a dropped endpoint does not take.
+    lacking: Option<Parameter>,
 }
+
+/// Media without which a conversation makes no sense; documents are left to the provider, which may turn them into text.
+const WATCHED: Media = Media::ALL.without(Media::NONE.with(Medium::File));
 
 impl<'f, 'a> Filter<'f, 'a> {
     pub(crate) fn new(asking: &'f Asking<'a>) -> Filter<'f, 'a> {
+        let restricts = |wishes: &&Wishes| {
+            !wishes.only.is_empty() || !wishes.ignore.is_empty() || !wishes.training || wishes.zdr
+        };
         Filter {
             asking,
             preferences: asking.request.preferences(),
+            wishes: [
+                Some(&asking.snapshot.routing.wishes).filter(restricts),
+                (asking.key.and_then(|key| key.wishes.as_ref())).filter(restricts),
+            ],
+            tier: Asked::of(asking.request),
+            needs: None,
+            parameters: None,
+            media: None,
+            tokens: None,
+            reasons: Reasons::default(),
             nearest: None,
             longest: None,
+            largest: None,
+            unread: None,
+            lacking: None,
         }
     }
 
-    /// The endpoint as an entry of the ranking, or `None` when it may not serve.
-    pub(crate) fn pass(
-        &mut self,
-        model: usize,
-        wanted: &Wanted<'a>,
-        endpoint: &'a Endpoint,
-    ) -> Option<Entry<'a>> {
-        let provider = self.asking.snapshot.providers.get(endpoint.provider)?;
-        let judged = match self.judge(endpoint, provider) {
-            Ok((wire_index, ..))
-                if wanted.online && !name::searches(endpoint, provider, wire_index) =>
-            {
-                Err(Reason::WebSearch)
+    /// Adds those endpoints of a model to the ranking that may serve.
+    pub(crate) fn pass(&mut self, model: usize, wanted: &Wanted<'a>, entries: &mut Entries<'a>) {
+        let start = entries.len();
+        for endpoint in wanted.endpoints {
+            let Some(provider) = self.asking.snapshot.providers.get(endpoint.provider) else {
+                continue;
+            };
+            match self.judge(wanted, endpoint, provider) {
+                Ok(passed) => entries.push(Entry::new(endpoint, provider, model, passed)),
+                Err(reason) => self.dropped(wanted.slug, provider, endpoint, reason),
             }
-            judged => judged,
-        };
-        match judged {
-            Ok((wire_index, op, place)) => Some(Entry {
-                endpoint,
-                provider,
-                model,
-                wire_index,
-                op,
-                place,
-            }),
-            Err(reason) => {
-                self.nearest = self.nearest.max(Some((reason, wanted.slug)));
-                self.asking.note(|trace| {
-                    trace.dropped(
-                        wanted.slug,
-                        provider,
-                        endpoint,
-                        reason.name(),
-                        String::new(),
-                    );
-                });
-                None
-            }
+        }
+        if entries.len() > start {
+            self.narrow(wanted.slug, entries, start);
         }
     }
 
-    /// How it would be asked, and its place in `order`.
+    /// Whether this endpoint may serve by itself, for those who choose among models.
+    pub(crate) fn may(&mut self, wanted: &Wanted<'_>, endpoint: &Endpoint) -> bool {
+        let provider = self.asking.snapshot.providers.get(endpoint.provider);
+        provider.is_some_and(|provider| self.judge(wanted, endpoint, provider).is_ok())
+    }
+
+    fn dropped(&mut self, slug: &'a str, provider: &Provider, endpoint: &Endpoint, reason: Reason) {
+        self.reasons.add(reason);
+        if self.nearest.is_none_or(|(nearest, _)| nearest < reason) {
+            self.nearest = Some((reason, slug));
+        }
+        self.asking.note(|trace| {
+            trace.dropped(slug, provider, endpoint, reason.name(), String::new());
+        });
+    }
+
+    /// How it would be asked.
     fn judge(
         &mut self,
+        wanted: &Wanted<'_>,
         endpoint: &Endpoint,
         provider: &Provider,
-    ) -> Result<(usize, Op, usize), Reason> {
+    ) -> Result<Passed, Reason> {
         let request = self.asking.request;
         let api = request.api();
-        if !endpoint.outputs.serve(api.task()) {
-            return Err(Reason::Operation);
-        }
-        let (wire_index, op) = provider
-            .way(api, request.stream(), endpoint.dialect)
-            .ok_or(Reason::Operation)?;
-        // Another tier of service is only used when it is asked for.
-        if endpoint.service_tier.is_some() {
+        let way = match endpoint.outputs.serve(api.task()) {
+            true => provider.way(api, request.stream(), endpoint.dialect),
+            false => None,
+        };
+        let (wire_index, op) = way.ok_or(Reason::Operation)?;
+        if let Some(tier) = endpoint.service_tier
+            && !self.admits(tier, wanted, endpoint)
+        {
             return Err(Reason::ServiceTier);
+        }
+        if let Some(region) = self.asking.region
+            && !(endpoint.region.as_deref()).is_some_and(|it| it.eq_ignore_ascii_case(region))
+        {
+            return Err(Reason::Region);
+        }
+        for wishes in self.wishes.into_iter().flatten() {
+            may_be(endpoint, provider, &wishes.only, &wishes.ignore)?;
+            keeps(endpoint, !wishes.training, wishes.zdr)?;
         }
         let mut place = UNLISTED;
         if let Some(preferences) = self.preferences {
-            let named = |names: &[String]| {
-                (names.iter()).position(|name| is_named(endpoint, provider, name))
-            };
-            if (!preferences.only.is_empty() && named(&preferences.only).is_none())
-                || named(&preferences.ignore).is_some()
-            {
-                return Err(Reason::Providers);
-            }
-            place = named(&preferences.order).unwrap_or(UNLISTED);
-            if place == UNLISTED && !preferences.order.is_empty() && !preferences.allow_fallbacks {
-                return Err(Reason::Providers);
-            }
+            place = prefer(preferences, wanted, endpoint, provider)?;
         }
+        let doubtful = self.fits(endpoint)?;
         if let (Some(asked), Some(max)) = (request.max_tokens(), endpoint.completion_tokens_max)
             && asked > max
         {
             self.longest = self.longest.max(Some(max));
             return Err(Reason::MaxTokens);
         }
-        Ok((wire_index, op, place))
+        let unread = WATCHED.without(endpoint.media);
+        if !unread.is_empty()
+            && let Some(medium) = unread.and(self.media()).first()
+        {
+            self.unread = Some(medium);
+            return Err(Reason::Modality);
+        }
+        if self.preferences.is_some_and(|p| p.require_parameters) {
+            self.takes_all(endpoint, provider, wire_index)?;
+        }
+        if wanted.online && !name::searches(endpoint, provider, wire_index) {
+            return Err(Reason::WebSearch);
+        }
+        Ok(Passed {
+            wire_index,
+            op,
+            place,
+            doubtful,
+        })
+    }
+
+    fn admits(&self, tier: ServiceTier, wanted: &Wanted<'_>, endpoint: &Endpoint) -> bool {
+        let is_ordered = self.preferences.is_some_and(|p| !p.order.is_empty());
+        self.tier.admits(tier, wanted.shortcut, is_ordered)
+            || self.preferences.is_some_and(|preferences| {
+                let mut named = preferences.only.iter().chain(&preferences.order);
+                named.any(|name| name.eq_ignore_ascii_case(&endpoint.tag))
+            })
+    }
+
+    /// Whether the conversation and the answer fit; true inside: they may not.
+    fn fits(&mut self, endpoint: &Endpoint) -> Result<bool, Reason> {
+        let request = self.asking.request;
+        let (Some(context), Task::Generate) = (endpoint.context_length, request.api().task())
+        else {
+            return Ok(false);
+        };
+        let asked = request.max_tokens().unwrap_or(0);
+        // A token has at least a byte.
+        if (request.body().len() as u64).saturating_add(asked) <= context {
+            return Ok(false);
+        }
+        let tokens = *self.tokens.get_or_insert_with(|| count::estimate(request));
+        if (tokens / 2).saturating_add(asked) > context {
+            self.largest = self.largest.max(Some(context));
+            return Err(Reason::ContextLength);
+        }
+        Ok(tokens.saturating_add(asked) > context)
+    }
+
+    fn takes_all(
+        &mut self,
+        endpoint: &Endpoint,
+        provider: &Provider,
+        wire_index: usize,
+    ) -> Result<(), Reason> {
+        let request = self.asking.request;
+        if let Some(known) = endpoint.parameters {
+            let wanted = *(self.parameters).get_or_insert_with(|| feature::parameters(request));
+            if let Some(parameter) = wanted.first_beyond(known) {
+                self.lacking = Some(parameter);
+                return Err(Reason::Parameters);
+            }
+        }
+        // Only these two protocols have marks for what is to be kept; another gateway passes them on.
+        let marks = (provider.wires.get(wire_index))
+            .is_some_and(|wire| matches!(wire.dialect, Dialect::Anthropic | Dialect::Bedrock));
+        match marks || provider.routing_fields || !feature::marks_cache(request) {
+            true => Ok(()),
+            false => Err(Reason::CacheControl),
+        }
+    }
+
+    /// The weaker wishes, among the endpoints of one model: those from `start` on.
+    fn narrow(&mut self, slug: &'a str, entries: &mut Entries<'a>, start: usize) {
+        if self.tier == Asked::Flex {
+            self.favour(slug, entries, start, Reason::ServiceTier, |endpoint| {
+                endpoint.service_tier == Some(ServiceTier::Flex)
+            });
+        }
+        let group = entries.get(start..).unwrap_or_default();
+        if group.len() > 1
+            && group
+                .iter()
+                .any(|entry| !entry.endpoint.media.has(Medium::File))
+            && self.media().has(Medium::File)
+        {
+            self.favour(slug, entries, start, Reason::Modality, |endpoint| {
+                endpoint.media.has(Medium::File)
+            });
+        }
+        let group = entries.get(start..).unwrap_or_default();
+        let takes_everything = |entry: &Entry<'_>| {
+            let lacks = |known: Parameters| WEAKER.first_beyond(known).is_some();
+            !entry.endpoint.parameters.is_some_and(lacks)
+        };
+        if group.iter().all(takes_everything) {
+            return;
+        }
+        let needs = self.needs();
+        if needs.is_empty() {
+            return;
+        }
+        let takes = |parameter: Parameter| {
+            move |endpoint: &Endpoint| {
+                (endpoint.parameters).is_none_or(|known| known.has(parameter))
+            }
+        };
+        if needs.has(Parameter::Tools)
+            && !self.favour(slug, entries, start, Reason::Tools, takes(Parameter::Tools))
+            && self.asking.snapshot.routing.require_tools
+        {
+            for entry in entries.drain(start..) {
+                self.dropped(slug, entry.provider, entry.endpoint, Reason::Tools);
+            }
+            return;
+        }
+        // A form by a schema is a form too, for endpoints that only know the plainer one.
+        for (parameter, reason) in [
+            (Parameter::StructuredOutputs, Reason::ResponseFormat),
+            (Parameter::ResponseFormat, Reason::ResponseFormat),
+            (Parameter::Verbosity, Reason::Verbosity),
+        ] {
+            if needs.has(parameter) {
+                self.favour(slug, entries, start, reason, takes(parameter));
+            }
+        }
+    }
+
+    /// Leaves out those that do not do something, if some do. Whether some do.
+    fn favour(
+        &mut self,
+        slug: &'a str,
+        entries: &mut Entries<'a>,
+        start: usize,
+        reason: Reason,
+        does: impl Fn(&Endpoint) -> bool,
+    ) -> bool {
+        let group = entries.get(start..).unwrap_or_default();
+        if !group.iter().any(|entry| does(entry.endpoint)) {
+            return false;
+        }
+        let mut index = 0;
+        entries.retain(|entry| {
+            index += 1;
+            let kept = index <= start || does(entry.endpoint);
+            if !kept {
+                self.dropped(slug, entry.provider, entry.endpoint, reason);
+            }
+            kept
+        });
+        true
+    }
+
+    /// What the answer would be wrong without.
+    pub(crate) fn needs(&mut self) -> Parameters {
+        let request = self.asking.request;
+        *(self.needs).get_or_insert_with(|| feature::needs(request))
+    }
+
+    fn media(&mut self) -> Media {
+        let request = self.asking.request;
+        *(self.media).get_or_insert_with(|| feature::media(request))
     }
 
     /// What the client is told when nobody is left.
     pub(crate) fn refusal(&self, names: &Names<'_>) -> Refusal {
         let request = self.asking.request;
         let first = names.wanted.first().map_or("", |wanted| wanted.slug);
-        let (kind, name, message) = match self.nearest {
-            Some((Reason::MaxTokens, _)) => (
-                Kind::ConstraintFiltered,
-                first,
-                format!(
-                    "No endpoints found for {first} that generate {} tokens; the longest generates {}",
-                    request.max_tokens().unwrap_or_default(),
-                    self.longest.unwrap_or_default()
-                ),
-            ),
-            Some((Reason::Operation, slug)) => (
+        let Some((reason, slug)) = self.nearest else {
+            return Refusal::new(Kind::NoEndpoints)
+                .with_message(format!("No endpoints found for {first}."))
+                .with_requested_models(vec![first.to_owned()]);
+        };
+        let found = |what: &str| format!("No endpoints found for {first} {what}");
+        let constraint = Kind::ConstraintFiltered;
+        let (kind, message) = match reason {
+            Reason::Operation => (
                 Kind::WrongEndpoint,
-                slug,
                 format!(
                     "{slug} cannot be used with this API ({}); GET /v1/models shows what each model gives",
                     request.api().name()
                 ),
             ),
-            Some((Reason::WebSearch, slug)) => (
+            Reason::ServiceTier => (
+                constraint,
+                found("in the ordinary tier of service; ask for one with \"service_tier\""),
+            ),
+            Reason::Region => (
+                Kind::RegionRestricted,
+                found(&format!(
+                    "in the region {} that this host stands for; use another host, or give endpoints a \"region\"",
+                    self.asking.region.unwrap_or_default()
+                )),
+            ),
+            Reason::Providers => (
+                constraint,
+                "No allowed providers are available for the selected model.".to_owned(),
+            ),
+            Reason::Training | Reason::Retention if self.is_restricted() => (
+                Kind::PrivacyRestricted,
+                format!(
+                    "No endpoints available matching your guardrail restrictions and data policy. Configure: {CONFIGURE}"
+                ),
+            ),
+            Reason::Training => (
+                Kind::PrivacyRestricted,
+                format!(
+                    "No endpoints found matching your data policy (Paid model training). Configure: {CONFIGURE}"
+                ),
+            ),
+            Reason::Retention => (
+                Kind::PrivacyRestricted,
+                format!(
+                    "No endpoints found matching your data policy (Zero data retention). Configure: {CONFIGURE}"
+                ),
+            ),
+            Reason::Distillable => (
+                constraint,
+                found(
+                    "whose author is known to permit distillation (\"provider.enforce_distillable_text\")",
+                ),
+            ),
+            Reason::Quantization => (constraint, found("that match \"provider.quantizations\"")),
+            Reason::MaxPrice => (
+                constraint,
+                found("whose price is known and within \"provider.max_price\""),
+            ),
+            Reason::ContextLength => (
+                constraint,
+                found(&format!(
+                    "whose context is long enough: the request has about {} tokens and asks for {} more; the largest that was left out has {}",
+                    self.tokens.unwrap_or_default(),
+                    request.max_tokens().unwrap_or_default(),
+                    self.largest.unwrap_or_default()
+                )),
+            ),
+            Reason::MaxTokens => (
+                constraint,
+                found(&format!(
+                    "that generate {} tokens; the longest generates {}",
+                    request.max_tokens().unwrap_or_default(),
+                    self.longest.unwrap_or_default()
+                )),
+            ),
+            Reason::Modality => (
+                constraint,
+                format!(
+                    "No endpoints found that support {} input",
+                    self.unread.map_or("this", Medium::name)
+                ),
+            ),
+            Reason::Parameters => (
                 Kind::NoEndpoints,
-                slug,
+                format!(
+                    "No endpoints found that support all parameters: {} is not taken; leave it out, or do without \"provider.require_parameters\"; GET /v1/models/{first}/endpoints lists what each endpoint takes",
+                    self.lacking.map_or("one", Parameter::name)
+                ),
+            ),
+            Reason::CacheControl => (
+                Kind::NoEndpoints,
+                "No endpoints found that support cache control".to_owned(),
+            ),
+            Reason::WebSearch => (
+                Kind::NoEndpoints,
                 format!(
                     "No endpoints found for {slug} that can search the web (:online, or the plugin web); GET /v1/models shows which models take web_search_options"
                 ),
             ),
-            _ => (
-                Kind::NoEndpoints,
-                first,
-                format!("No endpoints found for {first} that match \"provider\" in the request"),
-            ),
+            Reason::Tools => {
+                let advice = match feature::first_tool(request) {
+                    Some(tool) => format!(" Try disabling \"{tool}\"."),
+                    None => String::new(),
+                };
+                (
+                    Kind::NoEndpoints,
+                    format!(
+                        "No endpoints found that support tool use.{advice} To learn more about provider routing, visit: {CONFIGURE}"
+                    ),
+                )
+            }
+            // These two only drop an endpoint when another one stays.
+            Reason::ResponseFormat | Reason::Verbosity => (constraint, found("")),
         };
-        Refusal::new(kind)
+        let mut refusal = Refusal::new(kind)
             .with_message(message)
-            .with_requested_models(vec![name.to_owned()])
+            .with_requested_models(match kind {
+                Kind::WrongEndpoint => vec![slug.to_owned()],
+                _ => (names.wanted.iter())
+                    .map(|wanted| wanted.slug.to_owned())
+                    .collect(),
+            });
+        if kind != Kind::WrongEndpoint {
+            let reasons = self.reasons.iter().filter(|&reason| {
+                reason != Reason::Operation
+                    && (reason != Reason::ServiceTier || reason == self.last())
+            });
+            refusal = refusal.with_excluded_by(reasons.map(Reason::name).collect());
+        }
+        if let Some((field, detail)) = self.constraint(reason) {
+            refusal = refusal.with_constraint(field, detail);
+        }
+        match reason {
+            Reason::Providers => refusal.with_providers(self.available(names), self.requested()),
+            _ => refusal,
+        }
+    }
+
+    fn last(&self) -> Reason {
+        self.nearest.map_or(Reason::Operation, |(reason, _)| reason)
+    }
+
+    /// Whether it is the gateway or the key that asks for more privacy than the request does.
+    fn is_restricted(&self) -> bool {
+        self.wishes
+            .iter()
+            .flatten()
+            .any(|wishes| !wishes.training || wishes.zdr)
+    }
+
+    /// The member that keeps endpoints out, and what it says.
+    fn constraint(&self, reason: Reason) -> Option<(&'static str, String)> {
+        let request = self.asking.request;
+        let preferences = self.preferences;
+        Some(match reason {
+            Reason::Training => ("provider.data_collection", "deny".to_owned()),
+            Reason::Retention => ("provider.zdr", "true".to_owned()),
+            Reason::Distillable => ("provider.enforce_distillable_text", "true".to_owned()),
+            Reason::MaxPrice => {
+                let max = preferences?.max_price;
+                let named = [
+                    ("prompt", max.prompt),
+                    ("completion", max.completion),
+                    ("request", max.request),
+                    ("image", max.image),
+                    ("audio", max.audio),
+                ];
+                let said = named.iter().filter_map(|(name, nano)| {
+                    let nano = (*nano)?;
+                    Some(format!("{name} {}.{:09}", nano / NANO, nano % NANO))
+                });
+                let said: Vec<_> = said.collect();
+                ("provider.max_price", said.join(", "))
+            }
+            Reason::ContextLength => (
+                "messages",
+                format!("about {} tokens", self.tokens.unwrap_or_default()),
+            ),
+            Reason::MaxTokens => ("max_tokens", request.max_tokens()?.to_string()),
+            Reason::Modality => ("messages", self.unread?.name().to_owned()),
+            Reason::Parameters => (
+                "provider.require_parameters",
+                self.lacking?.name().to_owned(),
+            ),
+            Reason::Tools => ("tools", feature::first_tool(request)?),
+            Reason::Region => ("host", self.asking.region?.to_owned()),
+            _ => return None,
+        })
+    }
+
+    /// Slugs of the providers that have any of the models.
+    fn available(&self, names: &Names<'_>) -> Vec<String> {
+        let mut slugs: Vec<String> = Vec::new();
+        for endpoint in names.wanted.iter().flat_map(|wanted| wanted.endpoints) {
+            if let Some(provider) = self.asking.snapshot.providers.get(endpoint.provider)
+                && !slugs.contains(&provider.slug)
+            {
+                slugs.push(provider.slug.clone());
+            }
+        }
+        slugs
+    }
+
+    /// The names that the request gives.
+    fn requested(&self) -> Vec<String> {
+        let Some(preferences) = self.preferences else {
+            return Vec::new();
+        };
+        let mut names = preferences.only.clone();
+        if !preferences.allow_fallbacks {
+            names.extend(preferences.order.iter().cloned());
+        }
+        names
     }
 }
 
-/// Whether `name` means this endpoint: its tag, its provider's slug, or its provider's display name.
+/// Where the wishes of everybody are said.
+const CONFIGURE: &str = "routing in turnout.yaml (docs/routing.md)";
+
+const NANO: u64 = 1_000_000_000;
+
+/// Parameters that make an endpoint preferable, not necessary.
+const WEAKER: Parameters = Parameters::NONE
+    .with(Parameter::Tools)
+    .with(Parameter::ResponseFormat)
+    .with(Parameter::StructuredOutputs)
+    .with(Parameter::Verbosity);
+
+/// How an endpoint that may serve would be asked.
+pub(crate) struct Passed {
+    pub(crate) wire_index: usize,
+    pub(crate) op: Op,
+    pub(crate) place: usize,
+    pub(crate) doubtful: bool,
+}
+
+/// The request's own wishes; the place in `order`.
+fn prefer(
+    preferences: &Preferences,
+    wanted: &Wanted<'_>,
+    endpoint: &Endpoint,
+    provider: &Provider,
+) -> Result<usize, Reason> {
+    may_be(endpoint, provider, &preferences.only, &preferences.ignore)?;
+    let place = (preferences.order.iter())
+        .position(|name| is_named(endpoint, provider, name))
+        .unwrap_or(UNLISTED);
+    if place == UNLISTED && !preferences.order.is_empty() && !preferences.allow_fallbacks {
+        return Err(Reason::Providers);
+    }
+    keeps(endpoint, preferences.deny_data_collection, preferences.zdr)?;
+    if preferences.enforce_distillable_text
+        && wanted.model.and_then(|model| model.distillable) != Some(true)
+    {
+        return Err(Reason::Distillable);
+    }
+    if !preferences
+        .quantizations
+        .admit(endpoint.quantization.as_deref())
+    {
+        return Err(Reason::Quantization);
+    }
+    match is_affordable(endpoint, &preferences.max_price) {
+        true => Ok(place),
+        false => Err(Reason::MaxPrice),
+    }
+}
+
+fn may_be(
+    endpoint: &Endpoint,
+    provider: &Provider,
+    only: &[String],
+    ignore: &[String],
+) -> Result<(), Reason> {
+    let is_in = |names: &[String]| names.iter().any(|name| is_named(endpoint, provider, name));
+    match (only.is_empty() || is_in(only)) && !is_in(ignore) {
+        true => Ok(()),
+        false => Err(Reason::Providers),
+    }
+}
+
+fn keeps(endpoint: &Endpoint, no_training: bool, zdr: bool) -> Result<(), Reason> {
+    if no_training && endpoint.data_policy.training != Some(false) {
+        return Err(Reason::Training);
+    }
+    match zdr && !endpoint.data_policy.zdr {
+        true => Err(Reason::Retention),
+        false => Ok(()),
+    }
+}
+
+fn is_affordable(endpoint: &Endpoint, max: &MaxPrice) -> bool {
+    if *max == MaxPrice::default() {
+        return true;
+    }
+    let Some(prices) = &endpoint.prices else {
+        return false;
+    };
+    let within = |price: u64, max: Option<u64>| max.is_none_or(|max| price <= max);
+    within(prices.prompt, max.prompt)
+        && within(prices.completion, max.completion)
+        && within(prices.request, max.request)
+        && within(prices.image, max.image)
+        && within(prices.audio_prompt.unwrap_or(prices.prompt), max.audio)
+}
+
+/// Whether `name` means this endpoint: its tag, its provider's slug, or its provider's display name. The latter two mean all endpoints
+/// of the provider; that those of another tier are not meant is decided before, by who is let in at all.
 fn is_named(endpoint: &Endpoint, provider: &Provider, name: &str) -> bool {
     name.eq_ignore_ascii_case(&endpoint.tag)
         || name.eq_ignore_ascii_case(&provider.slug)

@@ -6,10 +6,12 @@
 
 mod filter;
 mod name;
-mod rank;
+pub(crate) mod policy;
+pub(crate) mod rank;
 mod reason;
 pub(crate) mod router;
 pub(crate) mod sticky;
+mod tier;
 pub(crate) mod trace;
 
 use std::borrow::Cow;
@@ -25,6 +27,7 @@ use filter::Filter;
 pub(crate) use name::{Strategy, Wanted};
 use rank::{Entries, Entry};
 use sticky::{Conversation, Stay};
+use tier::Asked;
 use trace::Trace;
 
 /// An endpoint that may serve.
@@ -60,6 +63,8 @@ pub(crate) struct Asking<'a> {
     pub(crate) request: &'a Request,
     /// The conversation that it belongs to; `None`: nobody will be served.
     pub(crate) conversation: Option<&'a Conversation<'a>>,
+    /// The region that its host stands for; `None`: none.
+    pub(crate) region: Option<&'a str>,
     /// Where the reasons are written down; `None` for all requests that do not ask for them.
     pub(crate) trace: Option<&'a RefCell<Trace>>,
 }
@@ -89,17 +94,23 @@ pub(crate) fn plan<'a>(asking: &Asking<'a>) -> Result<Plan<'a>, Refusal> {
     let mut filter = Filter::new(asking);
     let mut entries = Entries::new();
     for (model, wanted) in names.wanted.iter().enumerate() {
-        for endpoint in wanted.endpoints {
-            entries.extend(filter.pass(model, wanted, endpoint));
-        }
+        filter.pass(model, wanted, &mut entries);
     }
     if entries.is_empty() {
         return Err(filter.refusal(&names));
     }
-    rank::rank(asking, &mut entries);
-    let mut candidates: Vec<_> = entries
+    let order = rank::rank(asking, &names, &mut filter, &mut entries);
+    let mut candidates: Vec<_> = order
         .iter()
-        .filter_map(|entry| Some(candidate(asking, names.wanted.get(entry.model)?, entry)))
+        .filter_map(|index| {
+            let entry = entries.get(usize::from(*index))?;
+            Some(candidate(
+                asking,
+                filter.tier,
+                names.wanted.get(entry.model)?,
+                entry,
+            ))
+        })
         .collect();
     if candidates.len() > 1 {
         for of_one_model in candidates.chunk_by_mut(|a, b| a.slug == b.slug) {
@@ -112,7 +123,14 @@ pub(crate) fn plan<'a>(asking: &Asking<'a>) -> Result<Plan<'a>, Refusal> {
     })
 }
 
-fn candidate<'a>(asking: &Asking<'a>, wanted: &Wanted<'a>, entry: &Entry<'a>) -> Candidate<'a> {
+fn candidate<'a>(
+    asking: &Asking<'a>,
+    tier: Asked,
+    wanted: &Wanted<'a>,
+    entry: &Entry<'a>,
+) -> Candidate<'a> {
+    let mut overrides = tier::overrides(asking.request, tier, wanted, entry.endpoint);
+    overrides.extend(wanted.overrides(asking, entry.provider));
     let model = &entry.endpoint.model;
     Candidate {
         slug: wanted.slug,
@@ -124,7 +142,7 @@ fn candidate<'a>(asking: &Asking<'a>, wanted: &Wanted<'a>, entry: &Entry<'a>) ->
         },
         wire_index: entry.wire_index,
         op: entry.op,
-        overrides: wanted.overrides(asking, entry.provider),
+        overrides,
         stay: Stay::default(),
     }
 }

@@ -256,7 +256,7 @@ impl<'a> Turn<'_, 'a> {
                 && (!seen.schema
                     || takes(endpoint, Parameter::ResponseFormat)
                     || takes(endpoint, Parameter::StructuredOutputs))
-                && filter.pass(0, &wanted, endpoint).is_some()
+                && filter.may(&wanted, endpoint)
         })
     }
 
