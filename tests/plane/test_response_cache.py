@@ -261,6 +261,15 @@ def test_k13_a_hit_has_no_metadata(rig: Rig, *, stream: bool) -> None:
     assert "openrouter_metadata" not in second.text
 
 
+def test_k13_who_wants_to_see_what_is_sent_is_not_answered_from_memory(rig: Rig) -> None:
+    body = chat(stream=True, debug={"echo_upstream_body": True})
+    for _ in range(2):
+        stream = rig.post_stream(body, **ON)
+        assert STATUS not in stream.headers
+        assert "debug" in stream.chunks[0]
+    assert len(rig.received()) == 2
+
+
 APIS: dict[str, tuple[str, dict[str, Any]]] = {
     "responses": ("/v1/responses", {"model": "test/model", "input": "Hello"}),
     "messages": (

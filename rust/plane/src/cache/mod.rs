@@ -82,7 +82,8 @@ impl Ask {
         }
         let zdr = snapshot.routing.wishes.zdr
             || key.is_some_and(|key| key.wishes.as_ref().is_some_and(|wishes| wishes.zdr));
-        if zdr {
+        // Who wants to see what is sent upstream wants it to be sent.
+        if zdr || request.wants_echo() {
             return None;
         }
         let ttl = leading_number(head.text(Known::CacheTtl))
