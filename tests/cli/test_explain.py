@@ -105,3 +105,8 @@ def test_a_long_table_is_cut_and_says_so(
     (tmp_path / "t.yaml").write_text(f"providers: {{a: {{base_url: 'http://h'}}}}\nkeys:\n{keys}\n")
     assert explain(None, tmp_path / "t.yaml") == 0
     assert "and 50 more" in capsys.readouterr().out
+
+
+def test_a_router_is_told_from_a_model(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert explain("turnout/auto", path) == 0
+    assert "turnout/auto → openrouter/auto (router)" in capsys.readouterr().out

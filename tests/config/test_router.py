@@ -56,6 +56,14 @@ def test_a_name_that_the_file_gives_away_is_not_the_routers(tmp_path: Path) -> N
     assert free.names == ["openrouter/free"]
 
 
+def test_an_alias_may_mean_a_router(tmp_path: Path) -> None:
+    text = BASE + "aliases: {smart: turnout/auto, cheap: openrouter/free, turnout/free: mine/own}\n"
+    made = compiled(tmp_path, text).snapshot
+    assert made.aliases == {"smart": "openrouter/auto", "cheap": "openrouter/free", "turnout/free": "mine/own"}
+    off = BASE + "aliases: {smart: turnout/auto}\nrouters: false\n"
+    assert "there is no model turnout/auto" in told(tmp_path, off)[0][2]
+
+
 def test_without_a_model_to_choose_there_is_none(tmp_path: Path) -> None:
     assert compiled(tmp_path, "providers: {local: {base_url: http://127.0.0.1:8080/v1}}").snapshot.routers == []
     vectors = BASE.replace("openai/gpt-5.4: local", "a/b: {provider: local, output_modalities: [embeddings]}").replace(

@@ -5,12 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from starlette.testclient import TestClient
 
+from tests.fake.catalogues import CONFIG as CATALOGUE
 from tests.fake.catalogues import SOME
-from tests.fake.gateways import DISABLED, bearer
+from tests.fake.gateways import CLIENT, DISABLED, bearer
+from tests.fake.gateways import gateway as make
+from turnout.control.app import control
+from turnout.ledger import store
 
 if TYPE_CHECKING:
-    from starlette.testclient import TestClient
+    from collections.abc import Iterator
+    from pathlib import Path
 
 PAGES = [
     "/api/v1/models",
@@ -81,3 +87,27 @@ def test_a_reload_changes_what_is_listed(catalogue: TestClient) -> None:
     file.write_text(file.read_text() + "  new/one: local\n")
     assert gateway.reloader.reload().error is None
     assert catalogue.get("/v1/models/count").json()["data"]["count"] == before + 1
+
+
+@pytest.fixture
+def routed(tmp_path: Path) -> Iterator[TestClient]:
+    """The same gateway with its routers on."""
+    made = make(tmp_path, config=CATALOGUE.replace("routers: false\n", ""))
+    yield TestClient(control(made), raise_server_exceptions=False, headers=bearer(CLIENT))
+    store.close_ledger(made.ledger)
+
+
+def test_routers_are_models_in_every_list_for_every_key(routed: TestClient) -> None:
+    slugs = ["openrouter/auto", "openrouter/free", "openrouter/pareto-code"]
+    for headers in (bearer(CLIENT), bearer(SOME)):
+        listed = [model["id"] for model in routed.get("/v1/models?q=router", headers=headers).json()["data"]]
+        assert listed == slugs
+    assert {model["id"] for model in routed.get("/anthropic/v1/models").json()["data"]} >= set(slugs)
+    names = {model["name"] for model in routed.get("/v1beta/models").json()["models"]}
+    assert names >= {f"models/{slug}" for slug in slugs}
+
+
+@pytest.mark.parametrize("name", ["openrouter/auto", "turnout/auto"])
+def test_a_router_has_a_page_by_each_of_its_names_and_no_endpoint(routed: TestClient, name: str) -> None:
+    data = routed.get(f"/api/v1/models/{name}/endpoints").json()["data"]
+    assert (data["id"], data["endpoints"]) == ("openrouter/auto", [])

@@ -72,6 +72,11 @@ def resolve(made: snapshot.Snapshot, name: str) -> Resolution | None:
 
 def _explain_model(console: Console, made: snapshot.Snapshot, name: str) -> int:
     found = resolve(made, name)
+    chooser = next((one for one in made.routers if made.aliases.get(name, name) in one.names), None)
+    if chooser is not None:
+        arrow = f"{name} → {chooser.names[0]}" if name != chooser.names[0] else name
+        console.print(f"{arrow} (router): a model is chosen for each request; see docs/auto-router.md", soft_wrap=True)
+        return 0
     if found is None:
         near = nearest(name, [*(known.slug for known in made.models), *made.aliases])
         hint = f" (did you mean {near}?)" if near else ""

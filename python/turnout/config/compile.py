@@ -23,7 +23,7 @@ from turnout.config.card import card
 from turnout.config.collector import collector_paused
 from turnout.config.credential import credentials, environment_key
 from turnout.config.mistake import in_order
-from turnout.config.router import routers, scores
+from turnout.config.router import router_of, routers, scores
 from turnout.config.tier import tiered
 from turnout.config.values import is_proxy, nano_dollars, redis_parts
 from turnout.config.work import Work
@@ -891,6 +891,8 @@ def _aliases(work: Work, catalogue: _Catalogue, written: list[tuple[str, str, tu
             work.wrong(path, f"the alias {alias} leads back to itself")
         elif slug in catalogue.models or _adopted(catalogue, slug):
             catalogue.aliases[alias] = slug
+        elif (chooser := router_of(work, catalogue.models, targets, slug)) is not None:
+            catalogue.aliases[alias] = chooser
         elif slug in catalogue.off:
             if not work.is_hurt("models", slug):
                 work.warn(path, f"not served: all providers of {slug} are off")

@@ -80,6 +80,19 @@ def routers(work: Work, models: Mapping[str, snapshot.Model], aliases: Collectio
     return [router for router in made if router.names]
 
 
+def router_of(work: Work, models: Mapping[str, snapshot.Model], taken: Collection[str], name: str) -> str | None:
+    """The slug of the router that an alias to ``name`` means; ``None``: no router has this name.
+
+    ``taken``: names that are aliases of something else.
+    """
+    written = work.config.routers
+    for known, options in ((_AUTO, written.auto), (_FREE, written.free), (_PARETO, written.pareto_code)):
+        free = [one for one in known.names if one not in models and one not in taken]
+        if options.enabled and name in free and any(writes_text(model) for model in models.values()):
+            return free[0]
+    return None
+
+
 def writes_text(known: snapshot.Model) -> bool:
     """Whether it may be chosen at all."""
     return any(not endpoint.outputs or "text" in endpoint.outputs for endpoint in known.endpoints)
