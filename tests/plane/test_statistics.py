@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
 
@@ -13,7 +14,9 @@ from tests.plane.harness import (
     chat,
     completion,
     credential,
+    endpoint,
     eventually,
+    model,
     plain_answer,
     provider,
     routing,
@@ -21,11 +24,17 @@ from tests.plane.harness import (
     scripted,
     serving,
     snapshot,
+    wire,
 )
 from turnout.control import statistics
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from turnout.config import snapshot as written
+
+BASES = {"gemini": "http://{}/v1beta", "bedrock": "http://{}", "ollama": "http://{}", "cohere": "http://{}/v2"}
+"""Where a dialect's base URL is not the usual one."""
 
 
 @pytest.mark.parametrize(
@@ -97,6 +106,54 @@ def test_r18_streams_show_the_time_to_their_first_token_and_all_answers_their_sp
         assert 0 < slow["throughput_last_30m"]["p50"] <= 125
         assert plain["throughput_last_30m"]["p50"] > 0
         assert slow["mean_tokens"]["completion"] == 8
+
+
+WEATHER = {
+    "type": "function",
+    "function": {
+        "name": "weather",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+    },
+}
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize(
+    ("arguments", "errors"),
+    [('{"city":"Paris"}', 0), ('{"city":7}', 1), ("{}", 1), ('{"city":', 1)],
+)
+def test_r32_calls_that_do_not_fit_what_was_declared_count(arguments: str, errors: int, *, streamed: bool) -> None:
+    script = f"tool;args={quote(arguments)}"
+    with serving(script, "plain") as rig:
+        if streamed:
+            assert rig.stream(tools=[WEATHER]).whole
+        else:
+            assert rig.chat(tools=[WEATHER]).json()["choices"][0]["finish_reason"] == "tool_calls"
+        known = rig.statistics()
+        assert (known["tool_answers_last_2h"], known["tool_errors_last_2h"]) == (1, errors)
+
+
+@pytest.mark.parametrize("dialect", ["anthropic", "gemini", "responses", "bedrock", "cohere", "ollama"])
+@pytest.mark.parametrize("streamed", [False, True])
+def test_r32_calls_are_judged_in_every_dialect(dialect: written.Dialect, *, streamed: bool) -> None:
+    def make(address: str) -> written.Snapshot:
+        makers = [
+            provider(address, slug, wires=[wire(BASES.get(dialect, "http://{}/v1").format(address), dialect)])
+            for slug in ("right", "wrong")
+        ]
+        endpoints = [endpoint(0, "tool"), endpoint(1, "tool;args=%7B%22city%22:7%7D")]
+        return snapshot(makers, [model(*endpoints)])
+
+    with running(make) as rig:
+        for only in ("right", "wrong"):
+            asked = {"tools": [WEATHER], "provider": {"only": [only]}}
+            if streamed:
+                assert rig.stream(**asked).whole
+            else:
+                assert rig.chat(**asked).status_code == 200
+        for tag, errors in (("tag-0", 0), ("tag-1", 1)):
+            known = rig.statistics(tag)
+            assert (known["tool_answers_last_2h"], known["tool_errors_last_2h"]) == (1, errors), tag
 
 
 def test_a_429_is_rested_from_for_as_long_as_it_says() -> None:

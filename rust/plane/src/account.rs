@@ -10,8 +10,11 @@ use std::borrow::Cow;
 use turnout_wire::answer::{Facts, Serving};
 use turnout_wire::api::Api;
 use turnout_wire::cost::Cost;
+use turnout_wire::dialect::Dialect;
 use turnout_wire::finish::Finish;
+use turnout_wire::parameter::Parameter;
 use turnout_wire::request::Request;
+use turnout_wire::tool;
 use turnout_wire::usage::{Usage, UsageSource};
 
 use crate::cache::{self, Entry, Recorder};
@@ -108,6 +111,10 @@ pub(crate) struct Account<'a> {
     booked: bool,
     /// What the client wants to be told beside its answer; `None`: nothing, as nearly always.
     telling: Option<Box<Telling<'a>>>,
+    /// Whether the answer calls a tool wrongly; `None`: it calls none.
+    calls_wrongly: Option<bool>,
+    /// What the provider streamed, where the tools that it calls are to be looked at.
+    streamed_answer: Vec<u8>,
 }
 
 /// An attempt under way.
@@ -186,6 +193,8 @@ impl<'a> Account<'a> {
             given_again: None,
             booked: false,
             telling: None,
+            calls_wrongly: None,
+            streamed_answer: Vec::new(),
         }
     }
 
@@ -320,6 +329,7 @@ impl<'a> Account<'a> {
         credential: &'a Credential,
     ) {
         self.serving = Some(candidate);
+        self.streamed_answer.clear();
         let attempt = Attempt {
             provider: &candidate.provider.slug,
             endpoint: &candidate.endpoint.tag,
@@ -380,6 +390,33 @@ impl<'a> Account<'a> {
         }
     }
 
+    /// Whether the tools that an answer calls may have to be looked at: the request offers some.
+    pub(crate) fn offers_tools(&self) -> bool {
+        self.request.has(Parameter::Tools)
+    }
+
+    /// Keeps what was read of a stream, to look at the tools that it calls. What is longer than can be looked at is cut, and not judged.
+    pub(crate) fn keep_for_calls(&mut self, part: &[u8]) {
+        if self.streamed_answer.len() <= tool::BYTES_MAX {
+            self.streamed_answer.extend_from_slice(part);
+        }
+    }
+
+    /// Looks at the tools that an answer calls. `answer`: as the provider of this dialect sent it.
+    pub(crate) fn judge_calls(&mut self, facts: &Facts, dialect: Dialect, answer: &[u8]) {
+        if facts.finish == Some(Finish::ToolCalls) {
+            self.calls_wrongly = tool::calls_wrongly(self.request, dialect, answer, false);
+        }
+    }
+
+    /// The same of a stream that was kept.
+    pub(crate) fn judge_streamed_calls(&mut self, facts: &Facts, dialect: Dialect) {
+        if facts.finish == Some(Finish::ToolCalls) && !self.streamed_answer.is_empty() {
+            let answer = std::mem::take(&mut self.streamed_answer);
+            self.calls_wrongly = tool::calls_wrongly(self.request, dialect, &answer, true);
+        }
+    }
+
     /// What a whole answer says about its endpoint.
     fn served_ending(&self, facts: &Facts) -> Ending {
         let Some(current) = &self.current else {
@@ -397,6 +434,7 @@ impl<'a> Account<'a> {
             prompt: facts.usage.prompt,
             cached: facts.usage.cached,
             completion: facts.usage.completion,
+            calls_wrongly: self.calls_wrongly,
         })
     }
 

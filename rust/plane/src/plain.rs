@@ -37,7 +37,7 @@ pub(crate) async fn receive<C: Caller>(
     if head.coding == Coding::Identity
         && let Some(body) = connection.whole_body()
     {
-        let facts = edit(caller, head, body, serving, input_bytes);
+        let facts = edit(caller, account, head, body, serving, input_bytes);
         connection.finish_whole_body();
         return facts;
     }
@@ -52,7 +52,7 @@ pub(crate) async fn receive<C: Caller>(
         until,
     )
     .await?;
-    edit(caller, head, &body, serving, input_bytes)
+    edit(caller, account, head, &body, serving, input_bytes)
 }
 
 #[expect(
@@ -144,6 +144,7 @@ pub(crate) async fn read_whole<C: Caller>(
 
 fn edit<C: Caller>(
     caller: &mut C,
+    account: &mut Account<'_>,
     head: &AnswerHead,
     body: &[u8],
     serving: &Serving<'_>,
@@ -152,6 +153,8 @@ fn edit<C: Caller>(
     if body.is_empty() {
         return Err(Failure::empty(head.status, "its answer was empty").into());
     }
-    answer::edit(body, serving, input_bytes, caller.out())
-        .map_err(|unusable| Failure::of_unusable(head.status, unusable).into())
+    let facts = answer::edit(body, serving, input_bytes, caller.out())
+        .map_err(|unusable| Failure::of_unusable(head.status, unusable))?;
+    account.judge_calls(&facts, serving.dialect, body);
+    Ok(facts)
 }

@@ -88,6 +88,7 @@ impl Relay<'_> {
         // Chunks from before the first one with a choice.
         let mut held = Vec::new();
         let mut started = false;
+        let may_call = account.offers_tools();
         loop {
             input.clear();
             let waiting = account.last();
@@ -147,6 +148,9 @@ impl Relay<'_> {
                 packed.clear();
             }
             let mut done = false;
+            if may_call && fault.is_none() {
+                account.keep_for_calls(&input);
+            }
             if fault.is_none() {
                 match editor.push(&input, self.serving, caller.out()) {
                     Ok(step) => done = step.done,
@@ -268,6 +272,7 @@ impl Relay<'_> {
         started: bool,
     ) -> Result<Ended, Trouble> {
         let facts = editor.end(self.serving, self.input_bytes, caller.out());
+        account.judge_streamed_calls(&facts, self.serving.dialect);
         if !started {
             account.put_first(self.serving, caller.out());
         }
@@ -315,6 +320,7 @@ impl Relay<'_> {
         .await?;
         let facts = from_answer(&body, self.serving, self.input_bytes, caller.out())
             .map_err(|unusable| Failure::of_unusable(self.head.status, unusable))?;
+        account.judge_calls(&facts, self.serving.dialect, &body);
         account.put_first(self.serving, caller.out());
         self.tell(account, true, caller.out());
         end_array(self.array.then(ArrayFraming::new), caller.out());

@@ -39,6 +39,7 @@
 //! | [`beside`] | what is said beside an answer to those who ask for it |
 //! | [`replay`] | an answer given again from memory |
 //! | [`usage`], [`cost`], [`finish`] | tokens, money, and why a generation ended |
+//! | [`tool`] | whether an answer calls tools as they were declared |
 //! | [`conversation`] | by which words a conversation is known again |
 //! | [`count`] | an estimate of tokens, where nobody counts |
 //! | [`refusal`] | the one table of errors that clients see |
@@ -84,5 +85,6 @@ pub mod sse;
 pub mod stream;
 pub mod suffix;
 pub mod timeout;
+pub mod tool;
 pub mod upstream_error;
 pub mod usage;

@@ -234,6 +234,8 @@ pub(crate) struct Served {
     pub(crate) prompt: u64,
     pub(crate) cached: u64,
     pub(crate) completion: u64,
+    /// It called tools, and whether any of them wrongly. `None`: it called none.
+    pub(crate) calls_wrongly: Option<bool>,
 }
 
 impl Statistics {
@@ -357,6 +359,11 @@ impl Flight<'_> {
                 count(|answers| &answers.served);
                 for period in [minute, five].into_iter().flatten() {
                     period.take_in(&served);
+                }
+                if let (Some(wrong), Some(calls)) = (served.calls_wrongly, history.quarters.at(now))
+                {
+                    calls.answers.fetch_add(1, Ordering::Relaxed);
+                    calls.errors.fetch_add(u32::from(wrong), Ordering::Relaxed);
                 }
             }
             Ending::Failed { cool_ms } => {

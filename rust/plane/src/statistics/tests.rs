@@ -28,6 +28,7 @@ fn served() -> Ending {
         prompt: 100,
         cached: 40,
         completion: 50,
+        calls_wrongly: None,
     })
 }
 
@@ -145,6 +146,22 @@ fn percentiles_and_means_are_those_of_the_requests() {
     // After five minutes they still stand for want of newer ones, after half an hour no more.
     assert!(look(&statistics, 10 * 60_000).ttft_us.is_some());
     assert_eq!(look(&statistics, 40 * 60_000).ttft_us, None);
+}
+
+#[test]
+fn r32_answers_that_call_tools_are_counted_for_two_hours() {
+    let statistics = statistics();
+    for (calls_wrongly, times) in [(None, 5), (Some(false), 3), (Some(true), 2)] {
+        let ending = Ending::Served(Served {
+            calls_wrongly,
+            ..Served::default()
+        });
+        end(&statistics, ending, times, 0);
+    }
+    let seen = look(&statistics, 90 * 60_000);
+    assert_eq!((seen.tool_answers, seen.tool_errors), (5, 2));
+    let seen = look(&statistics, 121 * 60_000);
+    assert_eq!((seen.tool_answers, seen.tool_errors), (0, 0));
 }
 
 #[test]
@@ -464,13 +481,8 @@ fn a_report_shows_what_is_known() {
     end(&well, served(), 10, 0);
     end(&broken, FAILED, 5, 0);
     let report = serde_json::to_value(registry.report(at(0))).expect("it is JSON");
-    let [broken, well] = report["endpoints"]
-        .as_array()
-        .map(Vec::as_slice)
-        .expect("a list")
-    else {
-        panic!("two of them: {report}");
-    };
+    assert_eq!(report["endpoints"].as_array().map(Vec::len), Some(2));
+    let (broken, well) = (&report["endpoints"][0], &report["endpoints"][1]);
     assert_eq!((&well["tag"], &well["status"]), (&"well".into(), &0.into()));
     assert_eq!(well["uptime_last_30m"], 100.0);
     assert_eq!(well["requests_last_30m"], 10);
