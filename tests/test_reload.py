@@ -6,6 +6,7 @@ import dataclasses
 import os
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from tests.auth.token_server import TokenServer
@@ -13,6 +14,7 @@ from tests.fake.gateways import ADMIN, CLIENT_SHA256, CONFIG
 from turnout import keys
 from turnout.auth.wallet import Wallet
 from turnout.config.load import load
+from turnout.config.preset import compiled
 from turnout.errors import ConfigError
 from turnout.reload import Origin, Outcome, Ready, Reloader, Watcher, compile_origin, compile_read, origin_of, stamp
 
@@ -293,3 +295,25 @@ def test_without_a_way_to_compile_again_a_refresh_reads_anew(file: Path) -> None
     plane.refuse = True
     reloader.refresh()
     assert reloader.last_error == "not well formed"
+
+
+def test_a_part_that_is_no_file_is_put_in_place_beside_what_runs(file: Path) -> None:
+    plane = Plane()
+    reloader = reloader_of(file, plane)
+    made = compiled("brief", {"temperature": 1}, system=None, disabled=False)
+    before = reloader.current
+
+    def change(ready: Ready) -> Ready:
+        with_it = msgspec.structs.replace(ready.snapshot, presets=[made])
+        whole = msgspec.structs.replace(ready.compiled, snapshot=with_it)
+        return dataclasses.replace(ready, compiled=whole, encoded=b"changed")
+
+    reloader.amend(lambda ready: ready)
+    assert (reloader.current, plane.swapped[1:]) == (before, [])
+    file.write_text("nonsense: 1")
+    assert reloader.reload().error is not None
+    reloader.amend(change)
+    assert reloader.current.snapshot.presets == [made]
+    assert plane.swapped[-1] == b"changed"
+    # What is wrong with the file goes on to be shown.
+    assert len(plane.failures) == 2

@@ -20,9 +20,12 @@ import os
 import signal
 import threading
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from dataclasses import dataclass, field
 from multiprocessing import parent_process
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
+
+from sqlalchemy.exc import SQLAlchemyError
 
 import turnout
 from turnout import bridge, keys, report, state
@@ -32,11 +35,21 @@ from turnout.config.load import environment as read_environment
 from turnout.drain import Drain
 from turnout.errors import TurnoutError
 from turnout.gateway import Gateway
-from turnout.ledger import store
+from turnout.ledger import presets, store
 from turnout.ledger.credits import Credits
-from turnout.ledger.writer import Writer
+from turnout.ledger.writer import Writer, describe
 from turnout.log import dict_config
-from turnout.reload import Origin, Ready, Reloader, Watcher, compile_loaded, compile_read, load_origin, origin_of
+from turnout.reload import (
+    Origin,
+    Ready,
+    Reloader,
+    Watcher,
+    compile_loaded,
+    compile_read,
+    load_origin,
+    origin_of,
+    with_presets,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -44,6 +57,7 @@ if TYPE_CHECKING:
     from turnout.config.load import Loaded
     from turnout.gateway import Mock, Native
     from turnout.launch import Worker
+    from turnout.ledger.store import Ledger
 
 log = logging.getLogger("turnout")
 
@@ -74,6 +88,24 @@ def native() -> Native:
         raise StartError(
             f"the native extension cannot be loaded, install the package again or build it with: make build ({error})"
         ) from error
+
+
+@dataclass
+class Shelf:
+    """The presets that were made through the API, as they were last read."""
+
+    ledger: Ledger | None = None
+    """``None``: not open yet."""
+    kept: list[presets.Preset] = field(default_factory=list)
+
+    def presets(self) -> list[presets.Preset]:
+        """Reads them; a database that does not answer leaves them as they were."""
+        if self.ledger is not None:
+            try:
+                self.kept = presets.every(self.ledger)
+            except SQLAlchemyError as error:
+                log.warning("the presets cannot be read, those known go on: %s", describe(error))
+        return self.kept
 
 
 @asynccontextmanager
@@ -131,18 +163,20 @@ def _start(
     wallet = Wallet()
 
     read_last: list[Loaded] = []
+    shelf = Shelf()
 
     def build() -> Ready:
         loaded = load_origin(origin, environment, demo_address=demo_address)
         ready = compile_read(loaded, origin, environment, state_dir=state_dir, wallet=wallet)
         read_last[:] = [loaded]
-        return ready
+        return with_presets(ready, shelf.presets())
 
     def rebuild() -> Ready:
         # Nothing was read when the start had to make do with the last good configuration of the worker before.
         if not read_last:
             return build()
-        return compile_read(read_last[0], origin, environment, state_dir=state_dir, wallet=wallet)
+        ready = compile_read(read_last[0], origin, environment, state_dir=state_dir, wallet=wallet)
+        return with_presets(ready, shelf.presets())
 
     ready, broken = _first(build, worker)
     settings = ready.compiled.settings
@@ -172,7 +206,14 @@ def _start(
     undo.callback(_finish_ledger, writer)
     if not writer.open(timeout_s=LEDGER_OPEN_S):
         log.warning("the ledger did not answer: limits and credits do not know yet what was spent before this start")
+    else:
+        shelf.ledger = ledger
     try:
+        stored = with_presets(ready, shelf.presets())
+        if stored is not ready:
+            # Before the first request, so that none names a preset in vain.
+            plane.swap(stored.encoded)
+            ready = stored
         addresses = plane.start()
     except (OSError, ValueError, RuntimeError) as error:
         raise StartError(f"the native plane cannot start: {error}") from error
@@ -184,6 +225,7 @@ def _start(
         if worker is not None:
             report.send(worker.reports, report.Taken(ready))
 
+    shelf.ledger = ledger
     reloader = Reloader(plane=plane, build=build, current=ready, on_good=taken, rebuild=rebuild)
     if broken is not None:
         reloader.failed(broken)

@@ -20,7 +20,7 @@ import msgspec
 
 from turnout import keys
 from turnout.auth.source import unfetched
-from turnout.config import demo, snapshot
+from turnout.config import demo, preset, snapshot
 from turnout.config.compile import Compiled, compile, detected, digested
 from turnout.config.load import find, load
 from turnout.errors import TurnoutError
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from turnout.auth.wallet import Wallet
     from turnout.config.load import Loaded
     from turnout.config.snapshot import Credential, Key
+    from turnout.ledger import presets
 
 log = logging.getLogger("turnout.reload")
 
@@ -170,6 +171,28 @@ def compile_read(
     )
 
 
+def with_presets(ready: Ready, stored: Sequence[presets.Preset]) -> Ready:
+    """The same with the presets that were made through the API; those of the configuration win."""
+    of_file = ready.compiled.presets
+    taken = {one.slug for one in of_file}
+    made = list(of_file)
+    for one in stored:
+        if one.slug in taken:
+            continue
+        newest = one.designated
+        try:
+            made.append(
+                preset.compiled(one.slug, newest.config, system=newest.system_prompt, disabled=one.status != "active")
+            )
+        except preset.PresetError as error:
+            log.warning("the preset %s is left out: %s", one.slug, error)
+    if made == ready.snapshot.presets:
+        return ready
+    changed = digested(msgspec.structs.replace(ready.snapshot, presets=made))
+    compiled = msgspec.structs.replace(ready.compiled, snapshot=changed)
+    return replace(ready, compiled=compiled, encoded=snapshot.encode(changed))
+
+
 class Swapping(Protocol):
     """What a reload needs of the plane."""
 
@@ -246,6 +269,19 @@ class Reloader:
                 self.plane.reload_failed(self.last_error)
             self.on_good(ready)
             log.info("renewed credentials are in place")
+
+    def amend(self, change: Callable[[Ready], Ready]) -> None:
+        """Puts a part that is no part of the configuration's files in place. Blocks; raises what the plane raises."""
+        with self._lock:
+            ready = change(self.current)
+            if ready is self.current:
+                return
+            self.plane.swap(ready.encoded)
+            self.current = ready
+            if self.last_error is not None:
+                # As after a refresh: the mistake goes on to be shown.
+                self.plane.reload_failed(self.last_error)
+            self.on_good(ready)
 
     def failed(self, message: str) -> Outcome:
         """Notes that a configuration could not be taken, and that the running one goes on."""

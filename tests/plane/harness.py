@@ -313,6 +313,7 @@ def snapshot(
         "models": list(models),
         "aliases": {},
         "wildcards": [],
+        "presets": [],
         "routers": [],
         **changes,
     }

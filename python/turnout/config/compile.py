@@ -18,12 +18,13 @@ import msgspec
 
 from turnout.auth.source import unfetched
 from turnout.catalogue import data, offer
-from turnout.config import account, model, proxy, snapshot, variant
+from turnout.config import account, model, preset, proxy, snapshot, variant
 from turnout.config.card import card
 from turnout.config.collector import collector_paused
 from turnout.config.credential import credentials, environment_key
 from turnout.config.mistake import in_order
 from turnout.config.router import router_of, routers, scores
+from turnout.config.snapshot import Preset  # noqa: TC001 — msgspec reads it at run time
 from turnout.config.tier import tiered
 from turnout.config.values import is_proxy, nano_dollars, redis_parts
 from turnout.config.work import Work
@@ -107,6 +108,8 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     """A change of any of them asks for a reload. Empty when there is no file."""
     sources: tuple[Any, ...] = ()
     """The :class:`turnout.auth.source.Source` of each credential that must be fetched."""
+    presets: tuple[Preset, ...] = ()
+    """Those of the configuration; the snapshot may have further ones."""
 
 
 def compile(
@@ -148,6 +151,7 @@ def _compile(work: Work, *, auth: bool, extra_keys: Sequence[snapshot.Key], stat
         models=list(catalogue.models.values()),
         aliases=catalogue.aliases,
         wildcards=catalogue.wildcards,
+        presets=_presets(work),
         routers=routers(work, catalogue.models, catalogue.aliases),
     )
     settings = _settings(work)
@@ -161,7 +165,19 @@ def _compile(work: Work, *, auth: bool, extra_keys: Sequence[snapshot.Key], stat
         warnings=tuple(str(warning) for warning in in_order(work.warnings)),
         watched_files=work.loaded.watched,
         sources=tuple(dict.fromkeys(work.sources)),
+        presets=tuple(whole.presets),
     )
+
+
+def _presets(work: Work) -> list[snapshot.Preset]:
+    presets: list[snapshot.Preset] = []
+    for slug, written in work.config.presets.items():
+        config = written.model_dump(exclude={"enabled", "system"}, exclude_none=True)
+        try:
+            presets.append(preset.compiled(slug, config, system=written.system, disabled=not written.enabled))
+        except preset.PresetError as error:
+            work.wrong(("presets", slug), str(error))
+    return presets
 
 
 def digested(whole: snapshot.Snapshot) -> snapshot.Snapshot:

@@ -1162,6 +1162,35 @@ class Model(Section):
         return {**rest, "endpoints": [inline]}
 
 
+class Preset(Section):
+    """Members of a request that are kept under a name: @preset/NAME as a model, or the field preset.
+
+    Besides the keys below it takes every member of POST /chat/completions but the conversation: models, provider,
+    temperature, max_tokens, tools, response_format, reasoning, plugins … They are not checked before they are used.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True, hide_input_in_errors=True, validate_default=False)
+
+    enabled: bool = Field(default=True, description="false refuses requests that name it.")
+    system: str | None = Field(
+        default=None,
+        max_length=262_144,
+        description="System prompt; it stands before the request's own. Default: none.",
+    )
+    model: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=256,
+        description="What is asked for when the request names only the preset. Default: the request has to say.",
+    )
+    cache_enabled: bool | None = Field(
+        default=None, description="Whether answers are kept in the response cache. Default: as the request says."
+    )
+    cache_ttl_seconds: int | None = Field(
+        default=None, ge=1, le=86_400, description="How long they are kept. Default: as the request says."
+    )
+
+
 class Catalogue(Section):
     """The models that Turnout knows by itself: for each known provider that is on, what it serves and what it costs.
 
@@ -1388,6 +1417,11 @@ class Config(Section):
         "the name passed on.",
     )
     catalogue: Catalogue = Field(default=Catalogue(), description="Models that providers bring without being listed.")
+    presets: dict[str, Preset] = Field(
+        default={},
+        max_length=1_000,
+        description="Presets by name. Others are made through the API; one of the same name there is left out.",
+    )
     aliases: dict[str, str] = Field(
         default={},
         max_length=1_000_000,

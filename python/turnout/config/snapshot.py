@@ -516,6 +516,22 @@ class Wildcard(Frozen, frozen=True):
     """``model`` of each may hold ``*``, which becomes what the wildcard matched."""
 
 
+class Preset(Frozen, frozen=True):
+    """Members that a request which names it gets where it has none of its own."""
+
+    slug: str
+    disabled: bool
+    model: str | None
+    """What it asks for; ``None``: the request has to say."""
+    system: str | None
+    """Stands before the request's own instructions."""
+    config: str
+    """JSON text of an object: its other members, in the words of chat."""
+    cache_enabled: bool | None
+    """Whether answers are kept; ``None``: it does not say."""
+    cache_ttl_seconds: int | None
+
+
 class Snapshot(Frozen, frozen=True):
     """The whole of it."""
 
@@ -535,6 +551,8 @@ class Snapshot(Frozen, frozen=True):
     """Alias → slug of :attr:`models`; already flattened, no alias of an alias."""
     wildcards: list[Wildcard]
     """Longest prefix first."""
+    presets: list[Preset]
+    """Each in its newest version."""
     routers: list[Router]
 
 

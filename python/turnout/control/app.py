@@ -21,6 +21,7 @@ from turnout.control import (
     key,
     missing,
     models,
+    presets,
     providers,
     refusal,
     reload,
@@ -52,6 +53,7 @@ def routes() -> list[Route]:
         Route("/v1/credits", credits.read, methods=["GET"]),
         *catalogue(),
         *stored(),
+        *kept(),
         Route("/api/admin/reload", reload.create, methods=["POST"]),
         Route("/api/admin/credits", credits.listing, methods=["GET"]),
         Route("/api/admin/credits", credits.create, methods=["POST"]),
@@ -100,6 +102,24 @@ def stored() -> list[Route]:
         ("/batches", batches.create, "POST"),
         ("/batches/{id:path}/cancel", batches.cancel, "POST"),
         ("/batches/{id:path}", batches.read, "GET"),
+    ]
+    return [
+        Route(f"{prefix}{path}", handler, methods=[method]) for prefix in PREFIXES for path, handler, method in pages
+    ]
+
+
+def kept() -> list[Route]:
+    """Presets. What is posted to them is kept, and asked of nobody."""
+    pages: list[tuple[str, Handler, str]] = [
+        ("/presets", presets.listing, "GET"),
+        ("/presets/{slug}", presets.read, "GET"),
+        ("/presets/{slug}", presets.update, "PATCH"),
+        ("/presets/{slug}", presets.delete, "DELETE"),
+        ("/presets/{slug}/versions", presets.read_versions, "GET"),
+        ("/presets/{slug}/versions/{version:int}", presets.read_version, "GET"),
+        ("/presets/{slug}/chat/completions", presets.create_chat, "POST"),
+        ("/presets/{slug}/messages", presets.create_messages, "POST"),
+        ("/presets/{slug}/responses", presets.create_responses, "POST"),
     ]
     return [
         Route(f"{prefix}{path}", handler, methods=[method]) for prefix in PREFIXES for path, handler, method in pages

@@ -38,6 +38,7 @@ NOT_ADMIN: Final = Kind(
     403, "permission_denied", "This is for the admin key; a new one is made by: turnout key new --admin"
 )
 NOT_FOUND: Final = Kind(404, "not_found", "Not found")
+PRESET_OF_FILE: Final = Kind(409, "conflict", "The preset stands in the configuration")
 METHOD_NOT_ALLOWED: Final = Kind(405, "method_not_allowed", "The method is not allowed here")
 KEY_LIMITED: Final = Kind(403, "permission_denied", "The key may not do this")
 PAYLOAD_TOO_LARGE: Final = Kind(413, "payload_too_large", "The body is too large")
@@ -64,6 +65,7 @@ ALL: Final = (
     EXPIRED_KEY,
     NOT_ADMIN,
     NOT_FOUND,
+    PRESET_OF_FILE,
     METHOD_NOT_ALLOWED,
     KEY_LIMITED,
     PAYLOAD_TOO_LARGE,

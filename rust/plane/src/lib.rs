@@ -6,7 +6,7 @@
 //! | what | where |
 //! | --- | --- |
 //! | clients | `edge/` (HTTP/1.1, HTTP/2, TLS), `caller`, `cors` |
-//! | the steps | `authenticate`, `admit`, `route/`, `limits/`, `attempts`, `cache/`, `send`, `plain`, `stream`, `opaque`, `account` |
+//! | the steps | `authenticate`, `admit`, `preset`, `route/`, `limits/`, `attempts`, `cache/`, `send`, `plain`, `stream`, `opaque`, `account` |
 //! | providers | `upstream/` (origin, dial, pool, connection, answer), `failure`, `gunzip` |
 //! | what is known | `explain`, `snapshot`, `models`, `health`, `statistics/`, `metrics/`, `journal/` |
 //! | life | `plane`, `thread`, `cold` (everything that is not hot goes to the control side) |
@@ -44,6 +44,7 @@ mod opaque;
 mod place;
 mod plain;
 pub mod plane;
+mod preset;
 mod recent;
 mod record;
 mod request;

@@ -1,6 +1,6 @@
 //! One request, from its head to its record. This file alone knows the order of the steps:
 //!
-//! accept → authenticate → admit → parse → (cache) → route → limits → (translate → send → stream) as often as it takes → account.
+//! accept → authenticate → admit → parse → preset → (cache) → route → limits → (translate → send → stream) as often as it takes → account.
 //!
 //! Fallback is the loop in [`attempts`](crate::attempts::attempts): until something of an answer has been written to the client, the
 //! next key and then the next endpoint may be tried; after that, never.
@@ -30,6 +30,7 @@ use crate::health;
 use crate::limits;
 use crate::models;
 use crate::place::{self, InPath, Place, place};
+use crate::preset;
 use crate::route::sticky::Conversation;
 use crate::route::{self, Asking};
 use crate::snapshot::Snapshot;
@@ -205,10 +206,15 @@ async fn generate<C: Caller>(
             return refuse(thread, snapshot, caller, &refusal, "").await;
         }
     };
+    // What a preset says is part of the request for everything that follows.
+    let (request, preset_wish) = match preset::applied(snapshot, &request) {
+        Ok(None) => (request, cache::Wish::default()),
+        Ok(Some((merged, preset))) => (merged, preset.cache_wish()),
+        Err(refusal) => return refuse(thread, snapshot, caller, &refusal, "").await,
+    };
     let mut waited_us = caller.body_wait_us();
     // Before anything is decided: what was answered before needs nobody to serve it, and costs nothing.
-    let preset = cache::Wish::default();
-    let cached = cache::Ask::of(snapshot, key, &request, caller.head(), preset, array);
+    let cached = cache::Ask::of(snapshot, key, &request, caller.head(), preset_wish, array);
     if let Some(ask) = &cached {
         let (found, waited) = cache::look(thread, snapshot, key, ask).await;
         waited_us += waited;

@@ -22,6 +22,7 @@ use turnout_wire::suffix::Efforts;
 use crate::cache::remote;
 use crate::limits::{Limits, Meter};
 use crate::metrics::{Metrics, Slot};
+use crate::preset::Preset;
 use crate::route::router::{Choices, Router};
 use crate::statistics::{CredentialState, Registry, Statistics};
 use crate::upstream::origin::{Origin, Origins};
@@ -382,6 +383,18 @@ pub mod written {
 
     #[derive(Debug, Clone, Deserialize)]
     #[serde(deny_unknown_fields)]
+    pub struct Preset {
+        pub slug: String,
+        pub disabled: bool,
+        pub model: Option<String>,
+        pub system: Option<String>,
+        pub config: String,
+        pub cache_enabled: Option<bool>,
+        pub cache_ttl_seconds: Option<u64>,
+    }
+
+    #[derive(Debug, Clone, Deserialize)]
+    #[serde(deny_unknown_fields)]
     pub struct Snapshot {
         pub schema: u32,
         pub digest: String,
@@ -395,6 +408,7 @@ pub mod written {
         pub models: Vec<Model>,
         pub aliases: std::collections::HashMap<String, String>,
         pub wildcards: Vec<Wildcard>,
+        pub presets: Vec<Preset>,
         pub routers: Vec<Router>,
     }
 }
@@ -431,6 +445,8 @@ pub struct Snapshot {
     wildcards: Vec<Wildcard>,
     /// Regions that any endpoint is in; nearly always there is none.
     regions: Vec<String>,
+    /// By name.
+    pub(crate) presets: FastMap<String, Preset, foldhash::fast::RandomState>,
     /// The body of `GET /models` for a key that may use all of them.
     pub(crate) listing: Vec<u8>,
     /// The same with those models only that write text.
@@ -954,6 +970,9 @@ impl Snapshot {
             choices,
             wildcards,
             regions,
+            presets: (written.presets.into_iter())
+                .map(|preset| (preset.slug.clone(), Preset::new(preset)))
+                .collect(),
             listing,
             listing_text,
         };
@@ -1035,6 +1054,18 @@ impl Snapshot {
 /// Names that are compared with one that was not found. With more models than this the hint may miss one, which costs a
 /// client a look at the list; comparing them all would cost every other client of the thread milliseconds.
 const NEAR_LOOKED_AT_MAX: usize = 1000;
+
+/// Names close to `name`, best first, at most three.
+pub(crate) fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n String>) -> Vec<String> {
+    let mut scored: Vec<(usize, &String)> = known
+        .take(NEAR_LOOKED_AT_MAX)
+        .map(|known| (distance(name, known), known))
+        .filter(|(distance, _)| *distance <= name.len().max(4) / 3)
+        .collect();
+    scored.sort();
+    scored.truncate(3);
+    scored.into_iter().map(|(_, name)| name.clone()).collect()
+}
 
 /// Edit distance, for at most 64 bytes of each.
 fn distance(a: &str, b: &str) -> usize {

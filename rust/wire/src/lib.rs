@@ -29,6 +29,7 @@
 //! | `detail` | `reasoning_details`, in which clients and providers carry thoughts |
 //! | `member` | members of objects, read with refusals that say where, and written |
 //! | `merge` | bodies with members changed |
+//! | [`preset`] | members of a body that are kept under a name |
 //! | [`suffix`] | what a model's name says about the body |
 //! | `reading` | documents taken apart level by level, tolerantly or with a path for refusals |
 //! | [`plugin`] | what a request says to the routers |
@@ -76,6 +77,7 @@ pub mod parameter;
 mod pass;
 pub mod plugin;
 pub mod preferences;
+pub mod preset;
 mod reading;
 pub mod refusal;
 mod repeat;

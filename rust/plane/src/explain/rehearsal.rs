@@ -16,6 +16,7 @@ use turnout_wire::request::Request;
 use super::{Course, of_refused};
 use crate::clock::Instant;
 use crate::edge::head::{self, Head, Known};
+use crate::preset;
 use crate::route::sticky::{self, Conversation};
 use crate::route::trace::{Trace, Wish};
 use crate::route::{self, Asking};
@@ -128,6 +129,10 @@ pub(crate) fn rehearse(
         false => Request::read(body, api),
     };
     let mut out = Vec::new();
+    let read = read.and_then(|request| {
+        let merged = preset::applied(snapshot, &request)?;
+        Ok(merged.map_or(request, |(merged, _)| merged))
+    });
     let request = match read {
         Ok(request) => request,
         Err(refusal) => {
