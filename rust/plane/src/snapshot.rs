@@ -665,9 +665,7 @@ pub(crate) struct Endpoint {
     pub(crate) dialect: Option<Dialect>,
     /// What it takes; `None`: not known.
     pub(crate) parameters: Option<Parameters>,
-    /// What it reads, in OpenRouter's words; empty: not known.
-    pub(crate) inputs: Vec<String>,
-    /// The media among them; all, where it is not known what it reads.
+    /// The media that it reads; all, where that is not known.
     pub(crate) media: Media,
     /// What it gives.
     pub(crate) outputs: Outputs,
@@ -860,7 +858,6 @@ impl Snapshot {
                     true => Media::ALL,
                     false => endpoint.inputs.iter().map(String::as_str).collect(),
                 },
-                inputs: endpoint.inputs,
                 prices: endpoint.prices,
                 completion_tokens_max: endpoint.completion_tokens_max,
                 dialect,

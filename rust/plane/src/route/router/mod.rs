@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use turnout_wire::api::Api;
 use turnout_wire::classify::{Field, Seen};
+use turnout_wire::feature::Medium;
 use turnout_wire::json::write_string;
 use turnout_wire::parameter::Parameter;
 use turnout_wire::refusal::{Kind, Refusal};
@@ -240,18 +241,16 @@ impl<'a> Turn<'_, 'a> {
         let takes = |endpoint: &Endpoint, parameter| {
             endpoint.parameters.is_none_or(|known| known.has(parameter))
         };
-        let reads = |endpoint: &Endpoint, word: &str| {
-            endpoint.inputs.is_empty() || endpoint.inputs.iter().any(|input| input == word)
-        };
         let wanted = Wanted::of_model(model);
         model.endpoints.iter().any(|endpoint| {
-            endpoint.context_length.is_none_or(|context| {
-                // Pictures and sound are long in bytes and short in tokens.
+            // The filter lets doubtful lengths pass. Where there is a choice, none is taken that could be too short; but pictures and
+            // sound are long in bytes and short in tokens.
+            let fits = endpoint.context_length.is_none_or(|context| {
                 tokens <= context || seen.images || seen.files || seen.audio || seen.video
-            }) && (!seen.images || reads(endpoint, "image"))
-                && (!seen.files || reads(endpoint, "file"))
-                && (!seen.audio || reads(endpoint, "audio"))
-                && (!seen.video || reads(endpoint, "video"))
+            });
+            // It also leaves away tools and schemas where a model has no endpoint for them, and makes text of documents, neither of
+            // which a router need accept.
+            fits && (!seen.files || endpoint.media.has(Medium::File))
                 && (!seen.tools || takes(endpoint, Parameter::Tools))
                 && (!seen.schema
                     || takes(endpoint, Parameter::ResponseFormat)
