@@ -255,6 +255,25 @@ def test_explain_survives_a_provider_that_answers_a_stream_plainly() -> None:
         assert stream.chunks[-1]["openrouter_metadata"]["attempt"] == 1
 
 
+def test_explain_tells_what_became_of_the_conversation(rig: Rig) -> None:
+    def sticky() -> Any:
+        return rig.post(body("", session_id="s-1"), **EXPLAIN).json()["turnout_explain"]["sticky"]
+
+    assert sticky() == {"by": "session_id", "decision": "new", "endpoint": ""}
+    assert sticky() == {"by": "session_id", "decision": "kept", "endpoint": "alpha"}
+    assert rig.post(body(""), **EXPLAIN).json()["turnout_explain"]["sticky"]["by"] == "messages"
+
+
+def test_an_answer_from_the_cache_carries_none(rig: Rig) -> None:
+    said = body("", user="somebody") | {"stream": False}
+    first = rig.post(said, x_openrouter_cache="true", **ON, **EXPLAIN)
+    again = rig.post(said, x_openrouter_cache="true", **ON, **EXPLAIN)
+    assert (first.headers["x-openrouter-cache-status"], again.headers["x-openrouter-cache-status"]) == ("MISS", "HIT")
+    assert "openrouter_metadata" in first.json()
+    assert "openrouter_metadata" not in again.json()
+    assert "turnout_explain" not in again.json()
+
+
 # The explanation of a request that is not sent
 
 
@@ -270,6 +289,17 @@ def test_a_rehearsal_tells_the_plan_and_sends_nothing(rig: Rig) -> None:
     assert [one["endpoint"] for one in told["turnout_explain"]["candidates"]] == ["alpha", "beta"]
     assert (told["turnout_explain"]["key"], told["turnout_explain"]["attempts"]) == ("me", [])
     assert "error" not in told
+
+
+def test_a_rehearsal_knows_the_conversation_and_does_not_begin_one(rig: Rig) -> None:
+    def sticky(session: str) -> Any:
+        told = rehearse(rig, body=body(""), key="me", headers={"x-session-id": session})
+        return told["turnout_explain"]["sticky"]
+
+    rig.post(body(""), x_session_id="s-2")
+    assert sticky("s-2") == {"by": "header", "decision": "kept", "endpoint": "alpha"}
+    assert sticky("s-3")["decision"] == "new"
+    assert sticky("s-3")["decision"] == "new"
 
 
 def test_a_rehearsal_that_is_refused_tells_the_error_of_its_api(rig: Rig) -> None:

@@ -238,6 +238,21 @@ pub(crate) fn prefer(asking: &Asking<'_>, candidates: &mut [Candidate<'_>]) {
             |candidate: &Candidate<'_>| table.hash(candidate.endpoint.tag.as_str()) == home;
         candidates.iter().position(is_home)
     });
+    asking.note(|trace| {
+        let by = conversation.named.map_or("messages", |(by, _)| by);
+        let remembered = at.and_then(|at| candidates.get(at)).map(|it| it.endpoint);
+        let decision = match (home, remembered) {
+            (None, _) => "new",
+            (Some(_), None) => "gone",
+            (Some(_), Some(endpoint)) if endpoint.statistics.look().is_resting => "resting",
+            (Some(_), Some(_)) => "kept",
+        };
+        trace.sticky(
+            by,
+            decision,
+            remembered.map_or("", |endpoint| &endpoint.tag),
+        );
+    });
     for candidate in candidates.iter_mut() {
         candidate.stay = match at {
             Some(_) => Stay::Away,

@@ -109,7 +109,7 @@ pub(crate) struct Policy {
 pub(crate) struct Sticky {
     /// What names the conversation: `session_id`, `header`, `prompt_cache_key`, `messages`.
     pub(crate) by: &'static str,
-    /// `kept`, `new`, `gone` (the endpoint is no candidate any more), `off`.
+    /// `kept`, `new` (nothing is remembered), `gone` (its endpoint is no candidate any more), `resting` (its endpoint is left alone).
     pub(crate) decision: &'static str,
     /// The endpoint that is remembered; empty for none.
     pub(crate) endpoint: String,
