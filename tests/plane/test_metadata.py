@@ -230,6 +230,15 @@ def test_explain_names_what_dropped_an_endpoint(rig: Rig) -> None:
     assert (dropped["rank"], dropped["endpoint"], dropped["dropped_by"]) == (None, "alpha", "max_tokens")
 
 
+def test_explain_tells_the_policy_and_what_only_a_fallback_could_have_done(rig: Rig) -> None:
+    wishes = {"sort": "throughput", "allow_fallbacks": False}
+    told = rig.post(body("", provider=wishes), **EXPLAIN).json()["turnout_explain"]
+    assert told["policies"] == [{"model": "author/good", "policy": "throughput", "from": "request"}]
+    first, second = told["candidates"]
+    assert (first["rank"], first["group"], first["dropped_by"]) == (1, "normal", None)
+    assert (second["rank"], second["group"], second["dropped_by"]) == (None, "normal", "allow_fallbacks")
+
+
 def test_explain_comes_beside_the_metadata_in_a_stream(rig: Rig) -> None:
     last = events(rig.post(body("", stream=True), **ON, **EXPLAIN).content)[-1]
     assert last["openrouter_metadata"]["attempt"] == 1

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use super::{Course, Tried, json};
 use crate::clock::{Instant, micros};
 use crate::metrics::Outcome;
-use crate::route::trace::{Stage, Verdict};
+use crate::route::trace::Stage;
 
 #[derive(Serialize)]
 struct Metadata<'a> {
@@ -72,12 +72,6 @@ impl<'a> Written<'a> {
 
 pub(super) fn write(course: &Course<'_, '_>) -> String {
     let candidates = course.candidates();
-    let dropped = course
-        .trace
-        .endpoints
-        .iter()
-        .filter(|seen| matches!(seen.verdict, Verdict::Dropped { .. }))
-        .count();
     let selected = course.serving.map(|serving| serving.provider.name.as_str());
     json(&Metadata {
         requested: course.requested(),
@@ -90,7 +84,7 @@ pub(super) fn write(course: &Course<'_, '_>) -> String {
         attempt: course.tried.len(),
         is_byok: false,
         endpoints: Endpoints {
-            total: candidates.len() + dropped + course.trace.left_out,
+            total: course.trace.endpoints.len() + course.trace.left_out,
             available: candidates
                 .iter()
                 .map(|candidate| Available {

@@ -188,20 +188,29 @@ pub(super) fn write(course: &Course<'_, '_>) -> String {
         .iter()
         .zip(1..)
         .map(|(candidate, rank)| shown(course, candidate, rank));
-    let dropped = trace
-        .endpoints
-        .iter()
-        .filter_map(|seen| match &seen.verdict {
+    let dropped = trace.endpoints.iter().filter_map(|seen| {
+        let shown = Shown {
+            model: &seen.slug,
+            provider: &seen.provider,
+            endpoint: &seen.endpoint,
+            ..Shown::default()
+        };
+        match &seen.verdict {
             Verdict::Dropped { reason, detail } => Some(Shown {
-                model: &seen.slug,
-                provider: &seen.provider,
-                endpoint: &seen.endpoint,
                 dropped_by: Some(reason),
                 detail: (!detail.is_empty()).then_some(detail),
-                ..Shown::default()
+                ..shown
             }),
-            Verdict::Ranked { .. } => None,
-        });
+            Verdict::Ranked { .. } if course.candidates().iter().any(|it| is_it(seen, it)) => None,
+            // It could have served, but only as a fallback.
+            Verdict::Ranked { score, group, .. } => Some(Shown {
+                dropped_by: Some("allow_fallbacks"),
+                score: Some(*score),
+                group: Some(group),
+                ..shown
+            }),
+        }
+    });
     let mut before = trace.began;
     let steps = trace.steps.iter().map(|(step, at)| {
         let ns = at.saturating_duration_since(before).as_nanos();
@@ -264,15 +273,19 @@ pub(super) fn write(course: &Course<'_, '_>) -> String {
     })
 }
 
+/// Whether an endpoint that was written down is this candidate.
+fn is_it(seen: &Seen, candidate: &Candidate<'_>) -> bool {
+    seen.slug == candidate.slug && seen.endpoint == candidate.endpoint.tag
+}
+
 /// A candidate, with what was written down of it when it was ordered.
 fn shown<'a>(course: &Course<'a, '_>, candidate: &'a Candidate<'_>, rank: usize) -> Shown<'a> {
     let endpoint: &Endpoint = candidate.endpoint;
-    let is_it = |seen: &&Seen| seen.slug == candidate.slug && seen.endpoint == endpoint.tag;
     let ranked = course
         .trace
         .endpoints
         .iter()
-        .filter(is_it)
+        .filter(|seen| is_it(seen, candidate))
         .find_map(|seen| match seen.verdict {
             Verdict::Ranked { score, group, look } => Some((score, group, look)),
             Verdict::Dropped { .. } => None,
