@@ -155,6 +155,13 @@ def test_s06_an_order_of_the_clients_wins_and_is_not_remembered(rig: Rig) -> Non
     assert served(rig, chat(session_id="s-2")) == "first"
 
 
+def test_s06_without_fallbacks_the_conversations_endpoint_is_the_only_one(rig: Rig) -> None:
+    settle(rig, chat(session_id="s-1"))
+    alone = {"allow_fallbacks": False}
+    assert served(rig, chat(session_id="s-1", provider=alone)) == "second"
+    assert served(rig, chat(session_id="s-2", provider=alone)) == "first"
+
+
 def test_s07_a_failure_of_the_endpoint_does_not_move_the_conversation(rig: Rig) -> None:
     settle(rig, chat(session_id="s-1"))
     healthy = "plain;tokens=1"

@@ -116,6 +116,9 @@ pub(crate) fn plan<'a>(asking: &Asking<'a>) -> Result<Plan<'a>, Refusal> {
         for of_one_model in candidates.chunk_by_mut(|a, b| a.slug == b.slug) {
             sticky::prefer(asking, of_one_model);
         }
+        if let Some(preferences) = asking.request.preferences() {
+            rank::without_fallbacks(preferences, &mut candidates);
+        }
     }
     Ok(Plan {
         candidates,

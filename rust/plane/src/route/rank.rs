@@ -19,11 +19,11 @@ use turnout_wire::dialect::Op;
 use turnout_wire::parameter::Parameter;
 use turnout_wire::preferences::Preferences;
 
-use super::Asking;
 use super::filter::{Filter, Passed};
 use super::name::Names;
 use super::policy::{self, Chosen, Policy, exacto};
 use super::tier::Asked;
+use super::{Asking, Candidate};
 use crate::clock::Moment;
 use crate::snapshot::{Endpoint, Provider};
 use crate::statistics::Look;
@@ -195,31 +195,23 @@ pub(crate) fn rank(
             }
         }
     });
-    let mut order: SmallVec<[u16; INLINE]> = keys.iter().map(|key| index_of(*key) as u16).collect();
-    if preferences.is_some_and(|p| !p.allow_fallbacks && p.order.is_empty()) {
-        only_the_first(&mut order, entries, across);
-    }
-    order
+    keys.iter().map(|key| index_of(*key) as u16).collect()
 }
 
 fn index_of(key: Key) -> usize {
     usize::from(key as u16)
 }
 
-/// Keeps the first endpoint of each model, or of all together.
-fn only_the_first(order: &mut SmallVec<[u16; INLINE]>, entries: &Entries<'_>, across: bool) {
-    let mut seen: SmallVec<[usize; 8]> = SmallVec::new();
-    order.retain(|index| {
-        let model = match across {
-            true => 0,
-            false => entries
-                .get(usize::from(*index))
-                .map_or(0, |entry| entry.model),
-        };
-        let is_new = !seen.contains(&model);
-        seen.push(model);
-        is_new
-    });
+/// Keeps the first endpoint of each model, or of all together, for a client that wants no fallbacks and gave no order. `candidates`: in the
+/// order in which they would be tried, conversations included.
+pub(super) fn without_fallbacks(preferences: &Preferences, candidates: &mut Vec<Candidate<'_>>) {
+    if preferences.allow_fallbacks || !preferences.order.is_empty() {
+        return;
+    }
+    match preferences.across_models {
+        true => candidates.truncate(1),
+        false => candidates.dedup_by_key(|candidate| candidate.slug),
+    }
 }
 
 fn key(
