@@ -81,6 +81,9 @@ def test_a_key_that_the_running_snapshot_lacks_is_no_longer_known(client: TestCl
         (["a/*"], "ab/c", False),
         (["*"], "a/b", True),
         ([], "a/b", False),
+        (["a/b"], "a/b:free", True),
+        (["a/b"], "a/b:8b", False),
+        (["a/b:free"], "a/b", False),
     ],
 )
 def test_a_key_may_use_the_models_that_its_patterns_name(models: list[str] | None, slug: str, may: bool) -> None:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from starlette.testclient import TestClient
 
-from tests.plane.harness import CHAT, Rig, chat, endpoint, model, provider, running, snapshot, wire
+from tests.fake.gateways import gateway
+from tests.plane.harness import CHAT, KEY, Rig, chat, endpoint, model, provider, running, snapshot, wire
 from turnout.config.preset import compiled
+from turnout.control.app import control
+from turnout.ledger import store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from turnout.config import snapshot as written
 
@@ -129,3 +135,23 @@ def test_what_cannot_be_meant_is_refused(rig: Rig) -> None:
     assert refused(rig, preset=7) == (400, "`preset` must be a string, the name of a preset")
     status, message = refused(rig, model="@preset/nameless")
     assert (status, "author/name@preset/nameless" in message) == (400, True)
+
+
+def test_v03_the_next_request_gets_what_was_posted(tmp_path: Path) -> None:
+    with running(catalogue) as rig:
+        text = f"""
+keys: [{{name: me, key: {KEY}}}]
+providers: {{local: {{base_url: "http://{rig.mock.address}/v1"}}}}
+models: {{author/one: {{provider: local, model: plain}}}}
+catalogue: false
+"""
+        made = gateway(tmp_path, config=text)
+        reloader = dataclasses.replace(made.reloader, plane=rig.plane)
+        reloader.amend(lambda ready: dataclasses.replace(ready))
+        api = TestClient(control(dataclasses.replace(made, reloader=reloader)))
+        for temperature in (0.25, 0.75):
+            body = {"model": "author/one", "temperature": temperature, "messages": []}
+            posted = api.post("/v1/presets/new/chat/completions", json=body, headers={"authorization": f"Bearer {KEY}"})
+            assert posted.status_code == 200
+            assert sent(rig, {**chat(), "model": "@preset/new"})["temperature"] == temperature
+        store.close_ledger(made.ledger)
