@@ -507,6 +507,8 @@ def _catalogue(work: Work, accounts: _Accounts, state_dir: Path) -> _Catalogue:
                 scores=scores(slug, written),
                 reasoning=_reasoning(written, offered.entries.get(slug)),
             )
+    # The lists have the order of the file.
+    catalogue.models = {slug: catalogue.models[slug] for slug in work.config.models if slug in catalogue.models}
     tagged += _bring(work, catalogue, offered)
     tagged += _free(work, catalogue, offered, {alias for alias, _, _ in tagged})
     if not work.config.models and not catalogue.off:
