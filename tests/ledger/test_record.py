@@ -66,7 +66,7 @@ def test_the_golden_record_is_what_the_plane_packs() -> None:
         total_us=64,
         overhead_us=65,
         attempts=[
-            record.Attempt("p1", "e1", "c1", 429, 11, "status"),
+            record.Attempt("p1", "e1", "c1", 429, 11, "status", is_byok=True),
             record.Attempt("p2", "e2", "c2", 200, 22, "ok"),
         ],
         http_referer="https://app.example",
@@ -77,4 +77,5 @@ def test_the_golden_record_is_what_the_plane_packs() -> None:
         client_address="192.0.2.1",
         config_digest="digest-1",
         response_cache_source_id="gen-1764031000-Source",
+        upstream_cost_nano=777,
     )

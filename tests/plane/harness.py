@@ -125,6 +125,7 @@ def routing(**changes: Any) -> written.Routing:
         "probe_ms": 0,
         **changes,
         "wishes": wishes(**{"policy": "order", **changes.get("wishes", {})}),
+        "retries": written.Retries(**{"percent": 100, "per_second": 1000, **changes.get("retries", {})}),
         "sticky": written.Sticky(**{"ttl_ms": 600_000, "conversations_max": 1000, **changes.get("sticky", {})}),
         "breaker": written.Breaker(
             **{"failures": 0, "open_ms": 30_000, "open_max_ms": 300_000, **changes.get("breaker", {})}
@@ -173,7 +174,7 @@ def key(secret: str = KEY, **changes: Any) -> written.Key:
 
 def billing(**changes: Any) -> written.Billing:
     """Nothing is limited. ``free`` takes a dictionary."""
-    values: dict[str, Any] = {"credits": False, "reserve_tokens": 8192, "free": None, **changes}
+    values: dict[str, Any] = {"credits": False, "reserve_tokens": 8192, "byok_fee_percent": 0, "free": None, **changes}
     if values["free"] is not None:
         none = dict.fromkeys(("per_minute", "per_day", "per_day_with_credits"))
         values["free"] = written.Free(**{**none, **values["free"]})

@@ -246,6 +246,7 @@ def _routing(work: Work) -> snapshot.Routing:
         outage_ms=written.outage,
         require_tools=written.require_tools,
         sticky=snapshot.Sticky(ttl_ms=written.sticky.ttl, conversations_max=written.sticky.conversations),
+        retries=snapshot.Retries(percent=written.retries.percent, per_second=written.retries.per_second),
         breaker=snapshot.Breaker(
             failures=written.breaker.failures, open_ms=written.breaker.open, open_max_ms=written.breaker.open_max
         ),
@@ -990,6 +991,7 @@ def _billing(work: Work) -> snapshot.Billing:
     return snapshot.Billing(
         credits=config.credits.enabled,
         reserve_tokens=config.billing.reserve_tokens,
+        byok_fee_percent=config.billing.byok_fee_percent,
         free=free if any(value is not None for value in msgspec.structs.astuple(free)) else None,
     )
 

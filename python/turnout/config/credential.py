@@ -8,6 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from turnout.auth import aws
 from turnout.auth.aws import AwsSource
 from turnout.auth.entra import AUTHORITY, Entra, EntraSource
@@ -59,8 +61,15 @@ def credentials(
         if label in labels:
             work.wrong((*path, "api_keys", position, "label"), f"the label {label} occurs twice in this provider")
         labels.add(label)
-        made.append(key_credential(scheme, label=label, key=one.key.get_secret_value(), weight=one.weight))
+        plain = key_credential(scheme, label=label, key=one.key.get_secret_value(), weight=one.weight)
+        made.append(msgspec.structs.replace(plain, kind=one.kind, required=one.required, rules=_rules(one)))
     return made
+
+
+def _rules(one: model.Credential) -> snapshot.CredentialRules | None:
+    if one.models is None and one.keys is None and one.users is None:
+        return None
+    return snapshot.CredentialRules(models=one.models, keys=one.keys, users=one.users)
 
 
 def environment_key(known: Row, environment: Mapping[str, str]) -> tuple[str, str] | None:

@@ -418,6 +418,27 @@ class Adaptive(Section):
     )
 
 
+class Retries(Section):
+    """Second tries at a provider, after another attempt of the same request failed. Those that succeed do not count, so
+    a healthy provider takes over for another without any limit, and one that fails sees little more than without
+    fallback."""
+
+    percent: int = Field(
+        default=20,
+        ge=0,
+        le=100,
+        description="Of a hundred requests, so many may lead to a second try that fails at the same provider; it is "
+        "passed over beyond that. 20 is the usual share in service meshes.",
+    )
+    per_second: int = Field(
+        default=10,
+        ge=0,
+        le=100_000,
+        description="So many a second beside them, so that a gateway with few requests is not hampered; ten seconds' "
+        "worth may come at once.",
+    )
+
+
 class Routing(Wishes):
     """How endpoints are chosen, for all requests."""
 
@@ -433,6 +454,7 @@ class Routing(Wishes):
         "OpenRouter does. false drops the tools then.",
     )
     sticky: Sticky = Field(default=Sticky(), description="Conversations that stay where their prompt is cached.")
+    retries: Retries = Field(default=Retries(), description="How many second tries a failing provider may see.")
     breaker: Breaker = Field(default=Breaker(), description="When an endpoint that keeps failing is left alone.")
     cooldown_max: Milliseconds = Field(
         default=10 * MINUTE,
@@ -561,8 +583,44 @@ class Credential(Section):
         default=1,
         ge=1,
         le=1000,
-        description="Share of the requests compared with the other keys. Equal by default.",
+        description="Share of the requests compared with the other shared keys. Equal by default. Keys with little "
+        "left of their rate limit are drawn less often, and those that were told to wait last.",
     )
+    kind: Literal["shared", "prioritized", "fallback"] = Field(
+        default="shared",
+        description="shared: for everybody alike. prioritized: somebody's own key (bring your own key), tried before "
+        "all endpoints with shared keys, whatever provider.order says, in the order of this list. fallback: the same, "
+        "tried after all others. A request that is served with one's own key is charged billing.byok_fee_percent only.",
+    )
+    required: bool = Field(
+        default=False,
+        description="Whether the provider's shared keys are not used for requests that this key fits. Default: false.",
+    )
+    models: list[str] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=100,
+        description="Models that it is used for: slugs, or patterns such as openai/*. Default: all.",
+    )
+    keys: list[str] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=100,
+        description="Names of the client keys that it is used for. Default: all.",
+    )
+    users: list[str] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=100,
+        description="Users that it is used for, as the requests name them in user. A client can write what it likes "
+        "there: it tells users of one client key apart and keeps no stranger out. Default: all.",
+    )
+
+    @model_validator(mode="after")
+    def _has_an_owner(self) -> Credential:
+        if self.required and self.kind == "shared":
+            raise wrong("required is for keys of kind prioritized or fallback")
+        return self
 
 
 class UpstreamTimeouts(Section):
@@ -1389,6 +1447,14 @@ class Billing(Section):
         description="Tokens that a request which names no max_tokens is taken to write at most (or the model's own "
         "maximum, if that is less), where a limit or credits must cover it beforehand. Few requests write more. "
         "A higher value refuses more requests near a limit; a lower one lets a running request overspend it by more.",
+    )
+    byok_fee_percent: int = Field(
+        default=0,
+        ge=0,
+        le=100,
+        description="Percentage of the provider's price that a request is charged when it was served with a key of the "
+        "client's own (api_keys of kind prioritized or fallback). OpenRouter takes 5 beyond an allowance; 0 charges "
+        "nothing.",
     )
 
 

@@ -146,6 +146,15 @@ class Adaptive(Frozen, frozen=True):
     """Requests of a thousand that go to any endpoint alike."""
 
 
+class Retries(Frozen, frozen=True):
+    """Second tries that a failing provider may see."""
+
+    percent: int
+    """Of all requests."""
+    per_second: int
+    """Beside them, so many."""
+
+
 class Routing(Frozen, frozen=True):
     """How endpoints are chosen."""
 
@@ -155,6 +164,7 @@ class Routing(Frozen, frozen=True):
     require_tools: bool
     """Whether a model of which no endpoint takes tools is refused when a request has some; else they are dropped."""
     sticky: Sticky
+    retries: Retries
     breaker: Breaker
     cooldown_max_ms: int
     """Longest time for which what asks for rest is left alone."""
@@ -188,6 +198,8 @@ class Billing(Frozen, frozen=True):
     """Whether the gateway has credits, and refuses requests when they are used up."""
     reserve_tokens: int
     """Tokens that a request without ``max_tokens`` is taken to write at most, where money is limited."""
+    byok_fee_percent: int
+    """What is charged of the provider's price where the client's own key pays the provider."""
     free: Free | None
 
 
@@ -255,6 +267,17 @@ class SigV4(Frozen, frozen=True):
         return f"SigV4(access_key_id='***', secret_access_key='***', region={self.region!r}, service={self.service!r})"
 
 
+class CredentialRules(Frozen, frozen=True):
+    """Whom a credential may be used for. All must fit; ``None`` fits all."""
+
+    models: list[str] | None
+    """Slugs or ``author/*`` patterns."""
+    keys: list[str] | None
+    """Names of client keys."""
+    users: list[str] | None
+    """What requests say in ``user``."""
+
+
 class Credential(Frozen, frozen=True):
     """One upstream key, as what carries it in a request."""
 
@@ -268,6 +291,12 @@ class Credential(Frozen, frozen=True):
     weight: int
     sigv4: SigV4 | None
     """Set exactly when the scheme is ``sigv4``."""
+    kind: Literal["shared", "prioritized", "fallback"] = "shared"
+    """Whether it is for everybody alike, or somebody's own: tried before or after everything else."""
+    required: bool = False
+    """Whether it takes the place of the provider's shared keys wherever it may be used."""
+    rules: CredentialRules | None = None
+    """Whom it may be used for; ``None``: for all."""
 
     def __repr__(self) -> str:
         """Without the secret, so that a log or a traceback with locals cannot show it."""

@@ -24,6 +24,8 @@ class Attempt(msgspec.Struct, frozen=True, array_like=True):
     outcome: str
     """``ok``, or an error kind: ``connect``, ``timeout``, ``status``, ``empty``, ``malformed``, ``closed``,
     ``cancelled``."""
+    is_byok: bool = False
+    """With a key of the client's own."""
 
 
 class Generation(msgspec.Struct, frozen=True, array_like=True):
@@ -86,6 +88,8 @@ class Generation(msgspec.Struct, frozen=True, array_like=True):
     config_digest: str
     response_cache_source_id: str = ""
     """The generation whose answer was given again from the response cache; empty: a provider was asked."""
+    upstream_cost_nano: int | None = None
+    """What the provider charged the owner of the key, where that was the client's own; ``cost_nano`` is the fee."""
 
 
 Batch = list[Generation]

@@ -121,6 +121,8 @@ generations = Table(
     Column("client_address", Text, nullable=False),
     Column("config_digest", Text, nullable=False),
     Column("response_cache_source_id", Text, nullable=False, server_default=""),
+    # NULL: the gateway's own key was used.
+    Column("upstream_cost_nano", BigInteger),
     # For retention, and for any report over a span of time.
     Index("generations_created", "created_ms"),
     # ``GET /key`` sums the cost of one key: with the cost inside, it never touches the rows themselves.

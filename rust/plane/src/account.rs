@@ -337,6 +337,7 @@ impl<'a> Account<'a> {
             status: 0,
             latency_us: 0,
             outcome: Outcome::Cancelled,
+            is_byok: candidate.own.is_some(),
         };
         self.current = Some(Current {
             attempt,

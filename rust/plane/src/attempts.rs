@@ -23,16 +23,18 @@ use turnout_wire::stream::StreamEditor;
 
 use crate::account::Account;
 use crate::caller::{Break, Caller, Comments, EVENT_STREAM, ReplyHead};
-use crate::clock::Instant;
+use crate::clock::{Instant, Moment};
 use crate::conclude::conclude;
 use crate::cors;
 use crate::deadline::{Deadlines, Until, Wanted};
 use crate::explain::is_told;
 use crate::failure::{Failure, Next};
+use crate::metrics::Counter;
 use crate::opaque::{self, Passage};
 use crate::plain;
 use crate::request::{Outcome, count, done, refuse, refuse_telling};
-use crate::route::{self, Candidate, Plan};
+use crate::route::credential::{self, Asker};
+use crate::route::{Candidate, Plan};
 use crate::send::{self, Trouble};
 use crate::snapshot::{Credential, Key, Snapshot};
 use crate::stream::{Ended, Relay};
@@ -94,6 +96,11 @@ pub(crate) async fn attempts<'a, C: Caller>(
         last: started,
     };
     let user = request.user().map(|user| pseudonym(account.key(), user));
+    let asker = Asker {
+        key: account.key(),
+        user: request.user(),
+    };
+    thread.shared.budgets.request();
     let mut failures: Vec<(usize, Failure)> = Vec::new();
     let mut made = 0;
     'candidates: for (index, candidate) in candidates.iter().enumerate() {
@@ -104,9 +111,18 @@ pub(crate) async fn attempts<'a, C: Caller>(
             true => KEYS_EACH_MAX,
             false => usize::MAX,
         };
-        for credential in route::draw(candidate.provider).take(keys_max) {
+        for credential in credential::keys(candidate, asker).take(keys_max) {
             if made >= server.attempts_max || (made > 0 && Instant::now() >= deadlines.total) {
                 break 'candidates;
+            }
+            // Second tries are bounded, so that they cannot multiply an outage.
+            let is_retry = made > 0;
+            let retries = &snapshot.routing.retries;
+            let slug = candidate.provider.slug.as_str();
+            let budgets = &thread.shared.budgets;
+            if is_retry && !budgets.take(slug, retries, Moment::of(account.last())) {
+                thread.metrics.count(Counter::RetryDenied);
+                continue 'candidates;
             }
             made += 1;
             let attempt = One {
@@ -122,11 +138,19 @@ pub(crate) async fn attempts<'a, C: Caller>(
                 deadlines: &deadlines,
             };
             match attempt.run(caller, &mut comments, account).await {
-                Verdict::Over(outcome) => return outcome,
+                Verdict::Over(outcome) => {
+                    if is_retry {
+                        budgets.give_back(slug, retries);
+                    }
+                    return outcome;
+                }
                 Verdict::Failed(failure) => {
                     // What could not be said in the endpoint's protocol was not sent, and is no attempt.
                     if failure.unsent.is_some() {
                         made -= 1;
+                        if is_retry {
+                            budgets.give_back(slug, retries);
+                        }
                     }
                     let next = failure.next;
                     let may_repeat = request.api().task().is_repeatable() || failure.is_unserved();
@@ -414,7 +438,7 @@ impl<'a> One<'_, 'a> {
             created: account.created_ms / 1000,
             model: self.candidate.slug,
             provider: &provider.name,
-            prices: self.candidate.endpoint.prices.as_ref(),
+            prices: self.candidate.prices(),
         };
         if self.request.api().task().is_opaque() {
             let passage = Passage {

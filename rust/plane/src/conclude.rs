@@ -25,6 +25,10 @@ use crate::snapshot::Snapshot;
 const SHARED_POOL: &str = "upstream_provider_shared_pool";
 const SHARED_POOL_REMEDY: &str = "Ask again later, name more models in \"models\", allow more providers, or bring a key of your own for this provider";
 
+/// The same of a key of the client's own. The word is this gateway's.
+const OWN_KEY: &str = "upstream_provider_own_key";
+const OWN_KEY_REMEDY: &str = "Ask again later, ask the provider for a higher limit of your key, or allow more models or providers";
+
 /// What is told of these failures, and on which candidate it is booked. `None` when there are no failures.
 pub(crate) fn conclude<'a>(
     snapshot: &Snapshot,
@@ -82,9 +86,13 @@ pub(crate) fn conclude<'a>(
         refusal = refusal.with_retry_after_secs(shortest.as_secs_f64().ceil() as u64);
     }
     if refusal.kind == Kind::ProviderRateLimited {
+        let (source, remedy) = match candidate.own {
+            None => (SHARED_POOL, SHARED_POOL_REMEDY),
+            Some(_) => (OWN_KEY, OWN_KEY_REMEDY),
+        };
         refusal = refusal
-            .with_text("limit_source", SHARED_POOL)
-            .with_text("remedy_hint", SHARED_POOL_REMEDY);
+            .with_text("limit_source", source)
+            .with_text("remedy_hint", remedy);
     }
     let previous = failures
         .iter()
@@ -99,7 +107,7 @@ pub(crate) fn conclude<'a>(
         let asked = request.model().into_iter().map(str::to_owned);
         let models = asked.chain(request.models().iter().cloned()).collect();
         refusal = refusal
-            .with_json("is_byok", "false".to_owned())
+            .with_json("is_byok", candidate.own.is_some().to_string())
             .with_affected(affected)
             .with_requested_models(models);
     }

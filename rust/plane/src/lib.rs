@@ -23,6 +23,7 @@ mod account;
 mod admit;
 mod attempts;
 mod authenticate;
+mod budget;
 mod buffer;
 mod cache;
 mod caller;

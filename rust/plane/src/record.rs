@@ -21,6 +21,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) status: u16,
     pub(crate) latency_us: u64,
     pub(crate) outcome: Outcome,
+    /// Whether with a key of the client's own.
+    pub(crate) is_byok: bool,
 }
 
 /// What the client says about itself.
@@ -71,9 +73,10 @@ pub(crate) struct Record<'a> {
     pub(crate) cache_source_id: &'a str,
 }
 
-/// Fields of a record: 32 up to the attempts, six of the client, the configuration's digest, and the source in the cache.
-const FIELDS: u32 = 40;
-const ATTEMPT_FIELDS: u32 = 6;
+/// Fields of a record: 32 up to the attempts, six of the client, the configuration's digest, the source in the cache, and what the
+/// provider charges where the key was the client's own.
+const FIELDS: u32 = 41;
+const ATTEMPT_FIELDS: u32 = 7;
 
 impl Record<'_> {
     /// Appends the record to `out`.
@@ -119,10 +122,12 @@ impl Record<'_> {
             pack::uint(out, u64::from(attempt.status));
             pack::uint(out, attempt.latency_us);
             pack::str(out, attempt.outcome.name());
+            pack::bool(out, attempt.is_byok);
         }
         out.extend_from_slice(self.client);
         pack::str(out, self.config_digest);
         pack::str(out, self.cache_source_id);
+        pack::option_uint(out, self.cost.upstream_nano);
     }
 }
 
@@ -176,6 +181,7 @@ mod tests {
                 status: 429,
                 latency_us: 11,
                 outcome: Outcome::Status,
+                is_byok: true,
             },
             Attempt {
                 provider: "p2",
@@ -184,6 +190,7 @@ mod tests {
                 status: 200,
                 latency_us: 22,
                 outcome: Outcome::Ok,
+                is_byok: false,
             },
         ];
         let client = Client {
@@ -225,6 +232,7 @@ mod tests {
             usage_source: UsageSource::Upstream,
             cost: Cost {
                 total_nano: 123_456_789_012,
+                upstream_nano: Some(777),
                 ..Cost::default()
             },
             price_version: "prices-1",

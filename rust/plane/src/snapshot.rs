@@ -126,6 +126,7 @@ pub mod written {
     pub struct Billing {
         pub credits: bool,
         pub reserve_tokens: u64,
+        pub byok_fee_percent: u32,
         pub free: Option<Free>,
     }
 
@@ -167,10 +168,18 @@ pub mod written {
         pub outage_ms: u64,
         pub require_tools: bool,
         pub sticky: Sticky,
+        pub retries: Retries,
         pub breaker: Breaker,
         pub cooldown_max_ms: u64,
         pub probe_ms: u64,
         pub adaptive: Adaptive,
+    }
+
+    #[derive(Debug, Clone, Copy, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Retries {
+        pub percent: u32,
+        pub per_second: u32,
     }
 
     #[derive(Debug, Clone, Deserialize)]
@@ -229,6 +238,25 @@ pub mod written {
         pub(crate) value: Secret,
         pub weight: u32,
         pub sigv4: Option<SigV4>,
+        pub kind: CredentialKind,
+        pub required: bool,
+        pub rules: Option<CredentialRules>,
+    }
+
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    pub enum CredentialKind {
+        Shared,
+        Prioritized,
+        Fallback,
+    }
+
+    #[derive(Debug, Clone, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct CredentialRules {
+        pub models: Option<Vec<String>>,
+        pub keys: Option<Vec<String>>,
+        pub users: Option<Vec<String>>,
     }
 
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -425,6 +453,8 @@ impl std::fmt::Display for BadSnapshot {
 
 impl std::error::Error for BadSnapshot {}
 
+pub(crate) use written::CredentialKind;
+
 /// The running configuration.
 pub struct Snapshot {
     /// Counts swaps in this process, from 1.
@@ -437,6 +467,8 @@ pub struct Snapshot {
     pub(crate) billing: written::Billing,
     keys: FastMap<[u8; 32], Key, foldhash::fast::RandomState>,
     pub(crate) providers: Vec<Provider>,
+    /// Whether any provider has a key that is not for everybody alike.
+    pub(crate) has_own_keys: bool,
     models: FastMap<String, Arc<Model>, foldhash::fast::RandomState>,
     /// Slugs in the order of the configuration, for listings.
     pub(crate) slugs: Vec<Arc<Model>>,
@@ -549,6 +581,15 @@ impl Wire {
 }
 
 impl Provider {
+    /// Whether it has a key that is not for everybody alike.
+    fn has_own_keys(&self) -> bool {
+        self.credentials.iter().any(|credential| {
+            credential.kind != CredentialKind::Shared
+                || credential.required
+                || credential.rules.is_some()
+        })
+    }
+
     /// How a request of this kind is put to the provider: in the client's own protocol where it is spoken, else in the first that can
     /// express it. `pinned`: the endpoint is only there in one.
     pub(crate) fn way(
@@ -581,6 +622,12 @@ impl Provider {
 pub(crate) struct Credential {
     pub(crate) label: String,
     pub(crate) weight: u32,
+    /// Whether it is shared, or somebody's own.
+    pub(crate) kind: CredentialKind,
+    /// Whether it takes the place of the provider's shared keys wherever it may be used.
+    pub(crate) required: bool,
+    /// Whom it may be used for; `None`: for all.
+    pub(crate) rules: Option<written::CredentialRules>,
     /// What the provider said about it; the same across swaps.
     pub(crate) state: Arc<CredentialState>,
     /// For each wire, for each operation that it offers.
@@ -961,6 +1008,7 @@ impl Snapshot {
             cache,
             billing: written.billing,
             keys,
+            has_own_keys: providers.iter().any(Provider::has_own_keys),
             providers,
             models,
             slugs,
@@ -1242,6 +1290,9 @@ impl Provider {
             value: crate::secret::Secret::default(),
             weight: 1,
             sigv4: None,
+            kind: CredentialKind::Shared,
+            required: false,
+            rules: None,
         }];
         let given: &[written::Credential] = if written.credentials.is_empty() {
             &bare
@@ -1253,6 +1304,9 @@ impl Provider {
             .map(|credential| Credential {
                 label: credential.label.clone(),
                 weight: credential.weight,
+                kind: credential.kind,
+                required: credential.required,
+                rules: credential.rules.clone(),
                 state: statistics.credential(&written.slug, &credential.label),
                 heads: wires
                     .iter()

@@ -18,6 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
 use crate::authenticate::Remembered;
+use crate::budget::Budgets;
 use crate::cache;
 use crate::caller::Seat;
 use crate::clock::Instant;
@@ -52,6 +53,7 @@ pub(crate) struct Shared {
     pub(crate) origins: Origins,
     pub(crate) statistics: Registry,
     pub(crate) limits: Limits,
+    pub(crate) budgets: Budgets,
     pub(crate) sticky: sticky::Table,
     /// Answers that may be given again.
     pub(crate) cache: cache::store::Store,
@@ -98,6 +100,7 @@ impl Shared {
             origins,
             statistics,
             limits,
+            budgets: Budgets::default(),
             sticky: sticky::Table::default(),
             cache: cache::store::Store::default(),
             swapping: Mutex::new(()),

@@ -14,6 +14,8 @@
 //! 3. **Kind.** Tokens of a prompt are counted as read from a cache first, then as written to one, then as audio, as images, as text;
 //!    of a completion as audio, images, reasoning, text. Each token has one kind, also when a provider's counts overlap.
 
+use std::fmt;
+
 use serde::Deserialize;
 
 use crate::finish::Finish;
@@ -64,6 +66,10 @@ pub struct Prices {
     pub tiers: Vec<Tier>,
     /// Prices of other service tiers than the ordinary one. Nearly always empty.
     pub service: Vec<Service>,
+    /// Set where the provider is paid with a key of the client's own: the percentage of these prices that the gateway charges. It is
+    /// no property of a row, so no snapshot has it.
+    #[serde(skip)]
+    pub byok_fee_percent: Option<u32>,
 }
 
 /// Prices of a request whose prompt is longer than a number of tokens. A price that is `None` is the base price.
@@ -139,7 +145,7 @@ impl ServiceTier {
 }
 
 /// A cost in nano-dollars.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub struct Cost {
     /// All of it: the parts below, and what belongs to neither: the price of the request itself, of images by the piece, web
     /// searches, search units, seconds of audio and characters of speech.
@@ -148,6 +154,24 @@ pub struct Cost {
     pub prompt_nano: u64,
     /// For the tokens that were generated, of any kind. The rounding of the two together falls on this part, so that they add up.
     pub completion_nano: u64,
+    /// What the provider charges the owner of the key, with a key of the client's own; the total is the gateway's fee then. `None`: the
+    /// gateway's key was used.
+    pub upstream_nano: Option<u64>,
+}
+
+/// Whose key it was is shown only where it was the client's own.
+impl fmt::Debug for Cost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Cost");
+        shown
+            .field("total_nano", &self.total_nano)
+            .field("prompt_nano", &self.prompt_nano)
+            .field("completion_nano", &self.completion_nano);
+        if let Some(theirs) = &self.upstream_nano {
+            shown.field("upstream_nano", theirs);
+        }
+        shown.finish()
+    }
 }
 
 impl Cost {
@@ -159,6 +183,9 @@ impl Cost {
         let Some(prices) = prices else {
             return Cost::default();
         };
+        if let Some(percent) = prices.byok_fee_percent {
+            return Cost::with_own_key(usage, prices, service_tier, percent);
+        }
         if !usage.is_plain() || !prices.are_plain() {
             return of_any(usage, prices, service_tier.and_then(ServiceTier::named));
         }
@@ -176,6 +203,23 @@ impl Cost {
             total_nano: tokens_nano.saturating_add(prices.request),
             prompt_nano,
             completion_nano: tokens_nano - prompt_nano,
+            upstream_nano: None,
+        }
+    }
+
+    #[inline(never)]
+    fn with_own_key(
+        usage: &Usage,
+        prices: &Prices,
+        service_tier: Option<&str>,
+        percent: u32,
+    ) -> Cost {
+        let theirs = of_any(usage, prices, service_tier.and_then(ServiceTier::named));
+        let fee = u128::from(theirs.total_nano) * u128::from(percent) / 100;
+        Cost {
+            total_nano: u64::try_from(fee).unwrap_or(u64::MAX),
+            upstream_nano: Some(theirs.total_nano),
+            ..theirs
         }
     }
 }
@@ -194,6 +238,7 @@ impl Cost {
         self.total_nano = self.total_nano.saturating_sub(tokens);
         self.prompt_nano = 0;
         self.completion_nano = 0;
+        self.upstream_nano = self.upstream_nano.map(|nano| nano.saturating_sub(tokens));
         self
     }
 }
@@ -316,6 +361,7 @@ fn of_any(usage: &Usage, prices: &Prices, service_tier: Option<ServiceTier>) -> 
         total_nano: per_million(tokens.saturating_add(other)),
         prompt_nano,
         completion_nano: per_million(tokens) - prompt_nano,
+        upstream_nano: None,
     }
 }
 
@@ -517,6 +563,25 @@ mod tests {
     }
 
     #[test]
+    fn y06_with_a_key_of_the_clients_own_the_fee_is_charged() {
+        let usage = Usage {
+            prompt: 1000,
+            completion: 100,
+            total: 1100,
+            ..Usage::default()
+        };
+        let theirs = Cost::of(&usage, Some(&prices()), None);
+        let own = Prices {
+            byok_fee_percent: Some(5),
+            ..prices()
+        };
+        let cost = Cost::of(&usage, Some(&own), None);
+        assert_eq!(cost.total_nano, theirs.total_nano / 20);
+        assert_eq!(cost.upstream_nano, Some(theirs.total_nano));
+        assert_eq!(cost.prompt_nano, theirs.prompt_nano);
+    }
+
+    #[test]
     fn dollars_are_exact_decimals() {
         for (nano, text) in [
             (0, "0"),
@@ -695,6 +760,7 @@ mod tests {
             Cost {
                 prompt_nano: 1_000,
                 completion_nano: 0,
+                upstream_nano: None,
                 total_nano: 1_000 + 20 + 1 + 300 + 4_000 + 15_000 + 100_000,
             }
         );

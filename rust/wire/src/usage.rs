@@ -575,6 +575,21 @@ fn write_without_ours(raw: &str, out: &mut Vec<u8>) -> bool {
     any
 }
 
+/// Appends whose key paid the provider, and the start of `cost_details`.
+pub(crate) fn write_whose_key(cost: &Cost, out: &mut Vec<u8>) {
+    match cost.upstream_nano {
+        None => out.extend_from_slice(
+            b",\"is_byok\":false,\"cost_details\":{\"upstream_inference_cost\":null",
+        ),
+        Some(theirs) => {
+            out.extend_from_slice(
+                b",\"is_byok\":true,\"cost_details\":{\"upstream_inference_cost\":",
+            );
+            write_dollars(theirs, out);
+        }
+    }
+}
+
 /// Appends the cost members and the closing brace. The members before are never empty: a count stands there.
 fn write_cost(cost: &Cost, out: &mut Vec<u8>) {
     if *cost == Cost::default() {
@@ -586,9 +601,8 @@ fn write_cost(cost: &Cost, out: &mut Vec<u8>) {
     }
     out.extend_from_slice(b",\"cost\":");
     write_dollars(cost.total_nano, out);
-    out.extend_from_slice(
-        b",\"is_byok\":false,\"cost_details\":{\"upstream_inference_cost\":null,\"upstream_inference_prompt_cost\":",
-    );
+    write_whose_key(cost, out);
+    out.extend_from_slice(b",\"upstream_inference_prompt_cost\":");
     write_dollars(cost.prompt_nano, out);
     out.extend_from_slice(b",\"upstream_inference_completions_cost\":");
     write_dollars(cost.completion_nano, out);
@@ -697,6 +711,7 @@ mod tests {
             total_nano: 140_000,
             prompt_nano: 100_000,
             completion_nano: 40_000,
+            upstream_nano: None,
         };
         let mut out = Vec::new();
         write(raw, &read, api, &cost, &mut out);
@@ -812,6 +827,7 @@ mod tests {
             total_nano: 140_000,
             prompt_nano: 100_000,
             completion_nano: 40_000,
+            upstream_nano: None,
         };
         let mut out = Vec::new();
         write_own(&usage, &cost, Api::Chat, &mut out);

@@ -93,6 +93,7 @@ fn any_prices() -> impl Strategy<Value = Prices> {
                 character: next(),
                 tiers,
                 service,
+                byok_fee_percent: None,
             }
         })
 }

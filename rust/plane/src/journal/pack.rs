@@ -93,6 +93,14 @@ pub fn option_str(out: &mut Vec<u8>, value: Option<&str>) {
     }
 }
 
+/// Appends a whole number that is not negative, or nil.
+pub fn option_uint(out: &mut Vec<u8>, value: Option<u64>) {
+    match value {
+        Some(number) => uint(out, number),
+        None => nil(out),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,5 +148,7 @@ mod tests {
         assert_eq!(packed(|out| bool(out, false)), [0xc2]);
         assert_eq!(packed(|out| option_str(out, None)), [0xc0]);
         assert_eq!(packed(|out| option_str(out, Some("a"))), [0xa1, b'a']);
+        assert_eq!(packed(|out| option_uint(out, None)), [0xc0]);
+        assert_eq!(packed(|out| option_uint(out, Some(7))), [7]);
     }
 }

@@ -223,6 +223,10 @@ struct Weight {
 impl Weight {
     fn of(request: &Request, plan: &Plan<'_>, reserve_tokens: u64) -> Weight {
         fn priced<'a>(candidate: &Candidate<'a>) -> Option<(&'a Prices, &'a Endpoint)> {
+            // A client's own key is charged by the provider, not here.
+            if candidate.own.is_some() {
+                return None;
+            }
             let prices = candidate.endpoint.prices.as_ref()?;
             costs_anything(prices).then_some((prices, candidate.endpoint))
         }
@@ -332,6 +336,7 @@ fn costs_anything(prices: &Prices) -> bool {
         character,
         tiers,
         service,
+        byok_fee_percent: _,
     } = prices;
     let numbers = [
         prompt,

@@ -346,6 +346,11 @@ impl Sums {
                 Counter::CacheServerFailed,
             ),
             (
+                "retries_denied",
+                "Second tries that were not made because those at that provider fail too often (routing.retries).",
+                Counter::RetryDenied,
+            ),
+            (
                 "panics",
                 "Tasks that panicked; each one is a bug of the gateway.",
                 Counter::Panicked,

@@ -137,6 +137,8 @@ pub enum Counter {
     ResponseCacheMiss,
     /// The response cache's server could not be used.
     CacheServerFailed,
+    /// A second try at a provider was not made, because those fail too often.
+    RetryDenied,
     /// A task panicked and its connection was closed.
     Panicked,
 }

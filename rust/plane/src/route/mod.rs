@@ -4,6 +4,7 @@
 //! [`reason`]; the others are ordered ([`rank`]), and a
 //! conversation is kept where it was ([`sticky`]). Within an endpoint, the provider's keys are drawn by weight.
 
+pub(crate) mod credential;
 mod filter;
 mod name;
 pub(crate) mod policy;
@@ -17,12 +18,14 @@ pub(crate) mod trace;
 use std::borrow::Cow;
 use std::cell::RefCell;
 
+use turnout_wire::cost::Prices;
 use turnout_wire::dialect::{Op, Override};
 use turnout_wire::refusal::Refusal;
 use turnout_wire::request::Request;
 
-use crate::snapshot::{Credential, Endpoint, Key, Provider, Snapshot, Wire};
+use crate::snapshot::{Endpoint, Key, Provider, Snapshot, Wire};
 
+use credential::Own;
 use filter::Filter;
 pub(crate) use name::{Strategy, Wanted};
 use rank::{Entries, Entry};
@@ -31,6 +34,7 @@ use tier::Asked;
 use trace::Trace;
 
 /// An endpoint that may serve.
+#[derive(Clone)]
 pub(crate) struct Candidate<'a> {
     /// The slug that the client is told.
     pub(crate) slug: &'a str,
@@ -46,12 +50,22 @@ pub(crate) struct Candidate<'a> {
     pub(crate) overrides: Vec<Override<'a>>,
     /// What it is to the conversation that asks.
     pub(crate) stay: Stay,
+    /// The key of somebody's own that it is asked with; `None`: the provider's shared ones.
+    pub(crate) own: Option<Box<Own<'a>>>,
 }
 
 impl<'a> Candidate<'a> {
     /// The protocol that is used.
     pub(crate) fn wire(&self) -> &'a Wire {
         &self.provider.wires[self.wire_index]
+    }
+
+    /// What serving with it costs.
+    pub(crate) fn prices(&self) -> Option<&Prices> {
+        match &self.own {
+            Some(own) => Some(&own.prices),
+            None => self.endpoint.prices.as_ref(),
+        }
     }
 }
 
@@ -120,6 +134,9 @@ pub(crate) fn plan<'a>(asking: &Asking<'a>) -> Result<Plan<'a>, Refusal> {
             rank::without_fallbacks(preferences, &mut candidates);
         }
     }
+    if asking.snapshot.has_own_keys {
+        candidates = credential::expand(asking, candidates)?;
+    }
     Ok(Plan {
         candidates,
         strategy: names.strategy,
@@ -146,72 +163,7 @@ fn candidate<'a>(
         wire_index: entry.wire_index,
         op: entry.op,
         overrides,
+        own: None,
         stay: Stay::default(),
-    }
-}
-
-/// The provider's keys in the order of one weighted draw without replacement, each drawn when it is asked for: nearly
-/// always the first one serves.
-pub(crate) struct Draw<'a> {
-    provider: &'a Provider,
-    /// Indices that have been drawn.
-    drawn: [u16; DRAWN_MAX],
-    count: usize,
-}
-
-/// Keys of one provider that are tried for a request; as many as a request may have attempts.
-const DRAWN_MAX: usize = 20;
-
-pub(crate) fn draw(provider: &Provider) -> Draw<'_> {
-    Draw {
-        provider,
-        drawn: [0; DRAWN_MAX],
-        count: 0,
-    }
-}
-
-impl<'a> Iterator for Draw<'a> {
-    type Item = &'a Credential;
-
-    fn next(&mut self) -> Option<&'a Credential> {
-        let credentials = &self.provider.credentials;
-        if self.count >= credentials.len().min(DRAWN_MAX) {
-            return None;
-        }
-        let index = if credentials.len() == 1 {
-            0
-        } else {
-            self.ticket(fastrand::u64(..self.weight_left()))
-        };
-        self.drawn[self.count] = index;
-        self.count += 1;
-        credentials.get(usize::from(index))
-    }
-}
-
-impl<'a> Draw<'a> {
-    /// Those that have not been drawn, with their weights. Zero is taken for one, so that there is always something.
-    fn left(&self) -> impl Iterator<Item = (u16, u64)> {
-        (0..)
-            .zip(&self.provider.credentials)
-            .filter(|(index, _)| !self.drawn[..self.count].contains(index))
-            .map(|(index, credential)| (index, u64::from(credential.weight.max(1))))
-    }
-
-    fn weight_left(&self) -> u64 {
-        self.left().map(|(_, weight)| weight).sum()
-    }
-
-    /// The key whose share of the weights holds the ticket.
-    fn ticket(&self, mut ticket: u64) -> u16 {
-        let mut last = 0;
-        for (index, weight) in self.left() {
-            last = index;
-            if ticket < weight {
-                break;
-            }
-            ticket -= weight;
-        }
-        last
     }
 }

@@ -11,7 +11,7 @@ use crate::exchange::{Tool, joined_name, split_name};
 use crate::finish::Finish;
 use crate::json::{Span, write_number, write_string};
 use crate::refusal::Refusal;
-use crate::usage::Usage;
+use crate::usage::{Usage, write_whose_key};
 
 /// Members that are repeated, and what stands there when the request did not say.
 const REPEATED: [(&str, &str); 18] = [
@@ -288,7 +288,8 @@ pub(crate) fn write_usage(usage: &Usage, cost: &Cost, out: &mut Vec<u8>) {
 pub(crate) fn write_cost(cost: &Cost, out: &mut Vec<u8>) {
     out.extend_from_slice(b",\"cost\":");
     write_dollars(cost.total_nano, out);
-    out.extend_from_slice(b",\"is_byok\":false,\"cost_details\":{\"upstream_inference_cost\":null,\"upstream_inference_input_cost\":");
+    write_whose_key(cost, out);
+    out.extend_from_slice(b",\"upstream_inference_input_cost\":");
     write_dollars(cost.prompt_nano, out);
     out.extend_from_slice(b",\"upstream_inference_output_cost\":");
     write_dollars(cost.completion_nano, out);
