@@ -5,14 +5,26 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
-from tests.plane.harness import Rig, chat, endpoint, key, model, provider, running, serving, snapshot
+from tests.plane.harness import (
+    PRICES,
+    Rig,
+    chat,
+    endpoint,
+    key,
+    model,
+    provider,
+    router,
+    running,
+    serving,
+    snapshot,
+)
+from turnout.config import snapshot as written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from turnout.config import snapshot as written
 
 MESSAGES = "/v1/messages"
 RESPONSES = "/v1/responses"
@@ -109,6 +121,36 @@ def test_d04_strategies_tell_how_the_name_was_found(rig: Rig) -> None:
     assert strategy(model="good") == ("good", "alias")
     assert strategy(model="~author/good-latest") == ("~author/good-latest", "latest")
     assert strategy(models=["author/bad", "author/good"]) == ("author/bad", "fallback")
+
+
+def test_d04_routers_tell_their_strategy_and_what_they_chose_from() -> None:
+    free = msgspec.structs.replace(PRICES, prompt=0, completion=0, request=0)
+    good = written.Scores(intelligence=500, coding=900, agentic=500)
+
+    def make(address: str) -> written.Snapshot:
+        return snapshot(
+            [provider(address)],
+            [
+                model(endpoint(), slug="author/coder", scores=good),
+                model(endpoint(prices=free), slug="author/gratis", scores=good),
+            ],
+            routers=[
+                router("auto", "openrouter/auto"),
+                router("free", "openrouter/free"),
+                router("pareto", "openrouter/pareto-code"),
+            ],
+        )
+
+    with running(make) as rig:
+        for name, strategy in (("auto", "auto"), ("free", "free"), ("pareto-code", "pareto")):
+            answer = rig.post(body("", f"openrouter/{name}"), **ON).json()
+            told = answer["openrouter_metadata"]
+            assert (told["requested"], told["strategy"], told["attempt"]) == (f"openrouter/{name}", strategy, 1)
+            (selected,) = [one for one in told["endpoints"]["available"] if one["selected"]]
+            assert selected["model"] == answer["model"]
+            (stage,) = told["pipeline"]
+            assert answer["model"] in json.dumps(stage["data"])
+            assert {"type", "name", "summary", "data"} == set(stage)
 
 
 def test_r37_attempts_are_listed_in_the_metadata_and_the_record() -> None:
