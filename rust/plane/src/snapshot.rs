@@ -691,8 +691,6 @@ pub(crate) struct Model {
     pub(crate) card: String,
     /// Whether its author permits to train other models with what it writes; `None`: not known.
     pub(crate) distillable: Option<bool>,
-    /// Unix seconds; 0: not known.
-    pub(crate) created: u64,
     /// What the routers choose by.
     pub(crate) scores: Option<written::Scores>,
     /// Set where the slug is a router's: there is no endpoint then, and a model is chosen for each request.
@@ -931,7 +929,6 @@ impl Snapshot {
                 endpoints,
                 card: model.card,
                 distillable: model.distillable,
-                created: model.created,
                 scores: model.scores,
                 router: None,
                 efforts: model.reasoning.map(|reasoning| Efforts {
@@ -954,7 +951,6 @@ impl Snapshot {
                 endpoints: Vec::new(),
                 card: std::mem::take(&mut router.card),
                 distillable: None,
-                created: 0,
                 scores: None,
                 efforts: None,
                 router: Some(Box::new(Router::new(router))),
