@@ -108,6 +108,8 @@ def test_k03_a_hit_is_a_generation_of_its_own_that_used_nothing(rig: Rig) -> Non
     assert (given.finish_reason, given.native_finish_reason) == ("stop", served.native_finish_reason)
     assert rig.metric("turnout_response_cache_hits_total") == 1
     assert rig.metric("turnout_response_cache_misses_total") == 1
+    assert rig.metric("turnout_response_cache_answers") == 1
+    assert rig.metric("turnout_response_cache_bytes") > len(first.content)
 
 
 def test_k04_white_space_does_not_count_and_order_does(rig: Rig) -> None:

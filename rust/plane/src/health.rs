@@ -106,6 +106,10 @@ pub(crate) fn render(shared: &Shared) -> String {
             .iter()
             .map(|idle| idle.load(Ordering::Relaxed) as u64)
             .sum(),
+        response_cache: {
+            let (answers, bytes) = shared.cache.held();
+            (answers as u64, bytes as u64)
+        },
         journal: shared.journal.stats(),
         ledger_behind: is_some(&shared.ledger_error),
         endpoints: endpoints(shared),

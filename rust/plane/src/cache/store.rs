@@ -134,8 +134,7 @@ impl Store {
     }
 
     /// Answers, and their bytes.
-    #[cfg(test)]
-    fn held(&self) -> (usize, usize) {
+    pub(crate) fn held(&self) -> (usize, usize) {
         let table = self.table();
         (table.entries.len(), table.bytes)
     }

@@ -53,6 +53,8 @@ pub struct Gauges {
     pub requests_in_flight: u64,
     /// Kept connections to providers that wait for a request.
     pub upstream_connections_idle: u64,
+    /// Answers in the memory of the response cache, and their bytes.
+    pub response_cache: (u64, u64),
     /// The journal, as it says itself.
     pub journal: journal::Stats,
     /// Whether the ledger cannot be written at present.

@@ -395,6 +395,16 @@ impl Sums {
                 gauges.upstream_connections_idle,
             ),
             (
+                "response_cache_answers",
+                "Answers in the memory of the response cache.",
+                gauges.response_cache.0,
+            ),
+            (
+                "response_cache_bytes",
+                "Bytes of the answers in the memory of the response cache.",
+                gauges.response_cache.1,
+            ),
+            (
                 "ledger_behind",
                 "1 while the ledger cannot be written.",
                 u64::from(gauges.ledger_behind),

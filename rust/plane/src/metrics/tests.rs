@@ -437,6 +437,7 @@ fn gauges_are_shown_as_given() {
         connections_open: 3,
         requests_in_flight: 2,
         upstream_connections_idle: 5,
+        response_cache: (21, 22),
         journal: journal::Stats {
             pending_records: 11,
             pending_bytes: 12,
@@ -460,6 +461,8 @@ fn gauges_are_shown_as_given() {
         ("turnout_connections_open", "3"),
         ("turnout_requests_in_flight", "2"),
         ("turnout_upstream_connections_idle", "5"),
+        ("turnout_response_cache_answers", "21"),
+        ("turnout_response_cache_bytes", "22"),
         ("turnout_journal_pending_records", "11"),
         ("turnout_journal_pending_bytes", "12"),
         ("turnout_journal_disk_bytes", "13"),
