@@ -12,6 +12,7 @@ from tests.plane.harness import (
     PRICES,
     Rig,
     chat,
+    credential,
     endpoint,
     key,
     model,
@@ -279,6 +280,21 @@ def test_explain_tells_the_policy_and_what_only_a_fallback_could_have_done(rig: 
     first, second = told["candidates"]
     assert (first["rank"], first["group"], first["dropped_by"]) == (1, "normal", None)
     assert (second["rank"], second["group"], second["dropped_by"]) == (None, "normal", "allow_fallbacks")
+
+
+def test_explain_tells_whose_key_it_was() -> None:
+    def make(address: str) -> written.Snapshot:
+        keys = [credential("sk-one", label="shared"), credential("sk-two", label="own", kind="prioritized")]
+        return snapshot([provider(address, credentials=keys)], [model(endpoint())])
+
+    with running(make) as rig:
+        answer = rig.post(chat(), **ON, **EXPLAIN).json()
+    metadata, told = answer["openrouter_metadata"], answer["turnout_explain"]
+    assert metadata["is_byok"]
+    assert metadata["endpoints"]["total"] == 2
+    assert [one["selected"] for one in metadata["endpoints"]["available"]] == [True, False]
+    assert [one["own_key"] for one in told["candidates"]] == ["own", None]
+    assert (told["attempts"][0]["credential"], told["attempts"][0]["is_byok"]) == ("own", True)
 
 
 def test_explain_comes_beside_the_metadata_in_a_stream(rig: Rig) -> None:

@@ -82,9 +82,11 @@ pub(super) fn write(course: &Course<'_, '_>) -> String {
             None => format!("available={}, selected=none", candidates.len()),
         },
         attempt: course.tried.len(),
-        is_byok: false,
+        // Of the attempt that served, or of the last one.
+        is_byok: (course.tried.last()).is_some_and(|tried| tried.attempt.is_byok),
         endpoints: Endpoints {
-            total: course.trace.endpoints.len() + course.trace.left_out,
+            // A key of the client's own makes a copy of its endpoint, which was looked at once.
+            total: (course.trace.endpoints.len() + course.trace.left_out).max(candidates.len()),
             available: candidates
                 .iter()
                 .map(|candidate| Available {

@@ -54,6 +54,8 @@ struct Shown<'a> {
     provider: &'a str,
     endpoint: &'a str,
     selected: bool,
+    /// Label of the key of somebody's own that it is asked with; null: the provider's shared ones.
+    own_key: Option<&'a str>,
     /// A word of the `excluded_by` vocabulary.
     dropped_by: Option<&'a str>,
     detail: Option<&'a str>,
@@ -157,6 +159,7 @@ struct Attempt<'a> {
     endpoint: &'a str,
     /// Label of the provider's key.
     credential: &'a str,
+    is_byok: bool,
     /// The provider's; null: it gave none.
     status: Option<u16>,
     outcome: &'static str,
@@ -256,6 +259,7 @@ pub(super) fn write(course: &Course<'_, '_>) -> String {
                 provider: &tried.candidate.provider.name,
                 endpoint: tried.attempt.endpoint,
                 credential: tried.attempt.credential,
+                is_byok: tried.attempt.is_byok,
                 status: (tried.attempt.status != 0).then_some(tried.attempt.status),
                 outcome: tried.attempt.outcome.name(),
                 latency_us: tried.attempt.latency_us,
@@ -298,6 +302,10 @@ fn shown<'a>(course: &Course<'a, '_>, candidate: &'a Candidate<'_>, rank: usize)
         provider: &candidate.provider.name,
         endpoint: &endpoint.tag,
         selected: course.is_serving(candidate),
+        own_key: candidate
+            .own
+            .as_ref()
+            .map(|own| own.credential.label.as_str()),
         dropped_by: None,
         detail: None,
         score: ranked.map(|(score, ..)| score),
