@@ -31,6 +31,7 @@ from tests.plane.harness import (
     wishes,
 )
 from turnout.config import snapshot as written
+from turnout.config.preset import compiled as preset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -244,6 +245,23 @@ def test_k11_a_header_beats_the_configuration() -> None:
         assert STATUS not in rig.post(chat(), **{"x-openrouter-cache": "FALSE"}).headers
         assert rig.post(chat(), **{"x-openrouter-cache": "perhaps"}).headers[STATUS] == "HIT"
         assert rig.post(chat("Other"), **{TTL: "7"}).headers[TTL] == "7"
+
+
+def test_k11_a_preset_that_says_no_beats_the_header_and_the_header_one_that_says_yes() -> None:
+    presets = [
+        preset("yes", {"cache_enabled": True, "cache_ttl_seconds": 77}, system=None, disabled=False),
+        preset("no", {"cache_enabled": False}, system=None, disabled=False),
+    ]
+    header = {"x-openrouter-cache": "true"}
+    with serving(SCRIPT, presets=presets) as rig:
+        yes, no = chat(preset="yes"), chat(preset="no")
+        first = rig.post(yes)
+        assert (first.headers[STATUS], first.headers[TTL]) == ("MISS", "77")
+        assert rig.post(yes).headers[STATUS] == "HIT"
+        assert STATUS not in rig.post(yes, **{"x-openrouter-cache": "false"}).headers
+        assert STATUS not in rig.post(no, **header).headers
+        # The header's time beats the preset's.
+        assert rig.post(chat("Other", preset="yes"), **{TTL: "9"}).headers[TTL] == "9"
 
 
 def test_k12_requests_at_the_same_time_are_all_served() -> None:
