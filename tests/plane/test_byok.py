@@ -196,3 +196,16 @@ def test_y08_no_secret_is_shown_anywhere() -> None:
         (booked,) = rig.booked(1)
         for text in (answer.text, repr(booked), rig.plane.health(), rig.plane.metrics()):
             assert "sk-mine-0123456789" not in text
+
+
+def test_y07_what_a_rule_about_data_drops_no_own_key_brings_back() -> None:
+    def make(address: str) -> Any:
+        none = written.DataPolicy(training=False, retention_days=0, zdr=True)
+        return snapshot(
+            [provider(address, credentials=[own()]), provider(address, "second", credentials=[shared()])],
+            [model(endpoint(0, "p"), endpoint(1, "p", data_policy=none))],
+        )
+
+    with running(make) as rig:
+        assert asked(rig) == ["own"]
+        assert asked(rig, provider={"zdr": True}) == ["shared"]
