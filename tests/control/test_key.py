@@ -16,14 +16,14 @@ from turnout.config.snapshot import Billing, Free, Limit
 from turnout.control import key as resource
 from turnout.keys import as_client_key
 from turnout.ledger import store
-from turnout.ledger.spent import Usage
+from turnout.ledger.spent import Sums, Usage
 
 if TYPE_CHECKING:
     from starlette.testclient import TestClient
 
     from turnout.gateway import Gateway
 
-UNLIMITED = Billing(credits=False, reserve_tokens=1, free=None)
+UNLIMITED = Billing(credits=False, reserve_tokens=1, byok_fee_percent=0, free=None)
 
 REQUIRED = {
     "label",
@@ -102,7 +102,7 @@ def test_h04_what_the_plane_has_counted_is_shown_before_the_ledger_has_it(client
 
 
 def limited(reset: str | None) -> Any:
-    limit = Limit(nano=1_000, reset=reset)  # type: ignore[arg-type]
+    limit = Limit(nano=1_000, reset=reset, include_byok=False)  # type: ignore[arg-type]
     return msgspec.structs.replace(as_client_key("ab" * 32, "k"), limit=limit, requests_per_minute=60)
 
 
@@ -116,9 +116,21 @@ def test_g07_a_limit_is_shown_with_what_is_left_of_its_period(reset: str | None,
     assert (shown["rate_limit"]["requests"], shown["rate_limit"]["interval"]) == (60, "60s")
 
 
+def test_what_own_keys_cost_their_owners_is_shown_and_taken_off_the_limit_if_it_counts() -> None:
+    usage = Usage(total=100, daily=100, own=Sums(total=4_000, daily=300, weekly=400, monthly=500))
+    key = limited("daily")
+    shown = resource.shape(key, usage, UNLIMITED, None)
+    assert (shown["include_byok_in_limit"], shown["limit_remaining"]) == (False, Decimal("9e-7"))
+    assert (shown["byok_usage"], shown["byok_usage_daily"]) == (Decimal("0.000004"), Decimal("3e-7"))
+    assert (shown["byok_usage_weekly"], shown["byok_usage_monthly"]) == (Decimal("4e-7"), Decimal("5e-7"))
+    key = msgspec.structs.replace(key, limit=msgspec.structs.replace(key.limit, include_byok=True))
+    shown = resource.shape(key, usage, UNLIMITED, None)
+    assert (shown["include_byok_in_limit"], shown["limit_remaining"]) == (True, Decimal("6e-7"))
+
+
 def test_g08_requests_of_free_models_are_shown_with_the_limit_that_the_credits_open() -> None:
     free = Free(per_minute=20, per_day=50, per_day_with_credits=1000)
-    billing = Billing(credits=True, reserve_tokens=1, free=free)
+    billing = Billing(credits=True, reserve_tokens=1, byok_fee_percent=0, free=free)
     usage = Usage(free_requests=30)
     shown = resource.shape(None, usage, billing, 9_999_999_999)
     assert shown["free_model_daily_requests"] == {"used": 30, "limit": 50, "remaining": 20}

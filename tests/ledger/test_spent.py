@@ -64,6 +64,24 @@ def test_what_was_deleted_for_its_age_counts_in_the_total(ledger: Ledger) -> Non
     assert query.usage(ledger, key_sha256=None, now=NOW).total == 54_328
 
 
+def test_what_own_keys_cost_their_owners_is_summed_apart(ledger: Ledger) -> None:
+    now = ms(2026, 11, 18)
+    store.insert(
+        ledger,
+        [
+            generation(1, key_sha256="aa", created_ms=now, cost_nano=1, upstream_cost_nano=100),
+            generation(2, key_sha256="aa", created_ms=0, cost_nano=0, upstream_cost_nano=20),
+            generation(3, key_sha256="aa", created_ms=0, cost_nano=3),
+        ],
+    )
+    whole = {"aa": Sums(total=120, daily=100, weekly=100, monthly=100)}
+    assert spent.read(ledger, now=NOW).own == whole
+    assert store.delete_older(ledger, now, rows_max=10) == 2
+    found = spent.read(ledger, now=NOW)
+    assert found.own == whole
+    assert found.keys["aa"].total == 4
+
+
 def test_an_empty_ledger_has_spent_nothing(ledger: Ledger) -> None:
     assert spent.read(ledger, now=NOW).gateway == Sums()
 
@@ -87,5 +105,6 @@ def test_credits_and_requests_of_free_models_are_counted(ledger: Ledger) -> None
 
 
 def test_what_the_plane_answers_is_read() -> None:
-    text = '{"total":5,"daily":4,"weekly":3,"monthly":2,"held":1,"free_requests":6}'
-    assert spent.decode(text) == spent.Usage(total=5, daily=4, weekly=3, monthly=2, held=1, free_requests=6)
+    text = '{"total":5,"daily":4,"weekly":3,"monthly":2,"own":{"total":7,"daily":0},"held":1,"free_requests":6}'
+    own = Sums(total=7)
+    assert spent.decode(text) == spent.Usage(total=5, daily=4, weekly=3, monthly=2, own=own, held=1, free_requests=6)

@@ -36,7 +36,7 @@ ANSWER_NANO = 2_000 * 10 + 10_000 * 4 + 7
 
 def limited(nano: int, reset: str | None = None, *scripts: str, **changes: Any) -> AbstractContextManager[Rig]:
     """A gateway whose only key may cost so much."""
-    limit = harness.written.Limit(nano=nano, reset=reset)  # type: ignore[arg-type]
+    limit = harness.written.Limit(nano=nano, reset=reset, include_byok=False)  # type: ignore[arg-type]
     return serving(*(scripts or ("plain;tokens=4",)), keys=[harness.key(limit=limit)], **changes)
 
 
@@ -51,12 +51,12 @@ def sums(total: int = 0, *, daily: int = 0, weekly: int = 0, monthly: int = 0) -
 def tell(rig: Rig, *, at: datetime | None = None, **known: Any) -> None:
     """Tells the plane what a ledger would know."""
     at_ms = int((at.timestamp() if at else time.time()) * 1000)
-    whole = {"at_ms": at_ms, "keys": {}, "gateway": None, "credits": None, "free_requests": 0, **known}
+    whole = {"at_ms": at_ms, "keys": {}, "own": {}, "gateway": None, "credits": None, "free_requests": 0, **known}
     rig.plane.spent(json.dumps(whole).encode())
 
 
-def usage(rig: Rig, sha256: str | None = SHA256) -> dict[str, int]:
-    found: dict[str, int] = json.loads(rig.plane.usage(sha256))
+def usage(rig: Rig, sha256: str | None = SHA256) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(rig.plane.usage(sha256))
     return found
 
 
@@ -75,6 +75,7 @@ def test_g05_a_key_whose_limit_is_used_up_is_told_so() -> None:
         assert usage(rig) == {**sums(ANSWER_NANO, daily=ANSWER_NANO, weekly=ANSWER_NANO, monthly=ANSWER_NANO)} | {
             "held": 0,
             "free_requests": 0,
+            "own": sums(),
         }
         tell(rig, keys={SHA256: sums(9_993)})
         refused = rig.chat(max_tokens=4)
@@ -117,7 +118,7 @@ def test_g05_several_answers_are_held_back_for() -> None:
 
 def test_a_request_that_names_no_maximum_is_taken_to_write_what_is_configured_or_the_models_own() -> None:
     def affordable(**changes: Any) -> str:
-        limit = harness.written.Limit(nano=DOLLAR // 1000, reset=None)
+        limit = harness.written.Limit(nano=DOLLAR // 1000, reset=None, include_byok=False)
         made = lambda address: harness.snapshot(  # noqa: E731
             [harness.provider(address)],
             [harness.model(harness.endpoint(0, "plain", **changes))],
@@ -136,7 +137,7 @@ def test_a_request_that_names_no_maximum_is_taken_to_write_what_is_configured_or
 
 def test_the_dearest_endpoint_that_may_serve_is_held_back_for() -> None:
     cheap = harness.msgspec.structs.replace(harness.PRICES, completion=0)
-    limit = harness.written.Limit(nano=500_000, reset=None)
+    limit = harness.written.Limit(nano=500_000, reset=None, include_byok=False)
 
     def make(address: str) -> written.Snapshot:
         return harness.snapshot(
@@ -157,7 +158,7 @@ def test_what_has_no_price_needs_no_money() -> None:
     free = harness.msgspec.structs.replace(harness.PRICES, prompt=0, completion=0, cache_read=0, cache_write=0)
     free = harness.msgspec.structs.replace(free, cache_write_1h=0, request=0)
     for prices in (None, free):
-        limit = harness.written.Limit(nano=0, reset=None)
+        limit = harness.written.Limit(nano=0, reset=None, include_byok=False)
 
         def make(address: str, prices: Any = prices, limit: Any = limit) -> written.Snapshot:
             return harness.snapshot(
@@ -204,7 +205,7 @@ def test_h04_what_was_used_is_known_at_once_for_plain_answers_and_streams() -> N
 def test_usage_survives_a_swap_and_a_limit_that_comes_with_it_counts_what_was_used_before() -> None:
     with serving("plain;tokens=4") as rig:
         rig.chat()
-        limit = harness.written.Limit(nano=ANSWER_NANO, reset="daily")
+        limit = harness.written.Limit(nano=ANSWER_NANO, reset="daily", include_byok=False)
         rig.swap(harness.scripted("plain;tokens=4", address=rig.mock.address, keys=[harness.key(limit=limit)]))
         assert rig.chat(max_tokens=1).status_code == 402
         assert usage(rig)["total"] == ANSWER_NANO
@@ -274,6 +275,24 @@ def test_g07_a_limit_counts_what_was_spent_before_a_restart_each_dollar_once(tmp
     with limited(limit, "monthly", state_dir=tmp_path) as rig, started(rig):
         assert usage(rig)["total"] == 5 * ANSWER_NANO
         assert rig.chat(max_tokens=4).status_code == 402
+
+
+@pytest.mark.parametrize("included", [False, True])
+def test_what_an_own_key_costs_its_owner_counts_for_the_limit_only_if_it_is_to(included: bool) -> None:
+    """And it is counted beside the rest in either case."""
+    limit = harness.written.Limit(nano=ANSWER_NANO + 60_000, reset=None, include_byok=included)
+    own = harness.credential(kind="prioritized")
+    with serving("plain;tokens=4", keys=[harness.key(limit=limit)], provider={"credentials": [own]}) as rig:
+        statuses = [rig.chat(max_tokens=4).status_code for _ in range(3)]
+        assert statuses == ([200, 200, 402] if included else [200, 200, 200])
+        spent = usage(rig)
+        assert (spent["total"], spent["held"]) == (0, 0)
+        assert spent["own"]["total"] == spent["own"]["daily"] == statuses.count(200) * ANSWER_NANO
+        if included:
+            tell(rig, own={SHA256: sums(1_000)})
+            assert usage(rig)["own"]["total"] == 2 * ANSWER_NANO + 1_000
+            assert metadata(rig.chat(max_tokens=4))["spend_usd"] == 0.000121014
+        rig.booked(statuses.count(200))
 
 
 def test_a_refusal_for_money_is_explained_to_who_asks_for_it() -> None:

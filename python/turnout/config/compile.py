@@ -973,10 +973,13 @@ def _keys(work: Work, catalogue: _Catalogue, extra: Sequence[snapshot.Key]) -> l
 
 def _limit(work: Work, path: tuple[Step, ...], written: model.Key) -> snapshot.Limit | None:
     if written.limit is None:
-        if written.limit_reset is not None and not work.is_cut(*path, "limit"):
-            work.wrong((*path, "limit_reset"), "there is no limit that could begin anew, give limit too")
+        for key in ("limit_reset", "include_byok_in_limit"):
+            if key in written.model_fields_set and getattr(written, key) and not work.is_cut(*path, "limit"):
+                work.wrong((*path, key), "this is about a limit, give limit too")
         return None
-    return snapshot.Limit(nano=nano_dollars(written.limit), reset=written.limit_reset)
+    return snapshot.Limit(
+        nano=nano_dollars(written.limit), reset=written.limit_reset, include_byok=written.include_byok_in_limit
+    )
 
 
 def _billing(work: Work) -> snapshot.Billing:

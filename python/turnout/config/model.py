@@ -566,6 +566,11 @@ class Key(Section):
         default=None,
         description="When the limit begins anew: each day, Monday or first of the month at 00:00 UTC. Default: never.",
     )
+    include_byok_in_limit: bool = Field(
+        default=False,
+        description="Whether what providers charge for requests with a key of the client's own counts for the limit "
+        "too, and not only the gateway's fee. Default: false.",
+    )
     rate: KeyRate = Field(default=KeyRate(), description="How often it may ask.")
 
 

@@ -180,6 +180,8 @@ class Limit(Frozen, frozen=True):
     """Nano-dollars in a period."""
     reset: Literal["daily", "weekly", "monthly"] | None
     """When it begins anew, at 00:00 UTC; weeks on Monday. ``None``: never."""
+    include_byok: bool
+    """Whether what providers charge the owners of keys of the client's own counts too."""
 
 
 class Free(Frozen, frozen=True):

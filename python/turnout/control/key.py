@@ -68,7 +68,11 @@ def shape(key: Key | None, usage: spent.Usage, billing: Billing, added: int | No
     left = None
     if limit is not None:
         periods = {"daily": usage.daily, "weekly": usage.weekly, "monthly": usage.monthly}
-        left = max(limit.nano - (periods[limit.reset] if limit.reset is not None else usage.total), 0)
+        own = {"daily": usage.own.daily, "weekly": usage.own.weekly, "monthly": usage.own.monthly}
+        used = periods[limit.reset] if limit.reset is not None else usage.total
+        if limit.include_byok:
+            used += own[limit.reset] if limit.reset is not None else usage.own.total
+        left = max(limit.nano - used, 0)
     expires = key.expires_unix if key is not None else None
     per_minute = key.requests_per_minute if key is not None else None
     return {
@@ -76,15 +80,15 @@ def shape(key: Key | None, usage: spent.Usage, billing: Billing, added: int | No
         "limit": answer.dollars(limit.nano) if limit is not None else None,
         "limit_remaining": answer.dollars(left) if left is not None else None,
         "limit_reset": limit.reset if limit is not None else None,
-        "include_byok_in_limit": False,
+        "include_byok_in_limit": limit is not None and limit.include_byok,
         "usage": answer.dollars(usage.total),
         "usage_daily": answer.dollars(usage.daily),
         "usage_weekly": answer.dollars(usage.weekly),
         "usage_monthly": answer.dollars(usage.monthly),
-        "byok_usage": 0,
-        "byok_usage_daily": 0,
-        "byok_usage_weekly": 0,
-        "byok_usage_monthly": 0,
+        "byok_usage": answer.dollars(usage.own.total),
+        "byok_usage_daily": answer.dollars(usage.own.daily),
+        "byok_usage_weekly": answer.dollars(usage.own.weekly),
+        "byok_usage_monthly": answer.dollars(usage.own.monthly),
         # Who has never paid for anything is on the free tier, where paying is a thing.
         "is_free_tier": added is not None and added <= 0,
         "is_management_key": False,

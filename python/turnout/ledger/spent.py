@@ -37,6 +37,8 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True):
     """When the ledger was asked: the moment whose day, week and month are meant."""
     keys: dict[str, Sums]
     """By the hash of the key; empty: requests without one."""
+    own: dict[str, Sums] = {}
+    """What providers charged the owners of keys of the client's own, by the hash of the client's key."""
     gateway: Sums | None
     """Of all keys together; ``None``: nothing new."""
     credits: int | None
@@ -48,6 +50,8 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True):
 class Usage(Sums, frozen=True):
     """What the plane tells: what was charged up to this moment."""
 
+    own: Sums = Sums()
+    """What providers charged the owners of keys of the client's own."""
     held: int = 0
     """Held back for requests that are running."""
     free_requests: int = 0
@@ -75,19 +79,32 @@ def read(ledger: Ledger, *, now: datetime) -> Spent:
     cost, created = generations.c.cost_nano, generations.c.created_ms
     starts = query.starts(now)
     since: list[Any] = [func.sum(case((created >= start, cost), else_=0)) for start in starts]
-    by_key = select(generations.c.key_sha256, func.sum(cost), *since).group_by(generations.c.key_sha256)
+    key = generations.c.key_sha256
+    theirs = generations.c.upstream_cost_nano
+    since_theirs: list[Any] = [func.sum(case((created >= start, theirs), else_=0)) for start in starts]
+    by_key = select(key, func.sum(cost), *since).group_by(key)
+    own_by_key = select(key, func.sum(theirs), *since_theirs).where(theirs.is_not(None)).group_by(key)
+    before = select(spent_before.c.key_sha256, spent_before.c.cost_nano, spent_before.c.own_nano)
     free = select(func.count()).where(created >= starts[0], generations.c.model.like(f"%{FREE}"))
     with ledger.engine.connect() as connection:
         keys = {row[0]: Sums(*(int(value) for value in row[1:])) for row in connection.execute(by_key)}
-        for sha256, before in connection.execute(select(spent_before.c.key_sha256, spent_before.c.cost_nano)):
-            known = keys.get(sha256, Sums())
-            keys[sha256] = msgspec.structs.replace(known, total=known.total + int(before))
+        own = {row[0]: Sums(*(int(value) for value in row[1:])) for row in connection.execute(own_by_key)}
+        for sha256, cost_before, own_before in connection.execute(before):
+            _raise(keys, sha256, int(cost_before))
+            _raise(own, sha256, int(own_before))
         free_requests = int(connection.execute(free).scalar_one())
         added = int(connection.execute(select(func.coalesce(func.sum(credits.c.amount_nano), 0))).scalar_one())
     return Spent(
         at_ms=int(now.timestamp() * 1000),
         keys=keys,
+        own=own,
         gateway=Sums(*(sum(column) for column in zip(*map(msgspec.structs.astuple, keys.values()), strict=True))),
         credits=added,
         free_requests=free_requests,
     )
+
+
+def _raise(sums: dict[str, Sums], sha256: str, nano: int) -> None:
+    known = sums.get(sha256, Sums())
+    if nano:
+        sums[sha256] = msgspec.structs.replace(known, total=known.total + nano)

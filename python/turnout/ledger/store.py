@@ -127,6 +127,15 @@ generations = Table(
     Index("generations_created", "created_ms"),
     # ``GET /key`` sums the cost of one key: with the cost inside, it never touches the rows themselves.
     Index("generations_key", "key_sha256", "created_ms", "cost_nano"),
+    # The same for keys of the clients' own. Few rows have such a cost, and only those are in it.
+    Index(
+        "generations_own",
+        "key_sha256",
+        "created_ms",
+        "upstream_cost_nano",
+        sqlite_where=text("upstream_cost_nano IS NOT NULL"),
+        postgresql_where=text("upstream_cost_nano IS NOT NULL"),
+    ),
     Index("generations_model", "model", "created_ms"),
 )
 
@@ -146,6 +155,8 @@ spent_before = Table(
     Column("key_sha256", Text, primary_key=True),
     # The cost of the key's rows that were deleted for their age. What it has used in all must not shrink by that.
     Column("cost_nano", BigInteger, nullable=False),
+    # The same of what providers charged the owners of keys of the client's own.
+    Column("own_nano", BigInteger, nullable=False, server_default="0"),
 )
 
 Row = tuple[Any, ...]
@@ -283,19 +294,22 @@ def delete_older(ledger: Ledger, created_ms: int, *, rows_max: int) -> int:
             text(
                 "DELETE FROM generations WHERE id IN"
                 " (SELECT id FROM generations WHERE created_ms < :before ORDER BY created_ms LIMIT :rows)"
-                " RETURNING key_sha256, cost_nano"
+                " RETURNING key_sha256, cost_nano, upstream_cost_nano"
             ),
             {"before": created_ms, "rows": rows_max},
         ).all()
         costs: Counter[str] = Counter()
-        for key_sha256, cost_nano in deleted:
+        own: Counter[str] = Counter()
+        for key_sha256, cost_nano, own_nano in deleted:
             costs[key_sha256] += int(cost_nano)
-        kept = [{"key": key, "cost": cost} for key, cost in costs.items() if cost]
+            own[key_sha256] += int(own_nano or 0)
+        kept = [{"key": key, "cost": cost, "own": own[key]} for key, cost in costs.items() if cost or own[key]]
         if kept:
             connection.execute(
                 text(
-                    "INSERT INTO spent_before (key_sha256, cost_nano) VALUES (:key, :cost)"
-                    " ON CONFLICT (key_sha256) DO UPDATE SET cost_nano = spent_before.cost_nano + excluded.cost_nano"
+                    "INSERT INTO spent_before (key_sha256, cost_nano, own_nano) VALUES (:key, :cost, :own)"
+                    " ON CONFLICT (key_sha256) DO UPDATE SET cost_nano = spent_before.cost_nano + excluded.cost_nano,"
+                    " own_nano = spent_before.own_nano + excluded.own_nano"
                 ),
                 kept,
             )

@@ -496,12 +496,15 @@ impl<'a> Account<'a> {
     }
 
     /// Charges the key and the gateway, and only then gives back what was held.
-    fn charge(&mut self, nano: u64) {
-        if nano > 0 {
-            let limits = &self.thread.shared.limits;
-            let meter = self.key.map_or(&limits.nobody, |key| &key.meter);
-            meter.spending.add(nano, self.created_ms);
-            limits.gateway.add(nano, self.created_ms);
+    fn charge(&mut self, cost: &Cost) {
+        let limits = &self.thread.shared.limits;
+        let meter = self.key.map_or(&limits.nobody, |key| &key.meter);
+        if cost.total_nano > 0 {
+            meter.spending.add(cost.total_nano, self.created_ms);
+            limits.gateway.add(cost.total_nano, self.created_ms);
+        }
+        if let Some(nano) = cost.upstream_nano {
+            meter.own.add(nano, self.created_ms);
         }
         self.hold = None;
     }
@@ -526,7 +529,7 @@ impl<'a> Account<'a> {
         let nothing = (Usage::default(), UsageSource::None, Cost::default());
         let (usage, usage_source, cost) =
             facts.map_or(nothing, |f| (f.usage, f.usage_source, f.cost));
-        self.charge(cost.total_nano);
+        self.charge(&cost);
         let (serving, again) = (self.serving, self.given_again);
         let said = |text: &'a String| Some(text.as_str()).filter(|text| !text.is_empty());
         let slot = serving.map_or(Slot::OTHER, |candidate| candidate.endpoint.slot);

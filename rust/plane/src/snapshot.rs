@@ -119,6 +119,7 @@ pub mod written {
     pub struct Limit {
         pub nano: i64,
         pub(crate) reset: Option<Reset>,
+        pub include_byok: bool,
     }
 
     #[derive(Debug, Clone, Deserialize)]

@@ -20,7 +20,7 @@ use super::Limits;
 use super::spending::{Reset, Spending};
 use crate::clock::unix_ms;
 use crate::route::{Asking, Candidate, Plan};
-use crate::snapshot::{Endpoint, written};
+use crate::snapshot::written;
 use crate::thread::Thread;
 
 /// What is told as `Retry-After` when only requests that still run stand in the way. How long they will is not known.
@@ -33,14 +33,13 @@ const FREE: &str = ":free";
 #[derive(Debug, Default)]
 pub(crate) struct Hold<'a> {
     /// Of the key and of the gateway, as far as they are limited.
-    from: [Option<&'a Spending>; 2],
-    nano: i64,
+    from: [Option<(&'a Spending, i64)>; 2],
 }
 
 impl Drop for Hold<'_> {
     fn drop(&mut self) {
-        for spending in self.from.into_iter().flatten() {
-            spending.release(self.nano);
+        for (spending, nano) in self.from.into_iter().flatten() {
+            spending.release(nano);
         }
     }
 }
@@ -62,20 +61,19 @@ pub(crate) fn hold<'a>(
         Some(Purse {
             owner: Owner::Key(&key.name),
             spending: &key.meter.spending,
+            own: (key.limit.as_ref()?.include_byok).then_some(&key.meter.own),
             limit: key.limit.as_ref()?.nano,
             reset: key.limit.as_ref()?.reset,
         })
     });
     let purses = [key_purse, credits(limits, billing)];
     let mut hold = Hold::default();
-    if purses.iter().any(Option::is_some) {
-        let weight = Weight::of(asking.request, plan, billing.reserve_tokens);
-        hold.nano = weight.nano();
-        for (purse, from) in purses.into_iter().zip(0..) {
-            let Some(purse) = purse else { continue };
-            if purse.take(&weight, now_ms)? {
-                hold.from[from] = Some(purse.spending);
-            }
+    for (purse, from) in purses.into_iter().zip(&mut hold.from) {
+        let Some(purse) = purse else { continue };
+        let with_own = purse.own.is_some();
+        let weight = Weight::of(asking.request, plan, billing.reserve_tokens, with_own);
+        if purse.take(&weight, now_ms)? {
+            *from = Some((purse.spending, weight.nano()));
         }
     }
     if let Some(free) = &billing.free
@@ -97,6 +95,7 @@ fn credits<'a>(limits: &'a Limits, billing: &written::Billing) -> Option<Purse<'
     (billing.credits && limits.credits_known.load(Ordering::Acquire)).then(|| Purse {
         owner: Owner::Gateway,
         spending: &limits.gateway,
+        own: None,
         limit: limits.credits.load(Ordering::Relaxed),
         reset: None,
     })
@@ -106,6 +105,8 @@ fn credits<'a>(limits: &'a Limits, billing: &written::Billing) -> Option<Purse<'
 struct Purse<'a> {
     owner: Owner<'a>,
     spending: &'a Spending,
+    /// What providers charged the owners of keys of the client's own, where that counts too.
+    own: Option<&'a Spending>,
     /// Nano-dollars in a period.
     limit: i64,
     reset: Option<Reset>,
@@ -120,7 +121,8 @@ enum Owner<'a> {
 impl Purse<'_> {
     /// Whether anything was held: what costs nothing needs nothing.
     fn take(&self, weight: &Weight, now_ms: u64) -> Result<bool, Refusal> {
-        let used = self.spending.used(self.reset, now_ms);
+        let own = (self.own).map_or(0, |own| own.used(self.reset, now_ms));
+        let used = self.spending.used(self.reset, now_ms).saturating_add(own);
         let left = self.limit.saturating_sub(used);
         // Debts stop everything (checklist G06), but a key's limit is no debt.
         if matches!(self.owner, Owner::Gateway) && left < 0 {
@@ -140,10 +142,12 @@ impl Purse<'_> {
             let message = format!("{}. {}", weight.too_much(left), self.remedy());
             return Err(self.refusal(message, used, "weight_exceeds_budget", now_ms));
         }
-        if self
-            .spending
-            .hold(weight.nano(), self.limit, self.reset, now_ms)
-        {
+        if self.spending.hold(
+            weight.nano(),
+            self.limit.saturating_sub(own),
+            self.reset,
+            now_ms,
+        ) {
             return Ok(true);
         }
         let message = format!(
@@ -221,21 +225,11 @@ struct Weight {
 }
 
 impl Weight {
-    fn of(request: &Request, plan: &Plan<'_>, reserve_tokens: u64) -> Weight {
-        fn priced<'a>(candidate: &Candidate<'a>) -> Option<(&'a Prices, &'a Endpoint)> {
-            // A client's own key is charged by the provider, not here.
-            if candidate.own.is_some() {
-                return None;
-            }
-            let prices = candidate.endpoint.prices.as_ref()?;
-            costs_anything(prices).then_some((prices, candidate.endpoint))
-        }
+    /// `with_own`: what a key of the client's own costs its owner counts like any other cost.
+    fn of(request: &Request, plan: &Plan<'_>, reserve_tokens: u64, with_own: bool) -> Weight {
+        let priced = |candidate: &Candidate<'_>| is_priced(candidate, with_own);
         // Most plans have one model, and a free one needs no look at the body.
-        if !plan
-            .candidates
-            .iter()
-            .any(|candidate| priced(candidate).is_some())
-        {
+        if !plan.candidates.iter().any(priced) {
             return Weight::default();
         }
         let task = request.api().task();
@@ -250,7 +244,11 @@ impl Weight {
             _ => 0,
         };
         let mut dearest = Weight::default();
-        for (prices, endpoint) in plan.candidates.iter().filter_map(priced) {
+        for candidate in plan.candidates.iter().filter(|candidate| priced(candidate)) {
+            let endpoint = candidate.endpoint;
+            let Some(prices) = prices(candidate, with_own) else {
+                continue;
+            };
             let most = request.max_tokens().unwrap_or_else(|| {
                 endpoint
                     .completion_tokens_max
@@ -312,6 +310,19 @@ impl Weight {
             self.completion_tokens
         )
     }
+}
+
+/// What counts of a candidate's prices: with a key of the client's own the gateway's fee, or all, if that is to count too.
+fn prices<'c>(candidate: &'c Candidate<'_>, with_own: bool) -> Option<&'c Prices> {
+    match &candidate.own {
+        Some(own) if !with_own => Some(&own.prices),
+        _ => candidate.endpoint.prices.as_ref(),
+    }
+}
+
+fn is_priced(candidate: &Candidate<'_>, with_own: bool) -> bool {
+    prices(candidate, with_own)
+        .is_some_and(|prices| prices.byok_fee_percent != Some(0) && costs_anything(prices))
 }
 
 /// Whether any use has a price.
@@ -430,6 +441,7 @@ mod tests {
         Purse {
             owner,
             spending,
+            own: None,
             limit,
             reset: None,
         }
@@ -466,8 +478,7 @@ mod tests {
         ));
         assert_eq!(spending.held(), weight.nano());
         drop(Hold {
-            from: [Some(&spending), None],
-            nano: weight.nano(),
+            from: [Some((&spending, weight.nano())), None],
         });
         assert_eq!(spending.held(), 0);
     }

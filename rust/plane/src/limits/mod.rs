@@ -45,6 +45,8 @@ pub(crate) struct Limits {
 #[derive(Debug)]
 pub(crate) struct Meter {
     pub(crate) spending: Spending,
+    /// What providers charged the owners of keys of the client's own.
+    pub(crate) own: Spending,
     pub(crate) bucket: Bucket,
 }
 
@@ -52,6 +54,7 @@ impl Meter {
     fn new(now_ms: u64) -> Meter {
         Meter {
             spending: Spending::new(now_ms),
+            own: Spending::new(now_ms),
             bucket: Bucket::default(),
         }
     }
@@ -65,6 +68,8 @@ pub(crate) struct Spent {
     at_ms: u64,
     /// By the hash of the key.
     keys: std::collections::HashMap<String, Sums>,
+    /// What providers charged the owners of keys of the client's own, by the hash of the client's key.
+    own: std::collections::HashMap<String, Sums>,
     /// Of all keys, those included that are not in the configuration any more. `None`: nothing new.
     gateway: Option<Sums>,
     /// All that was ever added to the credits, nano-dollars; it replaces what was known. `None`: nothing new.
@@ -88,6 +93,8 @@ pub(crate) struct Sums {
 struct Usage {
     #[serde(flatten)]
     sums: Sums,
+    /// What providers charged the owners of keys of the client's own; of one key only.
+    own: Sums,
     /// Held back for requests that run.
     held: i64,
     /// Requests of free models today, of the whole gateway.
@@ -118,10 +125,15 @@ impl Limits {
         let spent: Spent = serde_json::from_slice(json)?;
         let now_ms = unix_ms();
         for (sha256, sums) in &spent.keys {
-            if sha256.is_empty() {
-                self.nobody.spending.add_sums(sums, spent.at_ms, now_ms);
-            } else {
-                self.of(sha256).spending.add_sums(sums, spent.at_ms, now_ms);
+            match sha256.as_str() {
+                "" => self.nobody.spending.add_sums(sums, spent.at_ms, now_ms),
+                sha256 => (self.of(sha256).spending).add_sums(sums, spent.at_ms, now_ms),
+            }
+        }
+        for (sha256, sums) in &spent.own {
+            match sha256.as_str() {
+                "" => self.nobody.own.add_sums(sums, spent.at_ms, now_ms),
+                sha256 => self.of(sha256).own.add_sums(sums, spent.at_ms, now_ms),
             }
         }
         if let Some(sums) = &spent.gateway {
@@ -138,19 +150,28 @@ impl Limits {
     /// What was charged to a key, as JSON; `None`: to the whole gateway. A key that is not known was charged nothing.
     pub(crate) fn usage(&self, sha256: Option<&str>) -> String {
         let now_ms = unix_ms();
-        let of = |spending: &Spending| (spending.sums(now_ms), spending.held());
-        let (sums, held) = match sha256 {
-            None => of(&self.gateway),
-            Some("") => of(&self.nobody.spending),
+        let none = Sums::default();
+        let of = |meter: &Meter| {
+            let spending = &meter.spending;
+            (
+                spending.sums(now_ms),
+                spending.held(),
+                meter.own.sums(now_ms),
+            )
+        };
+        let (sums, held, own) = match sha256 {
+            None => (self.gateway.sums(now_ms), self.gateway.held(), none),
+            Some("") => of(&self.nobody),
             Some(sha256) => {
                 let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
                 let meter = keys.get(sha256).map(Arc::clone);
                 drop(keys);
-                meter.map_or((Sums::default(), 0), |meter| of(&meter.spending))
+                meter.map_or((none, 0, none), |meter| of(&meter))
             }
         };
         let usage = Usage {
             sums,
+            own,
             held,
             free_requests: self.free.today(now_ms),
         };
@@ -167,7 +188,7 @@ mod tests {
         let limits = Limits::new(unix_ms());
         limits.of("ab").spending.add(5, unix_ms());
         let json = format!(
-            r#"{{"at_ms":{},"keys":{{"ab":{{"total":100,"daily":10,"weekly":20,"monthly":30}},"":{{"total":1,"daily":0,"weekly":0,"monthly":0}}}},"gateway":{{"total":101,"daily":10,"weekly":20,"monthly":30}},"credits":7000,"free_requests":3}}"#,
+            r#"{{"at_ms":{},"keys":{{"ab":{{"total":100,"daily":10,"weekly":20,"monthly":30}},"":{{"total":1,"daily":0,"weekly":0,"monthly":0}}}},"own":{{"ab":{{"total":9,"daily":8,"weekly":8,"monthly":8}}}},"gateway":{{"total":101,"daily":10,"weekly":20,"monthly":30}},"credits":7000,"free_requests":3}}"#,
             unix_ms()
         );
         limits.add(json.as_bytes()).expect("it is read");
@@ -175,7 +196,8 @@ mod tests {
             serde_json::from_str(&limits.usage(Some("ab"))).expect("JSON");
         assert_eq!(
             usage,
-            serde_json::json!({"total":105,"daily":15,"weekly":25,"monthly":35,"held":0,"free_requests":3})
+            serde_json::json!({"total":105,"daily":15,"weekly":25,"monthly":35,"held":0,"free_requests":3,
+                "own":{"total":9,"daily":8,"weekly":8,"monthly":8}})
         );
         assert!(limits.usage(Some("")).contains("\"total\":1,"));
         assert!(limits.usage(None).contains("\"total\":101,"));
