@@ -1,4 +1,4 @@
-"""Random faults at five endpoints: nobody sees an error that another endpoint could have prevented, and all is booked."""
+"""Random faults at five endpoints: nobody sees what another endpoint could have prevented, and all is booked."""
 
 from __future__ import annotations
 

@@ -781,6 +781,16 @@ mod tests {
     }
 
     #[test]
+    fn g03_a_fault_of_ours_is_always_the_same_sentence() {
+        let refusal = full(Kind::Server);
+        assert_eq!(refusal.status(), 500);
+        let body = rendered(&refusal);
+        assert_eq!(body["error"]["message"], "Internal Server Error");
+        assert_eq!(body["error"]["metadata"].get("raw"), None);
+        assert_eq!(body["error"]["metadata"].get("provider_code"), None);
+    }
+
+    #[test]
     fn a_provider_text_about_our_credential_is_never_shown() {
         for kind in [Kind::ProviderRejectedCredential, Kind::Server] {
             let body = String::from_utf8(full(kind).json()).unwrap();
