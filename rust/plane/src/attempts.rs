@@ -367,7 +367,7 @@ impl<'a> One<'_, 'a> {
             Ok(outcome) => Verdict::Over(outcome),
             Err(Trouble::Failed(failure)) => {
                 account.fail_attempt(&failure);
-                Verdict::Failed(failure)
+                Verdict::Failed(*failure)
             }
             Err(Trouble::Broken(broken)) => Verdict::Broken(broken),
         }

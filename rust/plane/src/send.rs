@@ -32,15 +32,15 @@ const ERROR_TIME: Duration = Duration::from_secs(5);
 
 /// Why there is no answer.
 pub(crate) enum Trouble {
-    /// This attempt failed; another may be made.
-    Failed(Failure),
+    /// This attempt failed; another may be made. In a box, because the good case pays for its size.
+    Failed(Box<Failure>),
     /// The wait was broken off for good.
     Broken(Break),
 }
 
 impl From<Failure> for Trouble {
     fn from(failure: Failure) -> Self {
-        Trouble::Failed(failure)
+        Trouble::Failed(Box::new(failure))
     }
 }
 

@@ -83,6 +83,10 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is made by another part before the threads are"
+    )]
     pub(crate) fn new(
         snapshot: Arc<ArcSwap<Snapshot>>,
         journal: Arc<Journal>,
