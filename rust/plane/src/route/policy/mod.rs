@@ -8,6 +8,7 @@
 //! of rate w, and the ascending order of such scores is the order of draws, one after the other, among those that are left (Efraimidis
 //! and Spirakis, "Weighted random sampling with a reservoir", 2006).
 
+pub(crate) mod adaptive;
 pub(crate) mod exacto;
 pub(crate) mod latency;
 pub(crate) mod least_busy;
@@ -131,9 +132,10 @@ impl Chosen {
 }
 
 /// Gives each endpoint of a group its score.
-pub(crate) fn score(policy: Policy, group: &mut [Entry<'_>], _adaptive: &written::Adaptive) {
+pub(crate) fn score(policy: Policy, group: &mut [Entry<'_>], rates: &written::Adaptive) {
     match policy {
-        Policy::Price | Policy::Adaptive => price::draw(group),
+        Policy::Price => price::draw(group),
+        Policy::Adaptive => adaptive::draw(group, rates),
         Policy::Cheapest => price::score(group),
         Policy::Throughput => throughput::score(group.iter_mut()),
         Policy::Latency => latency::score(group),
