@@ -3,7 +3,7 @@
 # make lint    formatters and linters, changing nothing
 # make ci      lint + test + a smoke of the bench: what .ci/run calls
 # make bench   measure (see bench/README.md)
-# make bench-micro  what translating a request and an event costs
+# make bench-micro simulate  what translating a request and an event costs
 # make local   a real small model on this machine, behind the gateway
 # make docs    write docs/config.md and docs/providers.md anew from the configuration's model and the rows
 # make catalogue  make the models and prices that Turnout knows anew (docs/catalogue.md)
@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 STAMPS := .make
 RUST := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml -o -name help.txt 2>/dev/null)
 
-.PHONY: serve test test-rust test-python lint format ci bench bench-micro bench-smoke local clients docs catalogue clean needs
+.PHONY: serve test test-rust test-python lint format ci bench bench-micro bench-smoke simulate local clients docs catalogue clean needs
 
 serve: $(STAMPS)/release
 	@exec $(BIN)/turnout serve $(ARGS)
@@ -71,6 +71,10 @@ bench: $(STAMPS)/release
 # It builds the wire crate alone, and no extension.
 bench-micro: | needs
 	cargo run --release --quiet --locked -p turnout-wire --example micro
+
+# How the policies do in outages, at limits and when providers become slow: the table of docs/simulation.md.
+simulate: | needs
+	cargo run --quiet --locked -p turnout-plane --example simulate -- $(TURNOUT_TEST_DATA)/traces/conversation_trace.jsonl
 
 bench-smoke: $(STAMPS)/dev
 	$(BIN)/python bench/run.py --smoke

@@ -122,7 +122,6 @@ def routing(**changes: Any) -> written.Routing:
         "outage_ms": 30_000,
         "require_tools": True,
         "cooldown_max_ms": 0,
-        "probe_ms": 0,
         **changes,
         "wishes": wishes(**{"policy": "order", **changes.get("wishes", {})}),
         "retries": written.Retries(**{"percent": 100, "per_second": 1000, **changes.get("retries", {})}),

@@ -251,7 +251,6 @@ def _routing(work: Work) -> snapshot.Routing:
             failures=written.breaker.failures, open_ms=written.breaker.open, open_max_ms=written.breaker.open_max
         ),
         cooldown_max_ms=written.cooldown_max,
-        probe_ms=written.probes.every,
         adaptive=snapshot.Adaptive(
             second_nano=nano_dollars(written.adaptive.second),
             failure=written.adaptive.failure,

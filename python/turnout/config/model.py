@@ -376,18 +376,6 @@ class Breaker(Section):
     )
 
 
-class Probes(Section):
-    """Questions that the gateway asks of its own accord, to see whether endpoints without traffic are there again."""
-
-    every: Milliseconds = Field(
-        default=0,
-        ge=0,
-        le=1 * DAY,
-        description="How often a provider is asked whose breaker is open and that nobody else asks: GET on its list of "
-        "models, which costs nothing. 0, the default: never; then the next client's request finds out.",
-    )
-
-
 class Adaptive(Section):
     """How the policy adaptive turns time and failures into money."""
 
@@ -463,7 +451,6 @@ class Routing(Wishes):
         description="Longest time for which an endpoint or a key that says when to come back (Retry-After) is left "
         "alone. 0: what it says is not heeded.",
     )
-    probes: Probes = Field(default=Probes(), description="Questions that the gateway asks of its own accord.")
     adaptive: Adaptive = Field(default=Adaptive(), description="What time and failures cost the policy adaptive.")
 
 

@@ -168,8 +168,6 @@ class Routing(Frozen, frozen=True):
     breaker: Breaker
     cooldown_max_ms: int
     """Longest time for which what asks for rest is left alone."""
-    probe_ms: int
-    """How often an idle endpoint whose breaker is open is asked whether it is there; 0: never."""
     adaptive: Adaptive
 
 

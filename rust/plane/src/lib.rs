@@ -52,6 +52,8 @@ mod request;
 mod route;
 mod secret;
 mod send;
+#[doc(hidden)]
+pub mod simulate;
 pub mod snapshot;
 mod socket;
 mod statistics;

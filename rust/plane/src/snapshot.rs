@@ -172,7 +172,6 @@ pub mod written {
         pub retries: Retries,
         pub breaker: Breaker,
         pub cooldown_max_ms: u64,
-        pub probe_ms: u64,
         pub adaptive: Adaptive,
     }
 

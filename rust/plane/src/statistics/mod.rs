@@ -182,6 +182,8 @@ pub(crate) struct Look {
     /// Of a thousand requests in the last five minutes, how many were told to come back later (429), and how many of the others failed.
     pub(crate) limited_permille: u16,
     pub(crate) failed_permille: u16,
+    /// The same share of failures in the last minute or two; 0 when there were fewer than five requests.
+    pub(crate) failed_lately_permille: u16,
     /// The mean request of the last half hour; `None`: there was none.
     pub(crate) mean: Option<Mean>,
 }

@@ -18,6 +18,9 @@ const BROKEN_PERMILLE: u32 = 100;
 /// Requests from which on an endpoint's share of failures is compared with that of others.
 const RECENT_REQUESTS_MIN: u32 = 20;
 
+/// Requests from which on the share of failures of the last minute or two says something.
+const LATELY_REQUESTS_MIN: u32 = 5;
+
 /// Percentiles that routing asks for: p50, p75, p90, p99, and p95 for hedging.
 const TTFT_PERMILLE: [u32; 5] = [500, 750, 900, 990, 950];
 /// A speed that 90 % *reach* is the slowest tenth's end.
@@ -61,6 +64,10 @@ impl Summary {
             tool_errors: load(&self.tool_errors),
             limited_permille: load(&self.limited_permille) as u16,
             failed_permille: load(&self.failed_permille) as u16,
+            failed_lately_permille: match load(&self.broken_of) {
+                0..LATELY_REQUESTS_MIN => 0,
+                _ => load(&self.broken_permille) as u16,
+            },
             mean: (mean != [0; 3]).then_some(Mean {
                 prompt: mean[0],
                 cached: mean[1],

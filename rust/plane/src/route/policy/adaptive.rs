@@ -129,7 +129,9 @@ impl Market {
         let price = prices.map_or(self.dearest, |prices| self.price(prices, look));
         let seconds = ttft_s(look).unwrap_or(self.ttft_s)
             + token_s(look).unwrap_or(self.token_s) * self.completion;
-        let failed = f64::from(look.failed_permille) / 1000.0 * f64::from(rates.failure);
+        // Five minutes of good answers must not hide that nothing has worked for one.
+        let failed = look.failed_permille.max(look.failed_lately_permille);
+        let failed = f64::from(failed) / 1000.0 * f64::from(rates.failure);
         let limited = f64::from(look.limited_permille) / 1000.0 * f64::from(rates.limited);
         (price + seconds * rates.second_nano as f64).max(COST_MIN) * (1.0 + failed + limited)
     }
