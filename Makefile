@@ -3,7 +3,8 @@
 # make lint    formatters and linters, changing nothing
 # make ci      lint + test + a smoke of the bench: what .ci/run calls
 # make bench   measure (see bench/README.md)
-# make bench-micro simulate  what translating a request and an event costs
+# make bench-micro  what translating a request and an event costs, and choosing an endpoint
+# make simulate  how the policies do over a trace with outages, limits and drift
 # make local   a real small model on this machine, behind the gateway
 # make docs    write docs/config.md and docs/providers.md anew from the configuration's model and the rows
 # make catalogue  make the models and prices that Turnout knows anew (docs/catalogue.md)
@@ -71,6 +72,7 @@ bench: $(STAMPS)/release
 # It builds the wire crate alone, and no extension.
 bench-micro: | needs
 	cargo run --release --quiet --locked -p turnout-wire --example micro
+	cargo run --release --quiet --locked -p turnout-plane --example route
 
 # How the policies do in outages, at limits and when providers become slow: the table of docs/simulation.md.
 simulate: | needs

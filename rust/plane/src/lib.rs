@@ -23,6 +23,8 @@ mod account;
 mod admit;
 mod attempts;
 mod authenticate;
+#[doc(hidden)]
+pub mod bench;
 mod budget;
 mod buffer;
 mod cache;

@@ -106,7 +106,9 @@ pub(crate) fn plan<'a>(asking: &Asking<'a>) -> Result<Plan<'a>, Refusal> {
     let names = name::wanted(asking)?;
     asking.note(|trace| trace.strategy = Some(names.strategy));
     let mut filter = Filter::new(asking);
-    let mut entries = Entries::new();
+    // More than fit on the stack are made room for at once.
+    let most = names.wanted.iter().map(|wanted| wanted.endpoints.len());
+    let mut entries = Entries::with_capacity(most.sum());
     for (model, wanted) in names.wanted.iter().enumerate() {
         filter.pass(model, wanted, &mut entries);
     }
@@ -114,18 +116,12 @@ pub(crate) fn plan<'a>(asking: &Asking<'a>) -> Result<Plan<'a>, Refusal> {
         return Err(filter.refusal(&names));
     }
     let order = rank::rank(asking, &names, &mut filter, &mut entries);
-    let mut candidates: Vec<_> = order
-        .iter()
-        .filter_map(|index| {
-            let entry = entries.get(usize::from(*index))?;
-            Some(candidate(
-                asking,
-                filter.tier,
-                names.wanted.get(entry.model)?,
-                entry,
-            ))
-        })
-        .collect();
+    let mut candidates = Vec::with_capacity(order.len());
+    candidates.extend(order.iter().filter_map(|index| {
+        let entry = entries.get(usize::from(*index))?;
+        let wanted = names.wanted.get(entry.model)?;
+        Some(candidate(asking, filter.tier, wanted, entry))
+    }));
     if candidates.len() > 1 {
         for of_one_model in candidates.chunk_by_mut(|a, b| a.slug == b.slug) {
             sticky::prefer(asking, of_one_model);

@@ -111,7 +111,7 @@ pub(crate) fn rank(
     }
     let preferences = asking.request.preferences();
     let across = preferences.is_some_and(|preferences| preferences.across_models);
-    let mut keys: SmallVec<[Key; INLINE]> = SmallVec::new();
+    let mut keys: SmallVec<[Key; INLINE]> = SmallVec::with_capacity(entries.len());
     let mut start = 0;
     while let Some(first) = entries.get(start) {
         let model = first.model;

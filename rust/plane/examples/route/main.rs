@@ -1,0 +1,114 @@
+//! What a decision costs: time and allocations of ordering the endpoints of a request.
+//!
+//! `make bench-micro` builds this with optimisations and runs it. Times are the fastest of many rounds, because what disturbs a round
+//! only ever makes it slower. The configuration is the golden one with models of many endpoints in place of its own.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a measurement that cannot be made stops"
+)]
+
+#[path = "../../../wire/examples/micro/counting.rs"]
+mod counting;
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use turnout_plane::bench::Fleet;
+use turnout_wire::api::Api;
+use turnout_wire::request::Request;
+
+/// How long one figure is measured.
+const MEASURED: Duration = Duration::from_millis(200);
+
+fn main() {
+    println!("| request | endpoints | µs | limit | allocations |");
+    println!("| --- | --- | --- | --- | --- |");
+    let wishes = json!({
+        "ignore": ["nobody"], "data_collection": "allow", "max_price": {"prompt": 1000},
+        "preferred_max_latency": 5, "allow_fallbacks": true,
+    });
+    let plain =
+        json!({"model": "bench/0", "messages": [{"role": "user", "content": "Hello there"}]});
+    let mut wished = plain.clone();
+    wished["provider"] = wishes;
+    wished["session_id"] = json!("s");
+    let mut many = wished.clone();
+    many["models"] = json!(["bench/1", "bench/2", "bench/3", "bench/4"]);
+    measure("plain", 1, 1, &plain, None);
+    measure("plain", 1, 20, &plain, None);
+    measure("with preferences", 1, 20, &wished, Some(2.0));
+    measure("with preferences", 5, 20, &many, Some(10.0));
+}
+
+fn measure(name: &str, models: usize, endpoints: usize, body: &Value, limit_us: Option<f64>) {
+    let fleet = Fleet::read(configuration(models, endpoints).as_bytes()).unwrap();
+    let request = Request::read(body.to_string().into_bytes(), Api::Chat).unwrap();
+    let mut tried = 0;
+    fleet.plan(&request, |_, _| tried += 1).unwrap();
+    assert_eq!(tried, models * endpoints);
+    let ((), allocations) = counting::counted(|| {
+        let planned = fleet.plan(&request, |_, tag| {
+            black_box(tag);
+        });
+        planned.unwrap();
+    });
+    let (began, mut fastest) = (Instant::now(), Duration::MAX);
+    while began.elapsed() < MEASURED {
+        let round = Instant::now();
+        for _ in 0..100 {
+            fleet
+                .plan(black_box(&request), |_, tag| {
+                    black_box(tag);
+                })
+                .unwrap();
+        }
+        fastest = fastest.min(round.elapsed() / 100);
+    }
+    let micros = fastest.as_secs_f64() * 1e6;
+    let (limit, over) = match limit_us {
+        Some(limit) => (limit.to_string(), if micros > limit { " !" } else { "" }),
+        None => (String::new(), ""),
+    };
+    println!("| {name} | {models} × {endpoints} | {micros:.2}{over} | {limit} | {allocations} |");
+}
+
+/// The golden configuration with these models and nothing else that could fail on another machine.
+fn configuration(models: usize, endpoints: usize) -> String {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../tests/config/snapshot.golden.json"
+    );
+    let mut value: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let (mut model, provider) = (value["models"][0].clone(), value["providers"][4].clone());
+    let mut endpoint = model["endpoints"][0].clone();
+    let mut providers = Vec::new();
+    for index in 0..endpoints {
+        let mut provider = provider.clone();
+        provider["slug"] = json!(format!("provider-{index}"));
+        provider["ca_path"] = Value::Null;
+        providers.push(provider);
+    }
+    let made = (0..models).map(|number| {
+        model["slug"] = json!(format!("bench/{number}"));
+        let made = (0..endpoints).map(|index| {
+            endpoint["provider"] = json!(index);
+            endpoint["tag"] = json!(format!("provider-{index}"));
+            endpoint["prices"]["prompt"] = json!(100_000_000 * (index + 1));
+            endpoint.clone()
+        });
+        model["endpoints"] = made.collect();
+        model.clone()
+    });
+    value["models"] = made.collect();
+    value["providers"] = json!(providers);
+    for empty in ["wildcards", "routers"] {
+        value[empty] = json!([]);
+    }
+    value["aliases"] = json!({});
+    value["routing"]["wishes"] =
+        json!({"policy": null, "only": [], "ignore": [], "training": true, "zdr": false});
+    value.to_string()
+}
