@@ -89,7 +89,7 @@ $(STAMPS)/local: requirements-local.lock $(STAMPS)/venv
 local: $(STAMPS)/release $(STAMPS)/local
 	@exec $(BIN)/python -m turnout.local $(ARGS)
 
-# The libraries' own suites, then every client with every protocol; about ten minutes, and it needs npm.
+# The libraries' own suites, then every client with every protocol; about twenty minutes, and it needs npm.
 clients: $(STAMPS)/dev
 	$(BIN)/python tests/clients/sdk_suite.py $(ARGS)
 	$(BIN)/python tests/clients/table.py
