@@ -30,6 +30,8 @@ PATIENCE_S = 30.0
 """For the answer of a running gateway."""
 ADMIN_KEY = "TURNOUT_ADMIN_KEY"
 """Where the admin key of a running gateway is looked for."""
+WIDE = 180
+"""Columns of a table that goes into a file or a pipe."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +51,9 @@ class Wish:
 
 def route(wish: Wish, *, config: Path | None, url: str | None = None) -> int:
     """Prints the plan; returns 1 when the request would be refused or cannot be planned."""
-    console = Console(highlight=False, markup=False, emoji=False)
+    # Where nobody sees a terminal's width, a table may be as wide as it needs to be.
+    width = None if sys.stdout.isatty() else WIDE
+    console = Console(highlight=False, markup=False, emoji=False, width=width)
     try:
         asked = _asked(wish)
         told: dict[str, Any] = json.loads(_remote(url, asked) if url is not None else _local(config, asked))
