@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -290,6 +291,16 @@ def test_a_request_that_sets_its_own_deadline_is_told_408(
         )
         assert [previous["provider"] for previous in error["metadata"]["previous_errors"]] == ["First"]
         assert tried(rig) == ["first", "second"]
+
+
+@pytest.mark.parametrize("header", ["x_turnout_timeout", "x_turnout_attempt_timeout"])
+def test_who_has_no_patience_says_nothing_about_the_endpoint(header: str) -> None:
+    """Otherwise one client could close a breaker before all others."""
+    with serving("p;latency=60000", provider=SLOW) as rig:
+        for _ in range(3):
+            assert rig.post(chat(), CHAT, **{header: "50ms"}).status_code in (408, 504)
+        assert json.loads(rig.plane.statistics())["endpoints"] == []
+        assert [record.attempts[0].outcome for record in rig.booked(3)] == ["timeout"] * 3
 
 
 def test_a_request_cannot_ask_for_more_than_is_configured() -> None:

@@ -359,11 +359,15 @@ impl<'a> Account<'a> {
     }
 
     /// The attempt failed.
-    pub(crate) fn fail_attempt(&mut self, failure: &Failure) {
+    /// `is_impatience`: the request itself gave it too little time, which says nothing about the endpoint.
+    pub(crate) fn fail_attempt(&mut self, failure: &Failure, is_impatience: bool) {
         if let (Some(current), Some(candidate)) = (&mut self.current, self.serving) {
             current.attempt.status = failure.status;
             let now = Moment::of(self.last);
-            let ending = failure.ending(candidate.provider, current.credential, now);
+            let ending = match is_impatience {
+                true => Ending::Neutral,
+                false => failure.ending(candidate.provider, current.credential, now),
+            };
             self.end_attempt(failure.outcome, ending);
         }
     }

@@ -29,7 +29,7 @@ use crate::cors;
 use crate::deadline::{Deadlines, Until, Wanted};
 use crate::explain::is_told;
 use crate::failure::{Failure, Next};
-use crate::metrics::Counter;
+use crate::metrics::{self, Counter};
 use crate::opaque::{self, Passage};
 use crate::plain;
 use crate::request::{Outcome, count, done, refuse, refuse_telling};
@@ -360,13 +360,19 @@ impl<'a> One<'_, 'a> {
             Err(refusal) => return Verdict::Failed(Failure::untranslatable(refusal)),
         };
         account.begin_attempt(self.candidate, self.credential);
+        let began = account.last();
         if let Some(telling) = account.telling() {
             telling.sent(&body);
         }
         match self.try_to_serve(caller, comments, account, &body).await {
             Ok(outcome) => Verdict::Over(outcome),
             Err(Trouble::Failed(failure)) => {
-                account.fail_attempt(&failure);
+                // Whoever gives a provider less time than it has by the configuration learns nothing about the provider.
+                let ended = account.last();
+                let is_impatience = failure.outcome == metrics::Outcome::Timeout
+                    && ended < began + self.candidate.provider.first_byte_time
+                    && self.deadlines.is_by_request(began, ended);
+                account.fail_attempt(&failure, is_impatience);
                 Verdict::Failed(*failure)
             }
             Err(Trouble::Broken(broken)) => Verdict::Broken(broken),

@@ -58,6 +58,8 @@ pub(crate) struct Deadlines {
     pub(crate) by_request: bool,
     /// What each attempt has up to its first byte, where that is less than the provider's own time.
     each: Option<Duration>,
+    /// The same, where the request itself set it.
+    each_by_request: Option<Duration>,
 }
 
 impl Deadlines {
@@ -72,7 +74,16 @@ impl Deadlines {
             total: started + total,
             by_request: total < configured,
             each,
+            each_by_request: wanted.each.filter(|wanted| Some(*wanted) == each),
         }
+    }
+
+    /// Whether it was the request's own time that was over when an attempt ended.
+    pub(crate) fn is_by_request(&self, began: Instant, ended: Instant) -> bool {
+        (self.by_request && ended >= self.total)
+            || self
+                .each_by_request
+                .is_some_and(|each| ended >= began + each)
     }
 
     /// When an attempt that begins now must have its first byte, by these deadlines alone.
