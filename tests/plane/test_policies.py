@@ -143,7 +143,7 @@ def test_r10_sort_by_speed_is_the_same_each_time_and_the_unknown_is_last() -> No
             assert shares(rig, 5, provider={"sort": by, "ignore": ["beta"]}) == {"Alpha": 5}
 
 
-def test_n01_nitro_is_the_fastest_and_n02_floor_the_cheapest() -> None:
+def test_n01_n02_nitro_is_the_fastest_and_floor_the_cheapest() -> None:
     slow, quick = "plain;ttft=60;tokens=4", "plain;tokens=4"
     with running(fleet({"model": slow, "price": 1}, {"model": quick, "price": 9})) as rig:
         warm(rig, "alpha", "beta")
@@ -277,3 +277,42 @@ def test_every_policy_falls_back(policy: str | None) -> None:
     with running(fleet(broken, broken, {}, policy=policy)) as rig:
         for _ in range(5):
             assert rig.chat().json()["provider"] == "Gamma"
+
+
+# Quality of tool calls
+
+WEATHER = {
+    "type": "function",
+    "function": {
+        "name": "weather",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+    },
+}
+WRONG = "tool;args=%7B%22city%22:7%7D"
+"""Calls the tool with a number where a text is declared."""
+
+
+def call_tools(rig: Rig, times: int, *names: str) -> None:
+    """Lets each provider answer so often with a call of the tool."""
+    for name in names:
+        for _ in range(times):
+            assert rig.chat(tools=[WEATHER], provider={"only": [name]}).status_code == 200
+    rig.statistics("alpha")
+
+
+def test_n04_exacto_takes_who_calls_tools_as_they_are_declared() -> None:
+    with running(fleet({"model": WRONG, "price": 1}, {"model": "tool", "price": 9})) as rig:
+        call_tools(rig, 10, "alpha", "beta")
+        assert shares(rig, 10, model="test/model:exacto", tools=[WEATHER]) == {"Beta": 10}
+        assert shares(rig, 5, tools=[WEATHER], provider={"sort": "exacto"}) == {"Beta": 5}
+
+
+def test_r31_with_tools_endpoints_that_call_them_wrongly_stand_behind() -> None:
+    """Four endpoints with two hundred answers each: from then on the cheapest is known to be bad at it."""
+    names = NAMES[:4]
+    with running(fleet({"model": WRONG, "price": 1}, *[{"model": "tool", "price": 9}] * 3)) as rig:
+        call_tools(rig, 200, *names)
+        assert "Alpha" not in shares(rig, 20, tools=[WEATHER])
+        # Who says how to order, or has no tools, is served as ever.
+        assert shares(rig, 5, tools=[WEATHER], provider={"sort": "price"}) == {"Alpha": 5}
+        assert shares(rig, 40)["Alpha"] > 20
