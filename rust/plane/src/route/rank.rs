@@ -230,7 +230,7 @@ fn key(
         false => entry.model.min(0xff),
     };
     // That order wants to know nothing. Adaptive prices failures as well, but what fails now is worth no guess at its price: without this
-    // it fails its clients three times as often in an outage (docs/simulation.md).
+    // it fails its clients twice as often in an outage (docs/simulation.md).
     let health = match policy {
         Policy::Order => 0,
         _ => bit(look.is_failing, 4) | ((look.uptime as Key) << 2),
