@@ -1148,8 +1148,8 @@ class Model(Section):
     endpoints: list[Endpoint] = Field(
         default=[],
         max_length=64,
-        description="Where it is served, in the order in which they are tried. Default: where the catalogue says that "
-        "the providers of this file serve it, the cheapest first.",
+        description="Where it is served; routing.policy says in which order they are tried, and with order it is that "
+        "of the list. Default: where the catalogue says that the providers of this file serve it, the cheapest first.",
     )
     name: str | None = Field(
         default=None,

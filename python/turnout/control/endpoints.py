@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 async def read(request: Request) -> Response:
-    """The model with its endpoints, in the order in which they are tried."""
+    """The model with its endpoints, in the order of the configuration."""
     shown = listing.one(request, request.path_params["name"])
     card, snapshot, known = shown.card, listing.of(request).snapshot, statistics.of(request)
     return answer.json(
