@@ -56,10 +56,11 @@ pub(crate) fn applied<'a>(
     snapshot: &'a Snapshot,
     request: &Request,
 ) -> Result<Option<(Request, &'a Preset)>, Refusal> {
-    let in_name = (request.model())
-        // Hardly any name has one, and looking for a byte is cheaper than for a word.
-        .filter(|name| memchr::memchr(b'@', name.as_bytes()).is_some())
-        .and_then(|name| name.split_once(MARK));
+    // Hardly any name has one, and looking for a byte is cheaper than for a word.
+    let in_name = match request.model_holds(b'@') {
+        true => request.model().and_then(|name| name.split_once(MARK)),
+        false => None,
+    };
     let in_body = request.routing_member("preset");
     if in_name.is_none() && in_body.is_none() {
         return Ok(None);

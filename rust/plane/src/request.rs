@@ -251,7 +251,10 @@ async fn generate<C: Caller>(
         key,
         request: &request,
         conversation: Some(&conversation),
-        region: snapshot.region(caller.head().text(Known::Host)),
+        region: match snapshot.has_regions() {
+            true => snapshot.region(caller.head().text(Known::Host)),
+            false => None,
+        },
         trace: trace.as_deref(),
     };
     asking.note(|trace| trace.step("parse", Instant::now()));

@@ -1027,12 +1027,14 @@ impl Snapshot {
     /// The region that a host stands for by its first label: `eu.gateway.example` is only served by endpoints in `eu`. It stands for
     /// none unless some endpoint is known to be there, so that a host that happens to be called so is just a host.
     pub(crate) fn region(&self, host: &str) -> Option<&str> {
-        if self.regions.is_empty() {
-            return None;
-        }
         let (label, _) = host.split_once('.')?;
         let mut regions = self.regions.iter().map(String::as_str);
         regions.find(|region| region.eq_ignore_ascii_case(label))
+    }
+
+    /// Whether any endpoint says where it computes.
+    pub(crate) fn has_regions(&self) -> bool {
+        !self.regions.is_empty()
     }
 
     /// The key of this name. Walks all of them: for what a person asks, not for requests.

@@ -435,6 +435,16 @@ impl Request {
         self.text(&self.model)
     }
 
+    /// Whether this ASCII character stands in `model`. Cheaper than looking at the name as text.
+    pub fn model_holds(&self, character: u8) -> bool {
+        match &self.model {
+            None => false,
+            Some(Text::At(span)) => (self.body.get(span.start..span.end))
+                .is_some_and(|name| memchr::memchr(character, name).is_some()),
+            Some(Text::Decoded(name)) => memchr::memchr(character, name.as_bytes()).is_some(),
+        }
+    }
+
     /// `models`: what to try after `model`, in order. Empty when absent or null.
     pub fn models(&self) -> &[String] {
         &self.models
@@ -529,10 +539,13 @@ impl Request {
 
     /// The value of one of [`ROUTING_FIELDS`], raw. `None` when it is absent or null.
     pub fn routing_member(&self, name: &str) -> Option<&str> {
+        let is_routing =
+            |noted: &&Noted| noted.what == What::Routing && noted.value.kind != Kind::Null;
+        let mut members = self.noted.iter().filter(is_routing).peekable();
+        // Few bodies have any, and looking at the whole body as text costs more than all else here.
+        members.peek()?;
         let text = self.asked();
-        self.noted
-            .iter()
-            .filter(|noted| noted.what == What::Routing && noted.value.kind != Kind::Null)
+        members
             .find(|noted| is_key(text, noted.span.start, name))
             .map(|noted| noted.value.raw(text))
     }
