@@ -39,6 +39,7 @@ def gateway(provider: Mock, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 providers:
   mock: {{name: Mock, base_url: "http://{provider.address}/v1", api_key: {UPSTREAM_KEY}}}
   wrong-key: {{name: WrongKey, base_url: "http://{provider.address}/v1", api_key: sk-upstream-wrong-key}}
+routing: {{policy: order}}
 models:
   demo/echo:
     provider: mock

@@ -71,6 +71,7 @@ providers:
   first: {{base_url: "{url}/v1", api_key: sk-first}}
   second: {{base_url: "{url}/groq/openai/v1", api_key: sk-second}}
   impatient: {{base_url: "{url}/v1", api_key: sk-first, timeouts: {{first_byte: 1s, idle: 1s}}}}
+routing: {{policy: order}}
 models:
   judged/model: {{provider: first, model: gpt-4o}}
   judged/impatient: {{provider: impatient, model: gpt-4o}}

@@ -49,6 +49,8 @@ pub(crate) struct Filter<'f, 'a> {
     /// The most that a dropped endpoint generates, and reads.
     longest: Option<u64>,
     largest: Option<u64>,
+    /// The endpoint with the largest context may serve, although the conversation does not fit.
+    takes_too_long: bool,
     /// What a dropped endpoint cannot read.
     unread: Option<Medium>,
     /// What a dropped endpoint does not take.
@@ -79,6 +81,7 @@ impl<'f, 'a> Filter<'f, 'a> {
             nearest: None,
             longest: None,
             largest: None,
+            takes_too_long: false,
             unread: None,
             lacking: None,
         }
@@ -105,6 +108,14 @@ impl<'f, 'a> Filter<'f, 'a> {
     pub(crate) fn may(&mut self, wanted: &Wanted<'_>, endpoint: &Endpoint) -> bool {
         let provider = self.asking.snapshot.providers.get(endpoint.provider);
         provider.is_some_and(|provider| self.judge(wanted, endpoint, provider).is_ok())
+    }
+
+    /// Lets the endpoint with the largest context serve in spite of a conversation that is too long, when that is what kept everybody
+    /// out: its provider says so in the words that its clients know, and it may count otherwise. False: something else did.
+    pub(crate) fn take_too_long(&mut self) -> bool {
+        self.takes_too_long =
+            matches!(self.nearest, Some((Reason::ContextLength, _))) && !self.takes_too_long;
+        self.takes_too_long
     }
 
     fn dropped(&mut self, slug: &'a str, provider: &Provider, endpoint: &Endpoint, reason: Reason) {
@@ -201,7 +212,10 @@ impl<'f, 'a> Filter<'f, 'a> {
         let tokens = *self.tokens.get_or_insert_with(|| count::estimate(request));
         if (tokens / 2).saturating_add(asked) > context {
             self.largest = self.largest.max(Some(context));
-            return Err(Reason::ContextLength);
+            return match self.takes_too_long && self.largest == Some(context) {
+                true => Ok(true),
+                false => Err(Reason::ContextLength),
+            };
         }
         Ok(tokens.saturating_add(asked) > context)
     }

@@ -112,6 +112,11 @@ pub(crate) fn plan<'a>(asking: &Asking<'a>) -> Result<Plan<'a>, Refusal> {
     for (model, wanted) in names.wanted.iter().enumerate() {
         filter.pass(model, wanted, &mut entries);
     }
+    if entries.is_empty() && filter.take_too_long() {
+        for (model, wanted) in names.wanted.iter().enumerate() {
+            filter.pass(model, wanted, &mut entries);
+        }
+    }
     if entries.is_empty() {
         return Err(filter.refusal(&names));
     }
