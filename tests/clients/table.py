@@ -145,7 +145,7 @@ FRAMEWORKS_SOURCE: Final = Path(__file__).parent / "frameworks"
 PYTHON_PACKAGES: Final = {
     "langchain": ("langchain-openai==1.7.3", "langchain-anthropic==1.7.7", "langchain-google-genai==4.4.2"),
     "pydantic-ai": ("pydantic-ai-slim[anthropic,google,openai]==2.68.0",),
-    "litellm": ("litellm==1.106.2",),
+    "litellm": ("litellm==1.106.2", "mcp==2.3.0"),
     "instructor": ("instructor==1.17.0",),
 }
 """An environment for each, by how its frameworks' names begin: they want different versions of the same libraries."""
