@@ -65,6 +65,26 @@ def test_v03_a_body_becomes_the_preset_and_then_its_next_version(api: TestClient
     assert api.get("/v1/presets/brief/versions/3").status_code == 404
 
 
+def test_only_who_made_a_preset_and_the_admin_change_it(tmp_path: Path) -> None:
+    """Whoever names it would otherwise be told what to do by any other key."""
+    other = "sk-test-other-0123456789"
+    config = CONFIG.replace("keys:\n", f"keys:\n  - {{name: other, key: {other}}}\n")
+    made = make(tmp_path, config=config)
+    with TestClient(control(made), raise_server_exceptions=False) as api:
+        path = "/api/v1/presets/mine/chat/completions"
+        assert api.post(path, json=BODY, headers=bearer(CLIENT)).status_code == 200
+        refused = api.post(path, json=BODY | {"temperature": 1}, headers=bearer(other))
+        assert refused.status_code == 403
+        assert "was made with another key" in refused.json()["error"]["message"]
+        kept = running(made, "mine")
+        assert kept is not None
+        assert msgspec.json.decode(kept.config)["temperature"] == 0.25
+        by_admin = api.post(path, json=BODY | {"temperature": 0.5}, headers=bearer(ADMIN))
+        assert by_admin.json()["data"]["designated_version"]["version"] == 2
+        assert by_admin.json()["data"]["creator_user_id"] == "me"
+    store.close_ledger(made.ledger)
+
+
 def test_v03_the_new_version_is_in_place_when_the_answer_comes(api: TestClient, shelved: Gateway) -> None:
     post(api)
     post(api, temperature=1)

@@ -18,7 +18,11 @@ def save(ledger: Ledger, slug: str = "brief", **config: object) -> presets.Prese
 
 def test_v03_each_save_is_a_new_version_and_the_newest_counts(ledger: Ledger) -> None:
     first = save(ledger, temperature=0.5)
-    second = presets.save(ledger, "brief", {"temperature": 1}, system_prompt=None, creator="you", now_ms=2_000)
+    with pytest.raises(presets.NotTheMaker):
+        presets.save(ledger, "brief", {"temperature": 1}, system_prompt=None, creator="you", now_ms=2_000)
+    second = presets.save(
+        ledger, "brief", {"temperature": 1}, system_prompt=None, creator="you", now_ms=2_000, any_maker=True
+    )
     assert (first.designated.version, second.designated.version) == (1, 2)
     assert (second.id, second.created_ms, second.updated_ms, second.creator) == (first.id, 1_000, 2_000, "me")
     assert presets.one(ledger, "brief") == second

@@ -109,7 +109,7 @@ async def create_responses(request: Request) -> Response:
 
 
 async def _create(request: Request, api: Api) -> Response:
-    key = identity.client(request)
+    creator, any_maker = _maker(request)
     slug = request.path_params["slug"]
     body = await _body(request)
     _not_of_file(request, slug)
@@ -118,12 +118,23 @@ async def _create(request: Request, api: Api) -> Response:
         config_preset.check(slug, config)
     except config_preset.PresetError as error:
         raise Refusal(refusal.INVALID_REQUEST, str(error)) from error
-    creator = key.name if key is not None else ""
     try:
         saved = await _change(
             request,
-            lambda ledger: store.save(ledger, slug, config, system_prompt=system, creator=creator, now_ms=_now_ms()),
+            lambda ledger: store.save(
+                ledger,
+                slug,
+                config,
+                system_prompt=system,
+                creator=creator,
+                now_ms=_now_ms(),
+                any_maker=any_maker,
+            ),
         )
+    except store.NotTheMaker as error:
+        raise Refusal(
+            refusal.KEY_LIMITED, f"The preset {slug} was made with another key; that key or the admin key changes it"
+        ) from error
     except store.TooManyPresets as error:
         raise Refusal(refusal.INVALID_REQUEST, str(error)) from error
     return answer.json({"data": _preset(saved)})
@@ -156,6 +167,19 @@ async def delete(request: Request) -> Response:
     if not await _change(request, lambda ledger: store.remove(ledger, slug)):
         raise _missing(slug)
     return answer.json({"deleted": True})
+
+
+def _maker(request: Request) -> tuple[str, bool]:
+    """Who posts, and whether it may change what others made: the admin may, and anybody with ``--no-auth``.
+
+    Every key may name any preset, so a key that could change another's would change what others' applications do.
+    """
+    try:
+        identity.admin(request)
+    except Refusal:
+        key = identity.client(request)
+        return (key.name, False) if key is not None else ("", True)
+    return "", True
 
 
 def _now_ms() -> int:

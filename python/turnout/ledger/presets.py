@@ -60,6 +60,10 @@ versions = Table(
 )
 
 
+class NotTheMaker(TurnoutError):
+    """Another key made the preset."""
+
+
 class TooManyPresets(TurnoutError):
     """There are as many presets as there may be."""
 
@@ -94,15 +98,27 @@ class Preset:
 
 
 def save(
-    ledger: Ledger, slug: str, config: Mapping[str, Any], *, system_prompt: str | None, creator: str, now_ms: int
+    ledger: Ledger,
+    slug: str,
+    config: Mapping[str, Any],
+    *,
+    system_prompt: str | None,
+    creator: str,
+    now_ms: int,
+    any_maker: bool = False,
 ) -> Preset:
-    """Makes a preset, or its next version, and returns it as it is now. Raises :class:`TooManyPresets`."""
+    """Makes a preset, or its next version, and returns it as it is now.
+
+    ``any_maker``: also when another made it. Raises :class:`TooManyPresets` and :class:`NotTheMaker`.
+    """
     with ledger.engine.begin() as connection:
         # Locks the row where the database has locks of rows; SQLite has one writer anyway.
         row = connection.execute(
-            select(presets.c.version).where(presets.c.slug == slug).with_for_update()
-        ).scalar_one_or_none()
-        number = 1 if row is None else int(row) + 1
+            select(presets.c.version, presets.c.creator).where(presets.c.slug == slug).with_for_update()
+        ).one_or_none()
+        if row is not None and row.creator != creator and not any_maker:
+            raise NotTheMaker(slug)
+        number = 1 if row is None else int(row.version) + 1
         if row is None:
             if connection.execute(select(func.count()).select_from(presets)).scalar_one() >= PRESETS_MAX:
                 raise TooManyPresets(f"there are {PRESETS_MAX} presets, as many as there may be; delete one")
