@@ -12,6 +12,16 @@ TESTED_ELSEWHERE = {
         (f"providers/{subject}.py" for subject in ("clouds", "gateways", "hosts", "labs", "local")),
         "holds rows only; tests/providers/test_rows.py looks at each",
     ),
+    **dict.fromkeys(
+        (
+            f"config/model/{section}.py"
+            for section in (
+                *("auth", "billing", "cache", "catalogue", "file", "key", "model", "preset", "price", "process"),
+                *("provider", "router", "routing", "section", "server"),
+            )
+        ),
+        "holds fields only; tests/config/test_model.py looks at each, test_load.py tells what is wrong with their values",
+    ),
     "catalogue/making/fact.py": "holds values only; the tests of every source beside it make some",
     "gateway.py": "holds values only; tests/test_lifespan.py makes one and uses it",
     "local/model.py": "tests/local/test_local.py runs it with stand-ins for the optional packages",

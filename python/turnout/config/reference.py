@@ -20,7 +20,7 @@ _HEAD: Final = """\
 # Configuration
 
 <!-- Made by `python -m turnout.config.reference > docs/config.md`; a test compares the two. Change the descriptions in
-python/turnout/config/model.py instead of this page. -->
+python/turnout/config/model/ instead of this page. -->
 
 `turnout check` reports every mistake of a file at once; `turnout explain` shows what it comes to. The file is the one
 given with `-c`, else the one named by `TURNOUT_CONFIG`, else `turnout.yaml` in the current folder. Without a file, each

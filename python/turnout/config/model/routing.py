@@ -1,0 +1,162 @@
+"""The section ``routing``: how endpoints are chosen, for everybody and for one key."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from turnout.config.model.section import DAY, HOUR, MINUTE, SECOND, Section
+from turnout.config.snapshot import Policy
+from turnout.config.values import Milliseconds, PriceUsd, one_or_many
+
+
+class Wishes(Section):
+    """Who may serve, and who first. What the gateway, the key and the request say is joined to the strictest."""
+
+    policy: Policy | None = Field(
+        default=None,
+        description="How endpoints that are equally good otherwise are ordered; a request says it in provider.sort. "
+        "price: the cheapest most often, by one over the square of the price. throughput, latency: the fastest "
+        "first. exacto: those that call tools best first. weighted: by the weights of the endpoints. least_busy: the "
+        "less busy of two drawn. adaptive: by price, speed and failures together. order: as they are listed, whatever "
+        "is known of them. Default: that of the gateway, and there price.",
+    )
+    only: Annotated[list[str], BeforeValidator(one_or_many)] = Field(
+        default=[],
+        max_length=64,
+        description="Providers that may serve, by slug, or endpoints by tag. Default: all.",
+    )
+    ignore: Annotated[list[str], BeforeValidator(one_or_many)] = Field(
+        default=[], max_length=64, description="Providers or endpoints that may not serve. Default: none."
+    )
+    data_collection: Literal["allow", "deny"] = Field(
+        default="allow",
+        description="deny leaves out endpoints that train on what they are sent, or are not known not to. "
+        "Default: allow.",
+    )
+    zdr: bool = Field(
+        default=False,
+        description="Whether only endpoints with zero data retention may serve. Default: false.",
+    )
+
+
+class Sticky(Section):
+    """Conversations stay with the endpoint that has their prompt in its cache, where reading from it is cheaper."""
+
+    ttl: Milliseconds = Field(
+        default=10 * MINUTE,
+        ge=0,
+        le=1 * DAY,
+        description="How long after its last request a conversation is remembered. OpenRouter's time, and about that "
+        "of the providers' caches. 0 turns it off.",
+    )
+    conversations: int = Field(
+        default=100_000,
+        ge=1,
+        le=10_000_000,
+        description="Conversations that are remembered, about 100 bytes each; beyond that the oldest are forgotten.",
+    )
+
+
+class Breaker(Section):
+    """When an endpoint that keeps failing is left alone. It then stands behind all others and is still tried last."""
+
+    failures: int = Field(
+        default=5,
+        ge=0,
+        le=10_000,
+        description="Failures in a row that open it. Five in a row are hardly chance where even one request in three "
+        "fails. It also opens when an endpoint fails far more often than the model's others. 0 turns it off.",
+    )
+    open: Milliseconds = Field(
+        default=30 * SECOND,
+        ge=100,
+        le=1 * HOUR,
+        description="How long it stays open. Then one request at a time is let through, until one is served.",
+    )
+    open_max: Milliseconds = Field(
+        default=5 * MINUTE,
+        ge=100,
+        le=1 * DAY,
+        description="Each request that fails then opens it for twice as long, up to this.",
+    )
+
+
+class Adaptive(Section):
+    """How the policy adaptive turns time and failures into money."""
+
+    second: PriceUsd = Field(
+        default=Decimal("0.0001"),
+        description="US dollars that a second of waiting is worth, to the first token and to the last. A hundredth of "
+        "a cent is a tenth of what a mid-sized answer of a mid-sized model costs. 0: price alone counts.",
+    )
+    failure: int = Field(
+        default=10,
+        ge=0,
+        le=1000,
+        description="How many times its cost a failed request costs. At 10 an endpoint of which one request in ten "
+        "fails counts as twice as dear.",
+    )
+    limited: int = Field(
+        default=2,
+        ge=0,
+        le=1000,
+        description="The same of a request that is told to come back later (429), which costs little but time.",
+    )
+    exploration_percent: int = Field(
+        default=2,
+        ge=0,
+        le=50,
+        description="Share of the requests that go to any endpoint alike, so that one that has become better is found. "
+        "2 % cost little even where the dearest is ten times as dear.",
+    )
+
+
+class Retries(Section):
+    """Second tries at a provider, after another attempt of the same request failed. Those that succeed do not count, so
+    a healthy provider takes over for another without any limit, and one that fails sees little more than without
+    fallback."""
+
+    percent: int = Field(
+        default=20,
+        ge=0,
+        le=100,
+        description="Of a hundred requests, so many may lead to a second try that fails at the same provider; it is "
+        "passed over beyond that. 20 is the usual share in service meshes.",
+    )
+    per_second: int = Field(
+        default=10,
+        ge=0,
+        le=100_000,
+        description="So many a second beside them, so that a gateway with few requests is not hampered; ten seconds' "
+        "worth may come at once.",
+    )
+
+
+class Routing(Wishes):
+    """How endpoints are chosen, for all requests."""
+
+    outage: Milliseconds = Field(
+        default=30 * SECOND,
+        ge=0,
+        le=1 * HOUR,
+        description="An endpoint that failed within this time stands behind the others. OpenRouter's time.",
+    )
+    require_tools: bool = Field(
+        default=True,
+        description="Whether a request with tools is refused (404) when no endpoint of the model takes tools, as "
+        "OpenRouter does. false drops the tools then.",
+    )
+    sticky: Sticky = Field(default=Sticky(), description="Conversations that stay where their prompt is cached.")
+    retries: Retries = Field(default=Retries(), description="How many second tries a failing provider may see.")
+    breaker: Breaker = Field(default=Breaker(), description="When an endpoint that keeps failing is left alone.")
+    cooldown_max: Milliseconds = Field(
+        default=10 * MINUTE,
+        ge=0,
+        le=1 * DAY,
+        description="Longest time for which an endpoint or a key that says when to come back (Retry-After) is left "
+        "alone. 0: what it says is not heeded.",
+    )
+    adaptive: Adaptive = Field(default=Adaptive(), description="What time and failures cost the policy adaptive.")
