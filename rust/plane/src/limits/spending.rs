@@ -76,11 +76,22 @@ impl Spending {
         }
     }
 
-    /// Charges.
-    pub(crate) fn add(&self, nano: u64, now_ms: u64) {
-        self.arrive(now_ms);
+    /// Charges a request that began at `created_ms`. It counts in the day, week and month in which it began, as in the ledger: one that
+    /// runs over midnight is yesterday's.
+    pub(crate) fn add(&self, nano: u64, created_ms: u64) {
         let nano = i64::try_from(nano).unwrap_or(i64::MAX);
-        self.total.fetch_add(nano, Ordering::Relaxed);
+        if self.day.load(Ordering::Acquire) == calendar::day(created_ms) {
+            self.total.fetch_add(nano, Ordering::Relaxed);
+            return;
+        }
+        // The first of a new day, or one of an earlier day.
+        let sums = Sums {
+            total: nano,
+            daily: nano,
+            weekly: nano,
+            monthly: nano,
+        };
+        self.add_sums(&sums, created_ms, created_ms);
     }
 
     /// Charges what was charged in earlier processes, as it was known at another moment.
@@ -207,6 +218,25 @@ mod tests {
         assert_eq!(Reset::Weekly.next(SUNDAY), "2026-11-23T00:00:00Z");
         assert_eq!(Reset::Weekly.next(SUNDAY + DAY_MS), "2026-11-30T00:00:00Z");
         assert_eq!(Reset::Monthly.next(SUNDAY), "2026-12-01T00:00:00Z");
+    }
+
+    #[test]
+    fn g07_a_request_that_runs_over_midnight_counts_where_it_began() {
+        let spending = Spending::new(SUNDAY);
+        let used = |now| {
+            let sums = spending.sums(now);
+            (sums.total, sums.daily, sums.weekly, sums.monthly)
+        };
+        let midnight = 20_780 * DAY_MS;
+        // Somebody has looked on Monday before Sunday's last request is booked.
+        assert_eq!(used(midnight), (0, 0, 0, 0));
+        spending.add(7, midnight - 1);
+        assert_eq!(used(midnight), (7, 0, 0, 7));
+        spending.add(5, midnight);
+        assert_eq!(used(midnight), (12, 5, 5, 12));
+        // Nobody has looked on Tuesday: the booking of Monday's last request is the first that is heard of.
+        spending.add(3, midnight + DAY_MS - 1);
+        assert_eq!(used(midnight + DAY_MS), (15, 0, 8, 15));
     }
 
     #[test]
