@@ -1,6 +1,6 @@
 """What the machine reads: the compiled configuration, complete, with no default left to fill in.
 
-Twin of ``rust/plane/src/snapshot.rs``: same names, same order of ideas. The golden bytes in
+Twin of ``rust/plane/src/snapshot/written.rs``: same names, same order of ideas. The golden bytes in
 ``tests/config/snapshot.golden.json`` tie the two together. A snapshot crosses to Rust as the JSON that
 :func:`encode` gives, is parsed there once, and is swapped in whole.
 

@@ -8,7 +8,7 @@
 //! | clients | `edge/` (HTTP/1.1, HTTP/2, TLS), `caller`, `cors` |
 //! | the steps | `authenticate`, `admit`, `preset`, `route/`, `limits/`, `attempts`, `cache/`, `send`, `plain`, `stream`, `opaque`, `account` |
 //! | providers | `upstream/` (origin, dial, pool, connection, answer), `failure`, `gunzip` |
-//! | what is known | `explain`, `snapshot`, `models`, `health`, `statistics/`, `metrics/`, `journal/` |
+//! | what is known | `explain`, `snapshot/`, `models`, `health`, `statistics/`, `metrics/`, `journal/` |
 //! | life | `plane`, `thread`, `cold` (everything that is not hot goes to the control side) |
 //!
 //! Invariants:
