@@ -20,7 +20,7 @@ TESTED_ELSEWHERE = {
                 *("provider", "router", "routing", "section", "server"),
             )
         ),
-        "holds fields only; tests/config/test_model.py looks at each, test_load.py tells what is wrong with their values",
+        "holds fields only; tests/config/test_model.py looks at each, and test_load.py at values that are wrong",
     ),
     "catalogue/making/fact.py": "holds values only; the tests of every source beside it make some",
     "gateway.py": "holds values only; tests/test_lifespan.py makes one and uses it",
