@@ -22,6 +22,10 @@ TESTED_ELSEWHERE = {
         ),
         "holds fields only; tests/config/test_model.py looks at each, and test_load.py at values that are wrong",
     ),
+    **dict.fromkeys(
+        (f"config/compile/{part}.py" for part in ("billing", "cache", "routing")),
+        "copies what was written; tests/config/test_snapshot.py compares every field",
+    ),
     "catalogue/making/fact.py": "holds values only; the tests of every source beside it make some",
     "gateway.py": "holds values only; tests/test_lifespan.py makes one and uses it",
     "local/model.py": "tests/local/test_local.py runs it with stand-ins for the optional packages",

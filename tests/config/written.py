@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from turnout.config.mistake import Mistake
 
 NAME = "turnout.yaml"
+LOCAL = """
+providers:
+  local: {base_url: http://127.0.0.1:8080/v1}
+"""
 
 
 def compiled(directory: Path, text: str, environment: Mapping[str, str] | None = None) -> Compiled:
@@ -41,3 +45,8 @@ def mistakes(directory: Path, text: str, environment: Mapping[str, str] | None =
 def told(directory: Path, text: str, environment: Mapping[str, str] | None = None) -> list[tuple[int, str, str]]:
     """The same as line, key and message."""
     return [(mistake.line, mistake.key_path, mistake.message) for mistake in mistakes(directory, text, environment)]
+
+
+def messages(directory: Path, text: str, environment: Mapping[str, str] | None = None) -> list[str]:
+    """The same as messages only."""
+    return [message for _, _, message in told(directory, text, environment)]

@@ -24,7 +24,7 @@ from tests.plane.harness import (
     snapshot,
 )
 from turnout.config import snapshot as written
-from turnout.config.tier import tiered
+from turnout.config.compile.tier import tiered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from turnout.config.account import filled
 from turnout.config.compile import PROVIDER_SLUG
-from turnout.config.proxy import from_environment
+from turnout.config.compile.account import filled
+from turnout.config.compile.proxy import from_environment
 from turnout.config.values import base_url, is_setting, url_path
 from turnout.providers import ROWS, Row, row
 from turnout.providers.dialect import PATHS

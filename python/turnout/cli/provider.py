@@ -11,7 +11,7 @@ from rich.table import Table
 from turnout.auth.wallet import Wallet
 from turnout.config import load, model
 from turnout.config.compile import Compiled, compile
-from turnout.config.credential import environment_key
+from turnout.config.compile.credential import environment_key
 from turnout.config.mistake import nearest
 from turnout.errors import TurnoutError
 from turnout.providers import ROWS, Row, row

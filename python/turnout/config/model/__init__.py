@@ -10,13 +10,13 @@ What one field cannot know (does this provider exist, is this alias also a slug)
 
 from __future__ import annotations
 
-from turnout.config.model.auth import Auth, Credential
+from turnout.config.model.auth import Auth, AuthKind, Credential
 from turnout.config.model.billing import Billing, Credits, FreeModels
 from turnout.config.model.cache import Cache
 from turnout.config.model.catalogue import Catalogue
 from turnout.config.model.file import Config
 from turnout.config.model.key import Key, KeyRate
-from turnout.config.model.model import Benchmarks, Endpoint, Model, Reasoning
+from turnout.config.model.model import Benchmarks, Endpoint, Modality, Model, Reasoning
 from turnout.config.model.preset import Preset
 from turnout.config.model.price import Prices, PriceService, PriceTier
 from turnout.config.model.process import Ledger, Log
@@ -30,6 +30,7 @@ __all__ = [
     "Adaptive",
     "Attempts",
     "Auth",
+    "AuthKind",
     "AutoRouter",
     "Benchmarks",
     "Billing",
@@ -49,6 +50,7 @@ __all__ = [
     "Ledger",
     "Limits",
     "Log",
+    "Modality",
     "Model",
     "ParetoRouter",
     "Preset",

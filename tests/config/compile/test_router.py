@@ -8,9 +8,9 @@ from pathlib import Path
 
 from written import compiled, told
 
-from turnout.config.router import TASKS
+from turnout.config.compile.router import TASKS
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[3]
 BASE = """
 providers: {local: {base_url: http://127.0.0.1:8080/v1}}
 models:

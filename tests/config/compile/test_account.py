@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from written import compiled, mistakes, told
 
-from turnout.config import account
+from turnout.config.compile import account
 from turnout.providers.dialect import PATHS
 
 if TYPE_CHECKING:

@@ -1,6 +1,7 @@
 """Which key or identity a provider is asked with: what was written, else what the environment has, else none.
 
-A part of :mod:`turnout.config.compile`. What is missing is a mistake here, at the start, and not a refusal later.
+A part of :mod:`turnout.config.compile.provider`. What is missing is a mistake here, at the start, and not a refusal
+later.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from turnout.auth.source import Source
+    from turnout.config.compile.work import Work
     from turnout.config.source import Step
-    from turnout.config.work import Work
     from turnout.providers import Row
 
 AWS_CONTAINER_VARIABLES = ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI")

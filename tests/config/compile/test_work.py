@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from turnout.config.compile.work import Work
 from turnout.config.load import read
-from turnout.config.work import Work
 
 
 def work(text: str) -> Work:

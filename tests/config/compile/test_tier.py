@@ -6,7 +6,7 @@ import msgspec
 from tests.plane.harness import PRICES
 
 from turnout.config import snapshot
-from turnout.config.tier import served
+from turnout.config.compile.tier import served
 
 
 def test_a_tier_of_a_free_model_costs_what_the_tier_says() -> None:

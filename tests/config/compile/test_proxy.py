@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from turnout.config.proxy import from_environment
+from turnout.config.compile.proxy import from_environment
 
 HTTPS = "https://api.example.com/v1"
 

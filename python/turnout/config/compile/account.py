@@ -1,7 +1,7 @@
 """From what was written about a provider, and its row, to wires: which protocols it speaks, where, and in which words.
 
-A part of :mod:`turnout.config.compile`, which brings the mistakes and the credentials. Here the settings of a row are
-put into its URLs, and what a person wrote is laid over what the row says.
+A part of :mod:`turnout.config.compile.provider`, which brings the mistakes and the credentials. Here the settings of
+a row are put into its URLs, and what a person wrote is laid over what the row says.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from turnout.config import model
+    from turnout.config.compile.work import Work
     from turnout.config.source import Step
-    from turnout.config.work import Work
     from turnout.providers import Row
     from turnout.providers.dialect import Wire
     from turnout.providers.row import Setting

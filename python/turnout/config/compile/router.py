@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from turnout.config import model
-    from turnout.config.work import Work
+    from turnout.config.compile.work import Work
 
 TASKS: Final = (
     *("code:debugging", "code:generation", "code:review", "agent:coding", "agent:tool_use", "math", "writing"),

@@ -1,0 +1,42 @@
+"""How endpoints are chosen: of the whole gateway, and of one key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from turnout.config import model, snapshot
+from turnout.config.values import nano_dollars
+
+if TYPE_CHECKING:
+    from turnout.config.compile.work import Work
+
+
+def routing_of(work: Work) -> snapshot.Routing:
+    written = work.config.routing
+    return snapshot.Routing(
+        wishes=wishes_of(written),
+        outage_ms=written.outage,
+        require_tools=written.require_tools,
+        sticky=snapshot.Sticky(ttl_ms=written.sticky.ttl, conversations_max=written.sticky.conversations),
+        retries=snapshot.Retries(percent=written.retries.percent, per_second=written.retries.per_second),
+        breaker=snapshot.Breaker(
+            failures=written.breaker.failures, open_ms=written.breaker.open, open_max_ms=written.breaker.open_max
+        ),
+        cooldown_max_ms=written.cooldown_max,
+        adaptive=snapshot.Adaptive(
+            second_nano=nano_dollars(written.adaptive.second),
+            failure=written.adaptive.failure,
+            limited=written.adaptive.limited,
+            exploration_permille=written.adaptive.exploration_percent * 10,
+        ),
+    )
+
+
+def wishes_of(written: model.Wishes) -> snapshot.Wishes:
+    return snapshot.Wishes(
+        policy=written.policy,
+        only=written.only,
+        ignore=written.ignore,
+        training=written.data_collection == "allow",
+        zdr=written.zdr,
+    )
