@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from tests.fake import resp
 from tests.plane.harness import (
     CHAT,
     KEY,
+    Upstream,
     cache,
     chat,
     endpoint,
@@ -34,7 +36,8 @@ from turnout.config import snapshot as written
 from turnout.config.preset import compiled as preset
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import socket
+    from collections.abc import Callable, Iterator
 
     import httpx
 
@@ -437,3 +440,106 @@ def test_something_else_under_the_key_is_a_miss() -> None:
             assert status(rig) == "MISS"
             # The answer takes its place again.
             eventually(lambda kept=kept: server.commands.count(b"SET") == kept, "the answer to be kept again")
+
+
+def trickling(connection: socket.socket) -> None:
+    """Announces a long value and sends it so slowly that it never ends, though something comes all the time."""
+    pace = threading.Event()
+    while connection.recv(1 << 16):
+        connection.sendall(b"$200000\r\n")
+        while True:
+            connection.sendall(b"x")
+            pace.wait(0.002)
+
+
+def saying(said: bytes) -> Callable[[socket.socket], None]:
+    """Answers the first command with these bytes and closes."""
+
+    def play(connection: socket.socket) -> None:
+        connection.recv(1 << 16)
+        connection.sendall(said)
+
+    return play
+
+
+def answering_commands(said: bytes) -> Callable[[socket.socket], None]:
+    """Answers each command with these bytes. The commands are small, so one read has one."""
+
+    def play(connection: socket.socket) -> None:
+        while connection.recv(1 << 20):
+            connection.sendall(said)
+
+    return play
+
+
+def test_a_server_that_trickles_is_waited_for_no_longer_than_one_that_is_silent() -> None:
+    with Upstream(trickling) as upstream, serving(SCRIPT, cache=remote(upstream.port, wait_ms=50)) as rig:
+        answer = ask(rig)
+        assert answer.headers[STATUS] == "MISS"
+        # A whole value would take minutes. What was waited for is not the gateway's own time.
+        (booked,) = rig.booked(1)
+        assert 50_000 <= booked.total_us - booked.overhead_us < 5_000_000
+        assert upstream.accepted == 1
+        assert rig.metric("turnout_response_cache_server_failures_total") == 1
+        # It is left alone for a while.
+        assert status(rig) == "MISS"
+        assert upstream.accepted == 1
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param(b"$50\r\nhalf", id="gone in the middle of a value"),
+        pytest.param(b"$5", id="gone in the middle of a length"),
+        pytest.param(b"", id="gone without a word"),
+        pytest.param(b"$99999999999999999999\r\n", id="length beyond 64 bits"),
+        pytest.param(b"$4000000000\r\n" + b"x" * 4096, id="length beyond the largest answer"),
+        pytest.param(b"$-7\r\n", id="negative length"),
+        pytest.param(b"*2\r\n$1\r\na\r\n$1\r\nb\r\n", id="a list"),
+        pytest.param(b"%1\r\n+a\r\n+b\r\n", id="a map"),
+        pytest.param(b"+" + b"x" * 100_000, id="a line without an end"),
+        pytest.param(b"HTTP/1.1 400 Bad Request\r\n\r\n", id="another protocol"),
+        pytest.param(b"$1\r\nab\r\n", id="value longer than its length"),
+        pytest.param(b"$-1\r\n$3\r\nabc\r\n", id="two answers to one question"),
+    ],
+)
+def test_a_server_that_breaks_the_protocol_is_a_miss(said: bytes) -> None:
+    with Upstream(saying(said)) as upstream, serving(SCRIPT, cache=remote(upstream.port, wait_ms=10_000)) as rig:
+        assert [status(rig), status(rig)] == ["MISS", "MISS"]
+        assert rig.metric("turnout_response_cache_server_failures_total") == 1
+        # What was said wrongly is not waited for, and the connection is not used again.
+        (first, _) = rig.booked(2)
+        assert first.total_us < 9_000_000
+        assert upstream.accepted == 1
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param(b"-WRONGTYPE Operation against a key holding the wrong kind of value\r\n", id="another type"),
+        pytest.param(b"-LOADING Redis is loading the dataset in memory\r\n", id="an error"),
+        pytest.param(b":7\r\n", id="a number"),
+        pytest.param(b"+OK\r\n", id="a word"),
+        pytest.param(b"$0\r\n\r\n", id="nothing"),
+    ],
+)
+def test_a_server_that_has_something_else_is_a_miss_and_stays_in_use(said: bytes) -> None:
+    with Upstream(answering_commands(said)) as upstream, serving(SCRIPT, cache=remote(upstream.port)) as rig:
+        assert [status(rig) for _ in range(3)] == ["MISS"] * 3
+        assert rig.metric("turnout_response_cache_server_failures_total") == 0
+
+
+def test_a_server_that_restarted_is_used_again_over_a_new_connection() -> None:
+    asked: list[bytes] = []
+
+    def once(connection: socket.socket) -> None:
+        """Answers one look and leaves."""
+        asked.append(connection.recv(1 << 16))
+        connection.sendall(b"$-1\r\n")
+
+    with Upstream(once) as upstream, serving(SCRIPT, cache=remote(upstream.port)) as rig:
+        assert [status(rig, chat(f"question {number}")) for number in range(3)] == ["MISS"] * 3
+        eventually(lambda: upstream.accepted >= 3, "a connection for each look")
+        assert all(command.startswith(b"*") for command in asked)
+        # A connection that was closed in the meantime is no failure.
+        assert rig.metric("turnout_response_cache_server_failures_total") == 0
