@@ -230,13 +230,36 @@ def test_z16_statistics_survive_a_restart(tmp_path: Path) -> None:
         assert rig.statistics("tag-0")["is_resting"]
 
 
-def test_z16_a_damaged_file_is_left_out(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "statistics.json").write_text('{"version":1')
+@pytest.mark.parametrize(
+    "left",
+    [
+        b'{"version":1',
+        b"",
+        b"\x00" * 4096,
+        b"\xff\xfe garbage",
+        b'{"version":2,"endpoints":[],"credentials":[]}',
+        b"[" * 100_000,
+    ],
+    ids=["cut", "empty", "zeros", "garbage", "another version", "too deep"],
+)
+def test_z16_a_damaged_file_is_left_out(left: bytes, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "statistics.json").write_bytes(left)
     with serving("plain", state_dir=tmp_path) as rig:
         assert rig.chat().status_code == 200
         assert rig.statistics()["requests_last_30m"] == 1
-    assert "statistics of endpoints begin anew" in capfd.readouterr().err
+    assert capfd.readouterr().err.count("statistics of endpoints begin anew") == 1
     assert json.loads((tmp_path / "statistics.json").read_text())["endpoints"]
+
+
+def test_z16_a_file_that_cannot_be_written_is_told_and_stops_nothing(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    # Writing to it fails as on a disk without room.
+    (tmp_path / "statistics.json.new").symlink_to("/dev/full")
+    with serving("plain", state_dir=tmp_path) as rig:
+        assert rig.chat().status_code == 200
+    assert capfd.readouterr().err.count("statistics of endpoints cannot be stored") == 1
+    assert not (tmp_path / "statistics.json").exists()
 
 
 def test_statistics_survive_a_swap_and_several_threads_add_up() -> None:

@@ -233,7 +233,7 @@ impl Plane {
     fn sum_up(&self) -> io::Result<JoinHandle<()>> {
         let shared = Arc::clone(&self.shared);
         let folder = self.state_dir.clone();
-        let mut saved = Instant::now();
+        let (mut saved, mut failing) = (Instant::now(), false);
         std::thread::Builder::new()
             .name("dp-stats".to_owned())
             .spawn(move || {
@@ -241,13 +241,13 @@ impl Plane {
                     shared.statistics.tick(Moment::now());
                     if saved.elapsed() >= SAVE_EVERY {
                         saved = Instant::now();
-                        save(&shared, &folder);
+                        save(&shared, &folder, &mut failing);
                     }
                     std::thread::park_timeout(SUM_UP_EVERY);
                 }
                 // What the last requests showed.
                 shared.statistics.tick(Moment::now());
-                save(&shared, &folder);
+                save(&shared, &folder, &mut failing);
             })
     }
 
@@ -454,12 +454,10 @@ impl Drop for Plane {
     }
 }
 
-fn save(shared: &Shared, folder: &std::path::Path) {
-    if let Err(error) = shared.statistics.save(folder, Moment::now()) {
-        eprintln!(
-            "turnout: statistics of endpoints cannot be stored in {}: {error}",
-            folder.display()
-        );
+fn save(shared: &Shared, folder: &std::path::Path, failing: &mut bool) {
+    let said = (shared.statistics).save_telling(folder, Moment::now(), failing);
+    if let Some(said) = said {
+        eprintln!("turnout: {said}");
     }
 }
 

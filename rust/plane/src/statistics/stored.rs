@@ -2,7 +2,8 @@
 //!
 //! Written every ten seconds when something happened, and at the end; read at the start. It is JSON, a kilobyte or two for an endpoint
 //! that is in use and nothing for one that is not. A file that is too large, cannot be read, or was written by another version is left
-//! out with a line in the log: an endpoint that nothing is known of is served all the same.
+//! out with a line in the log: an endpoint that nothing is known of is served all the same. So is one whose file cannot be written, on a
+//! full disk for instance: that is said once, and tried again.
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
@@ -63,11 +64,47 @@ struct StoredCredential {
 }
 
 impl Registry {
+    /// Writes the file, and gives back a sentence for the log when that begins to fail or works again. `failing`: whether it failed the
+    /// last time; a disk that stays full is told of once.
+    pub(crate) fn save_telling(
+        &self,
+        folder: &Path,
+        now: Moment,
+        failing: &mut bool,
+    ) -> Option<String> {
+        let written = self.save(folder, now);
+        match (&written, std::mem::replace(failing, written.is_err())) {
+            (Err(error), false) => Some(format!(
+                "statistics of endpoints cannot be stored in {}, and would be lost with a restart; it is tried again: {error}",
+                folder.display()
+            )),
+            (Ok(()), true) => Some(format!(
+                "statistics of endpoints can be stored again in {}",
+                folder.display()
+            )),
+            _ => None,
+        }
+    }
+
     /// Writes the file, if anything happened since it was last written.
-    pub(crate) fn save(&self, folder: &Path, now: Moment) -> io::Result<()> {
+    pub(super) fn save(&self, folder: &Path, now: Moment) -> io::Result<()> {
         if !self.is_unsaved.swap(false, Ordering::Relaxed) {
             return Ok(());
         }
+        let beside = folder.join(format!("{FILE}.new"));
+        let written = self
+            .write(&beside, now)
+            .and_then(|()| std::fs::rename(&beside, folder.join(FILE)));
+        if written.is_err() {
+            self.is_unsaved.store(true, Ordering::Relaxed);
+            // On a full disk half a file is worse than none.
+            let _ = std::fs::remove_file(&beside);
+        }
+        written
+    }
+
+    /// Writes it beside the old one first: whoever reads finds the old one or the new one, whole.
+    fn write(&self, beside: &Path, now: Moment) -> io::Result<()> {
         let stored = Stored {
             version: VERSION,
             endpoints: lock(&self.table)
@@ -84,12 +121,7 @@ impl Registry {
                 .filter(|stored| stored.cooldown_until > now.ms())
                 .collect(),
         };
-        // Beside it first: whoever reads finds the old one or the new one.
-        let beside = folder.join(format!("{FILE}.new"));
-        let mut file = File::create(&beside)?;
-        file.write_all(&serde_json::to_vec(&stored)?)?;
-        drop(file);
-        std::fs::rename(beside, folder.join(FILE))
+        File::create(beside)?.write_all(&serde_json::to_vec(&stored)?)
     }
 
     /// Reads the file. What is wrong with it is given back as a sentence, and nothing of it is used then.

@@ -462,6 +462,46 @@ fn z16_a_file_that_cannot_be_used_is_left_out_with_a_sentence() {
 }
 
 #[test]
+fn z16_a_full_disk_is_told_of_once_and_loses_nothing() {
+    let folder = Folder::new("statistics-full");
+    let (file, beside) = (
+        folder.0.join("statistics.json"),
+        folder.0.join("statistics.json.new"),
+    );
+    let registry = Registry::default();
+    let statistics = registry.of("a/b", "x");
+    let mut failing = false;
+    let mut save = |ms: u64| {
+        registry.tick(at(ms));
+        registry.save_telling(&folder.0, at(ms), &mut failing)
+    };
+    end(&statistics, served(), 1, 0);
+    assert_eq!(save(0), None);
+    let first = std::fs::read(&file).expect("it is there");
+    // Opening works and writing does not, as on a disk without room.
+    let fill = || std::os::unix::fs::symlink("/dev/full", &beside).expect("a link can be made");
+    end(&statistics, served(), 1, 1000);
+    fill();
+    let said = save(1000).expect("a sentence");
+    assert!(said.contains("cannot be stored"), "{said}");
+    assert!(!beside.exists(), "half a file is left");
+    fill();
+    assert_eq!(save(2000), None, "it is said once");
+    assert_eq!(
+        std::fs::read(&file).expect("it is there"),
+        first,
+        "the old one stays"
+    );
+    // Nothing new has happened, and still there is something to write.
+    let said = save(3000).expect("a sentence");
+    assert!(said.contains("again"), "{said}");
+    assert_eq!(save(4000), None);
+    let after = Registry::default();
+    after.restore(&folder.0, at(4000)).expect("it can be read");
+    assert_eq!(after.of("a/b", "x").look_at(at(4000)).requests, 2);
+}
+
+#[test]
 fn nothing_is_written_when_nothing_happened() {
     let folder = Folder::new("statistics-idle");
     let registry = Registry::default();
