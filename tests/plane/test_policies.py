@@ -26,6 +26,7 @@ from tests.plane.harness import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from turnout.config import snapshot as written
 
@@ -316,3 +317,44 @@ def test_r31_with_tools_endpoints_that_call_them_wrongly_stand_behind() -> None:
         # Who says how to order, or has no tools, is served as ever.
         assert shares(rig, 5, tools=[WEATHER], provider={"sort": "price"}) == {"Alpha": 5}
         assert shares(rig, 40)["Alpha"] > 20
+
+
+# Uptime
+
+
+def drive(rig: Rig, requests: int, *names: str) -> None:
+    """Asks each provider so often, whatever it answers."""
+    with rig.client() as client:
+        for name in names:
+            for _ in range(requests):
+                client.post(CHAT, json=chat(provider={"only": [name], "allow_fallbacks": False}))
+    rig.statistics(names[0])
+
+
+def order(rig: Rig) -> list[tuple[str, str]]:
+    """Who would be tried, in order, and the group that each is in."""
+    told = rig.post(chat(), x_turnout_explain="enabled").json()["turnout_explain"]
+    return [(one["provider"], one["group"]) for one in told["candidates"]]
+
+
+def test_r33_from_a_hundred_requests_on_uptime_decides_before_the_price_also_after_a_restart(tmp_path: Path) -> None:
+    """Of a hundred requests 79, 80, 94 and 95 are served; each is a thousand times as dear as the one before it."""
+    served = {"alpha": 79, "beta": 80, "gamma": 94, "delta": 95}
+    endpoints = [
+        {"model": f"plain;tokens=1;status=500;times={100 - good}", "price": 1000**rank / 1000}
+        for rank, good in enumerate(served.values())
+    ]
+    # What failed a moment ago would stand behind for that reason.
+    make = fleet(*endpoints, routing=routing(wishes={"policy": "price"}, outage_ms=0))
+    with running(make, state_dir=tmp_path) as rig:
+        drive(rig, 99, *served)
+        assert order(rig) == [(name, "normal") for name in ("Alpha", "Beta", "Gamma", "Delta")]
+        drive(rig, 1, *served)
+        # That one went to Alpha, which served it: 80 of 101 are still below 80 %.
+        by_uptime = [("Delta", "normal"), ("Beta", "lower"), ("Gamma", "lower"), ("Alpha", "fallback")]
+        assert order(rig) == by_uptime
+        assert shares(rig, 5) == {"Delta": 5}
+        # The order of a request is stronger, and so is a provider that may serve alone.
+        assert shares(rig, 1, provider={"order": ["alpha"]}) == {"Alpha": 1}
+    with running(make, state_dir=tmp_path) as rig:
+        assert order(rig) == by_uptime
