@@ -6,7 +6,8 @@
 //! - **Breaker.** It opens after `failures` failures in a row, or when its share of failures is far above that of the model's other
 //!   endpoints (the registry sees those). It stays open for `open`; then one request at a time goes through as a probe (*half open*). A
 //!   served one closes it; a failed one opens it again for twice the time, up to `open_max`. What fails while it is open had begun
-//!   before or was a last resort: that says nothing new and does not count.
+//!   before or was a last resort: that says nothing new and does not count. Where the gateway asks by itself (see `probes`), a failed probe
+//!   counts at any time, so that clients' requests are let through only when no probe finds out in time.
 //! - **Cooldown.** A provider that says when to come back (Retry-After, at most ten minutes of it) is taken by its word. What a 429 says is
 //!   about a key (see `credential`): the endpoint cools when no key of its provider is left that does not.
 //! - **Cap.** Where 429s begin is learnt as a number of requests in flight: at a 429 the cap becomes 85 % of what was in flight, and grows by one
@@ -56,6 +57,7 @@ pub(super) struct Rest {
     streak: AtomicU32,
     /// Until when the breaker is open; zero: it is closed.
     open_until: AtomicU64,
+    opened_at: AtomicU64,
     /// How often it opened since it was last closed.
     openings: AtomicU32,
     /// Since when a probe is under way; zero: none is.
@@ -143,6 +145,19 @@ impl Rest {
         }
     }
 
+    /// A probe of the gateway's own begins: until it ends, at most [`PROBE_MS`], nobody else finds out whether the endpoint is back.
+    pub(super) fn begin_probe(&self, now: Moment) {
+        if self.open_until.load(Ordering::Relaxed) != 0 {
+            self.probe_since.store(now.ms(), Ordering::Relaxed);
+        }
+    }
+
+    /// Since when the breaker is open (or half open) and until when; `None`: it is closed.
+    pub(super) fn open(&self) -> Option<(u64, u64)> {
+        let until = self.open_until.load(Ordering::Relaxed);
+        (until != 0).then(|| (self.opened_at.load(Ordering::Relaxed), until))
+    }
+
     /// A request was served; it had begun at `began`, when with itself so many were in flight.
     pub(super) fn served(&self, began: Moment, in_flight: u32, now: Moment) {
         // Nearly always zero already: a load is cheaper than a store that other threads' caches see.
@@ -171,9 +186,17 @@ impl Rest {
             .saturating_add(1);
         let failures = tuning.failures.load(Ordering::Relaxed);
         match self.breaker(now) {
-            Breaker::Closed if failures > 0 && streak >= failures => self.open(tuning, now),
-            Breaker::HalfOpen => self.open(tuning, now),
+            Breaker::Closed if failures > 0 && streak >= failures => self.trip(tuning, now),
+            Breaker::HalfOpen => self.trip(tuning, now),
             Breaker::Closed | Breaker::Open => {}
+        }
+    }
+
+    /// A probe of the gateway's own failed: an open breaker stays open for longer.
+    pub(super) fn probe_failed(&self, tuning: &Tuning, now: Moment) {
+        match self.breaker(now) {
+            Breaker::Open => self.trip(tuning, now),
+            Breaker::Closed | Breaker::HalfOpen => self.failed(tuning, now),
         }
     }
 
@@ -185,11 +208,12 @@ impl Rest {
     }
 
     /// Opens the breaker, for longer each time.
-    pub(super) fn open(&self, tuning: &Tuning, now: Moment) {
+    pub(super) fn trip(&self, tuning: &Tuning, now: Moment) {
         let openings = self.openings.fetch_add(1, Ordering::Relaxed).min(16);
         let open_ms = tuning.open_ms.load(Ordering::Relaxed).max(1) << openings;
         let open_ms = open_ms.min(tuning.open_max_ms.load(Ordering::Relaxed).max(1));
         self.probe_since.store(0, Ordering::Relaxed);
+        self.opened_at.store(now.ms(), Ordering::Relaxed);
         self.open_until.store(now.ms() + open_ms, Ordering::Relaxed);
     }
 

@@ -11,13 +11,14 @@
 //! and from 500 on, time-outs, broken connections, streams that break off, and answers that end with an error. Everything else
 //! says something about the request (400, 413, 422), the client (it left) or the place (403), and is left out. 429 is kept apart.
 //!
-//! Files: `buckets` are distributions, `history` what happened when, `breaker` when an endpoint is left alone, `credential` the same for keys,
-//! `summary` what is worked out of it, `report` what is shown, `stored` what outlives the process.
+//! Files: `buckets` are distributions, `history` what happened when, `breaker` when an endpoint is left alone, `probes` when it is asked by the
+//! gateway itself, `credential` the same for keys, `summary` what is worked out of it, `report` what is shown, `stored` what outlives the process.
 
 mod breaker;
 mod buckets;
 mod credential;
 mod history;
+mod probes;
 mod report;
 mod stored;
 mod summary;
@@ -32,6 +33,8 @@ use crate::snapshot::written::Routing;
 use breaker::{Rest, Tuning};
 pub(crate) use credential::CredentialState;
 use history::History;
+use probes::Probes;
+pub(crate) use probes::{Due, Pace, Shown};
 pub(crate) use report::EndpointReport;
 use summary::Summary;
 
@@ -128,7 +131,7 @@ impl Registry {
             if let Some(median) = peers.get(peers.len() / 2)
                 && statistics.summary.recent() >= Some(median + FAR_ABOVE_PERMILLE)
             {
-                statistics.rest.open(&statistics.tuning, now);
+                statistics.rest.trip(&statistics.tuning, now);
             }
         }
     }
@@ -146,6 +149,7 @@ pub(crate) struct Statistics {
     failed_at: AtomicU64,
     served_at: AtomicU64,
     rest: Rest,
+    probes: Probes,
     summary: Summary,
     /// Whether something happened since the summary was worked out.
     is_touched: AtomicBool,
@@ -279,6 +283,7 @@ impl Statistics {
             statistics: self,
             began: now,
             in_flight: before.saturating_add(1),
+            is_probe: false,
         }
     }
 
@@ -325,9 +330,17 @@ pub(crate) struct Flight<'a> {
     began: Moment,
     /// Requests that were in flight when it began, itself among them.
     in_flight: u32,
+    is_probe: bool,
 }
 
 impl Flight<'_> {
+    /// It is the gateway's own: see `probes`.
+    pub(crate) fn as_probe(mut self) -> Self {
+        self.is_probe = true;
+        self.statistics.rest.begin_probe(self.began);
+        self
+    }
+
     /// When it began.
     pub(crate) fn began(&self) -> Moment {
         self.began
@@ -337,6 +350,9 @@ impl Flight<'_> {
     pub(crate) fn end(self, ending: Ending, now: Moment) {
         let statistics = self.statistics;
         let (rest, tuning) = (&statistics.rest, &*statistics.tuning);
+        if self.is_probe {
+            return self.end_probe(ending, now);
+        }
         if ending == Ending::Neutral {
             rest.nothing_learnt();
             return;
@@ -384,6 +400,43 @@ impl Flight<'_> {
                 count(|answers| &answers.limited);
             }
             Ending::Neutral => {}
+        }
+    }
+
+    /// What a probe shows: everything but what is counted of requests.
+    #[cold]
+    fn end_probe(self, ending: Ending, now: Moment) {
+        let statistics = self.statistics;
+        let (rest, tuning) = (&statistics.rest, &*statistics.tuning);
+        statistics.probes.ended(&ending, self.began, now);
+        match ending {
+            Ending::Served(served) => {
+                statistics.served_at.fetch_max(now.ms(), Ordering::Relaxed);
+                rest.served(self.began, 0, now);
+                if let Some(ttft_us) = served.ttft_us {
+                    statistics.is_touched.store(true, Ordering::Relaxed);
+                    let history = statistics.history();
+                    for period in [history.minutes.at(now), history.fives.at(now)] {
+                        if let Some(period) = period {
+                            period.take_in_first(ttft_us);
+                        }
+                    }
+                }
+            }
+            Ending::Failed { cool_ms } => {
+                statistics.failed_at.fetch_max(now.ms(), Ordering::Relaxed);
+                rest.probe_failed(tuning, now);
+                if let Some(cool_ms) = cool_ms {
+                    rest.cool(tuning, cool_ms, now);
+                }
+            }
+            Ending::Limited { cool_ms } => {
+                rest.nothing_learnt();
+                if let Some(cool_ms) = cool_ms {
+                    rest.cool(tuning, cool_ms, now);
+                }
+            }
+            Ending::Neutral => rest.nothing_learnt(),
         }
     }
 }

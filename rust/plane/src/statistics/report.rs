@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::breaker::Breaker;
 use super::history::{Period, Totals};
+use super::probes::ProbeReport;
 use super::summary::Distributions;
 use super::{CredentialState, Look, Mean, Name, Registry, Statistics, Uptime, lock};
 use crate::clock::Moment;
@@ -49,6 +50,8 @@ pub(crate) struct EndpointReport {
     tool_answers_last_2h: u32,
     tool_errors_last_2h: u32,
     mean_tokens: Option<Mean>,
+    /// The last request that the gateway made by itself.
+    probe: Option<ProbeReport>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -98,11 +101,12 @@ impl Registry {
 }
 
 impl Statistics {
-    /// `None`: it never had a request.
+    /// `None`: it never had a request, nor a probe.
     fn report(&self, (model, tag): &Name, now: Moment) -> Option<EndpointReport> {
         let history = self.history.get();
         let look = self.look_at(now);
-        if history.is_none() && look.in_flight == 0 {
+        let probe = self.probes.report();
+        if history.is_none() && look.in_flight == 0 && probe.is_none() {
             return None;
         }
         let breaker = self.rest.breaker(now);
@@ -148,6 +152,7 @@ impl Statistics {
             tool_answers_last_2h: look.tool_answers,
             tool_errors_last_2h: look.tool_errors,
             mean_tokens: look.mean,
+            probe,
         })
     }
 }

@@ -193,9 +193,8 @@ impl Period {
                 sum.fetch_add(tokens, Ordering::Relaxed);
             }
         }
-        let narrow = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
         if let Some(ttft_us) = served.ttft_us {
-            self.ttft.add(narrow(ttft_us));
+            self.take_in_first(ttft_us);
         }
         // Tokens per 1000 seconds, over connecting, waiting and writing together.
         if served.completion > 0 {
@@ -203,4 +202,13 @@ impl Period {
             self.speed.add(narrow(speed));
         }
     }
+
+    /// Counts the time to a first token alone.
+    pub(super) fn take_in_first(&self, ttft_us: u64) {
+        self.ttft.add(narrow(ttft_us));
+    }
+}
+
+fn narrow(value: u64) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
 }
