@@ -122,6 +122,7 @@ def routing(**changes: Any) -> written.Routing:
         "outage_ms": 30_000,
         "require_tools": True,
         "cooldown_max_ms": 0,
+        "probes_per_minute": 6000,
         **changes,
         "wishes": wishes(**{"policy": "order", **changes.get("wishes", {})}),
         "retries": written.Retries(**{"percent": 100, "per_second": 1000, **changes.get("retries", {})}),
@@ -225,7 +226,8 @@ def wire(base_url: str, dialect: written.Dialect = "openai", **changes: Any) -> 
 def provider(base_url: str, slug: str = "first", **changes: Any) -> written.Provider:
     """A provider at ``base_url`` (``host:port`` is enough) that speaks the dialect ``openai``.
 
-    ``timeouts`` and ``quirks`` take a dictionary of what is different.
+    ``timeouts`` and ``quirks`` take a dictionary of what is different, ``probe`` one of what differs from quick probes
+    after failures.
     """
     timeouts = written.UpstreamTimeouts(connect_ms=20_000, first_byte_ms=30_000, idle_ms=30_000, pool_idle_ms=50_000)
     if isinstance(changes.get("timeouts"), dict):
@@ -240,8 +242,13 @@ def provider(base_url: str, slug: str = "first", **changes: Any) -> written.Prov
         "proxy": None,
         "ca_path": None,
         "routing_fields": False,
+        "probe": None,
         **changes,
     }
+    if isinstance(values["probe"], dict):
+        values["probe"] = written.Probe(
+            **{"every_ms": 20, "idle_ms": 0, "timeout_ms": 5000, "tokens": 1, **values["probe"]}
+        )
     return written.Provider(**values)
 
 

@@ -169,6 +169,20 @@ class Routing(Frozen, frozen=True):
     cooldown_max_ms: int
     """Longest time for which what asks for rest is left alone."""
     adaptive: Adaptive
+    probes_per_minute: int
+    """Requests that the gateway makes by itself, of all providers together."""
+
+
+class Probe(Frozen, frozen=True):
+    """How the endpoints of a provider are asked by the gateway itself whether they serve."""
+
+    every_ms: int
+    """After a failure."""
+    idle_ms: int
+    """Without traffic. Zero: idle endpoints are not asked."""
+    timeout_ms: int
+    tokens: int
+    """The most that an answer may have."""
 
 
 class Limit(Frozen, frozen=True):
@@ -369,6 +383,8 @@ class Provider(Frozen, frozen=True):
     """PEM file of extra trusted roots."""
     routing_fields: bool
     """Whether the gateway's own fields (``provider``, ``models``, ``usage`` …) are forwarded: true for OpenRouter."""
+    probe: Probe | None
+    """``None``: they are not."""
 
     def __repr__(self) -> str:
         """Without headers and proxy, any of which may hold a secret."""

@@ -74,6 +74,24 @@ impl GenerationId {
     }
 }
 
+/// Whose request it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Client,
+    /// The gateway's own, to find out whether an endpoint serves.
+    Probe,
+}
+
+impl Purpose {
+    /// What is booked for the API.
+    fn api(self, api: Api) -> &'static str {
+        match self {
+            Purpose::Client => api.name(),
+            Purpose::Probe => "probe",
+        }
+    }
+}
+
 /// The account of one request.
 pub(crate) struct Account<'a> {
     thread: &'a Thread,
@@ -83,6 +101,7 @@ pub(crate) struct Account<'a> {
     pub(crate) id: GenerationId,
     pub(crate) created_ms: u64,
     api: Api,
+    purpose: Purpose,
     streamed: bool,
     /// The client's own texts, packed while its head is at hand.
     client: Vec<u8>,
@@ -176,6 +195,7 @@ impl<'a> Account<'a> {
             id: GenerationId::new(created_ms / 1000),
             created_ms,
             api: request.api(),
+            purpose: Purpose::Client,
             streamed: request.stream() && request.api().streams(),
             client,
             began,
@@ -196,6 +216,11 @@ impl<'a> Account<'a> {
             calls_wrongly: None,
             streamed_answer: Vec::new(),
         }
+    }
+
+    /// It is not a client's request.
+    pub(crate) fn is_for(&mut self, purpose: Purpose) {
+        self.purpose = purpose;
     }
 
     /// A success will be remembered as the conversation's.
@@ -339,11 +364,15 @@ impl<'a> Account<'a> {
             outcome: Outcome::Cancelled,
             is_byok: candidate.own.is_some(),
         };
+        let mut flight = candidate.endpoint.statistics.begin(Moment::of(self.last));
+        if self.purpose == Purpose::Probe {
+            flight = flight.as_probe();
+        }
         self.current = Some(Current {
             attempt,
             since: self.last,
             credential,
-            flight: candidate.endpoint.statistics.begin(Moment::of(self.last)),
+            flight,
         });
     }
 
@@ -364,7 +393,8 @@ impl<'a> Account<'a> {
         if let (Some(current), Some(candidate)) = (&mut self.current, self.serving) {
             current.attempt.status = failure.status;
             let now = Moment::of(self.last);
-            let ending = match is_impatience {
+            // A probe's own time is what a probe's question should take.
+            let ending = match is_impatience && self.purpose != Purpose::Probe {
                 true => Ending::Neutral,
                 false => failure.ending(candidate.provider, current.credential, now),
             };
@@ -375,9 +405,11 @@ impl<'a> Account<'a> {
     /// The attempt is over.
     fn end_attempt(&mut self, outcome: Outcome, ending: Ending) {
         if let (Some(current), Some(candidate)) = (self.current.take(), self.serving) {
-            self.thread
-                .metrics
-                .attempt(candidate.endpoint.slot, outcome);
+            if self.purpose != Purpose::Probe {
+                self.thread
+                    .metrics
+                    .attempt(candidate.endpoint.slot, outcome);
+            }
             let attempt = Attempt {
                 latency_us: micros(current.since, self.last),
                 outcome,
@@ -543,7 +575,7 @@ impl<'a> Account<'a> {
             created_ms: self.created_ms,
             key_sha256: self.key.map_or("", |key| key.sha256_hex.as_str()),
             key_name: self.key.map_or("", |key| key.name.as_str()),
-            api: self.api.name(),
+            api: self.purpose.api(self.api),
             model_requested: self
                 .request
                 .model()
@@ -601,21 +633,22 @@ impl<'a> Account<'a> {
             .append(|out| record.pack(out));
         // A record that found no room is counted by the journal itself and shown in metrics and health.
         let _ = kept;
-        self.thread.metrics.generation(
-            slot,
-            &Observation {
-                status,
-                streamed: self.streamed,
-                cancelled,
-                ttft_us,
-                total_us,
-                overhead_us,
-                tokens_prompt: usage.prompt,
-                tokens_completion: usage.completion,
-                tokens_cached: usage.cached,
-                cost_nano: cost.total_nano,
-            },
-        );
+        let seen = Observation {
+            status,
+            streamed: self.streamed,
+            cancelled,
+            ttft_us,
+            total_us,
+            overhead_us,
+            tokens_prompt: usage.prompt,
+            tokens_completion: usage.completion,
+            tokens_cached: usage.cached,
+            cost_nano: cost.total_nano,
+        };
+        match self.purpose {
+            Purpose::Client => self.thread.metrics.generation(slot, &seen),
+            Purpose::Probe => self.thread.metrics.own(slot, &seen),
+        }
     }
 }
 

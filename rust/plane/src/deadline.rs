@@ -23,6 +23,14 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
+    /// All attempts together have this time.
+    pub(crate) fn within(time: Duration) -> Wanted {
+        Wanted {
+            total: Some(time),
+            each: None,
+        }
+    }
+
     /// Reads it. Costs two looks at the head when nothing is said.
     pub(crate) fn read(head: &Head, request: &Request) -> Result<Wanted, Refusal> {
         let said = request.preferences();

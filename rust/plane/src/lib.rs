@@ -8,6 +8,7 @@
 //! | clients | `edge/` (HTTP/1.1, HTTP/2, TLS), `caller`, `cors` |
 //! | the steps | `authenticate`, `admit`, `preset`, `route/`, `limits/`, `attempts`, `cache/`, `send`, `plain`, `stream`, `opaque`, `account` |
 //! | providers | `upstream/` (origin, dial, pool, connection, answer), `failure`, `gunzip` |
+//! | requests of the gateway's own | `inside`, `probe` |
 //! | what is known | `explain`, `snapshot/`, `models`, `health`, `statistics/`, `metrics/`, `journal/` |
 //! | life | `plane`, `thread`, `cold` (everything that is not hot goes to the control side) |
 //!
@@ -39,6 +40,7 @@ mod explain;
 mod failure;
 mod gunzip;
 mod health;
+mod inside;
 pub mod journal;
 mod limits;
 pub mod metrics;
@@ -48,6 +50,7 @@ mod place;
 mod plain;
 pub mod plane;
 mod preset;
+mod probe;
 mod recent;
 mod record;
 mod request;

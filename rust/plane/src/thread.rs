@@ -26,6 +26,7 @@ use crate::edge;
 use crate::journal::{Journal, Writer};
 use crate::limits::Limits;
 use crate::metrics::{Counter, Metrics, Shard};
+use crate::probe;
 use crate::route::sticky;
 use crate::snapshot::Snapshot;
 use crate::socket::Socket;
@@ -319,6 +320,9 @@ pub(crate) async fn run(
         }
     }
     let housekeeping = tokio::task::spawn_local(keep_house(Rc::clone(&thread)));
+    // One for the process.
+    let prober =
+        (thread.index == 0).then(|| tokio::task::spawn_local(probe::run(Rc::clone(&thread))));
     while let Some(command) = inbox.recv().await {
         match command {
             Command::Serve(stream, peer, fresh) => {
@@ -339,6 +343,9 @@ pub(crate) async fn run(
         }
     }
     housekeeping.abort();
+    if let Some(prober) = prober {
+        prober.abort();
+    }
 }
 
 /// Once a second: old connections are closed, and an old snapshot is let go.

@@ -11,6 +11,7 @@ import msgspec
 from turnout.config import model, snapshot
 from turnout.config.compile import account, proxy
 from turnout.config.compile.credential import credentials, environment_key
+from turnout.config.compile.routing import probe_of
 from turnout.config.values import is_proxy
 from turnout.providers import ROWS, Row, row
 from turnout.providers.row import Policy
@@ -116,6 +117,7 @@ def _provider(work: Work, slug: str, written: model.Provider, known: Row | None)
         proxy=_proxy(work, path, written, wires[0].base_url) if wires else None,
         ca_path=str(written.ca) if written.ca else None,
         routing_fields=_first(written.routing_fields, known.routing_fields if known else None, False),
+        probe=probe_of(work.config.routing.probe, written.probe),
     )
 
 

@@ -29,6 +29,7 @@ def routing_of(work: Work) -> snapshot.Routing:
             limited=written.adaptive.limited,
             exploration_permille=written.adaptive.exploration_percent * 10,
         ),
+        probes_per_minute=written.probe.per_minute,
     )
 
 
@@ -40,3 +41,12 @@ def wishes_of(written: model.Wishes) -> snapshot.Wishes:
         training=written.data_collection == "allow",
         zdr=written.zdr,
     )
+
+
+def probe_of(of_all: model.Probe, own: model.ProviderProbe) -> snapshot.Probe | None:
+    """How a provider's endpoints are probed: as it says itself, else as all are. ``None``: they are not."""
+    said = {name: value for name, value in own.model_dump().items() if value is not None}
+    merged = of_all.model_copy(update=said)
+    if not merged.enabled:
+        return None
+    return snapshot.Probe(every_ms=merged.every, idle_ms=merged.idle, timeout_ms=merged.timeout, tokens=merged.tokens)

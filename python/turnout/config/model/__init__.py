@@ -22,7 +22,16 @@ from turnout.config.model.price import Prices, PriceService, PriceTier
 from turnout.config.model.process import Ledger, Log
 from turnout.config.model.provider import DataPolicy, Provider, Quirks, UpstreamTimeouts, Wire
 from turnout.config.model.router import AutoRouter, FreeRouter, ParetoRouter, Routers
-from turnout.config.model.routing import Adaptive, Breaker, Retries, Routing, Sticky, Wishes
+from turnout.config.model.routing import (
+    Adaptive,
+    Breaker,
+    Probe,
+    ProviderProbe,
+    Retries,
+    Routing,
+    Sticky,
+    Wishes,
+)
 from turnout.config.model.section import Section
 from turnout.config.model.server import Attempts, Drain, Limits, Server, Timeouts, Tls
 
@@ -57,7 +66,9 @@ __all__ = [
     "PriceService",
     "PriceTier",
     "Prices",
+    "Probe",
     "Provider",
+    "ProviderProbe",
     "Quirks",
     "Reasoning",
     "Retries",

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from turnout.config.model.auth import Auth, Credential
+from turnout.config.model.routing import ProviderProbe
 from turnout.config.model.section import HOUR, MINUTE, SECOND, Section
 from turnout.config.snapshot import Dialect
 from turnout.config.values import (
@@ -215,6 +216,9 @@ class Provider(Section):
         "Headers that frame the message (Host, Content-Length, Connection …) cannot be set.",
     )
     timeouts: UpstreamTimeouts = Field(default=UpstreamTimeouts(), description="How long to wait for it.")
+    probe: ProviderProbe = Field(
+        default=ProviderProbe(), description="How its endpoints are probed, where it differs from routing.probe."
+    )
     proxy: ProxySecret | None = Field(
         default=None,
         description="HTTP proxy on the way to it, http://[user:password@]host:port, or none. Default: HTTPS_PROXY, "

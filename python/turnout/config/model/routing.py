@@ -135,6 +135,71 @@ class Retries(Section):
     )
 
 
+class ProviderProbe(Section):
+    """How the endpoints of one provider are probed, where it differs from routing.probe."""
+
+    enabled: bool | None = Field(default=None, description="Whether they are. Default: as routing.probe says.")
+    every: Milliseconds | None = Field(
+        default=None, ge=1 * SECOND, le=1 * HOUR, description="After a failure. Default: as routing.probe says."
+    )
+    idle: Milliseconds | None = Field(
+        default=None,
+        ge=0,
+        le=1 * DAY,
+        description="Without a request; 0: only after a failure. Default: as routing.probe says.",
+    )
+    timeout: Milliseconds | None = Field(
+        default=None, ge=100, le=5 * MINUTE, description="For one probe. Default: as routing.probe says."
+    )
+    tokens: int | None = Field(
+        default=None, ge=1, le=1024, description="Length of the answer at most. Default: as routing.probe says."
+    )
+
+
+class Probe(Section):
+    """Small requests that the gateway makes by itself, to see whether an endpoint is back or still there. They cost
+    what such a request costs, and are booked without a key."""
+
+    enabled: bool = Field(
+        default=False,
+        description="Whether endpoints are probed. Off: nobody's money is spent unasked. A provider may say otherwise.",
+    )
+    every: Milliseconds = Field(
+        default=10 * SECOND,
+        ge=1 * SECOND,
+        le=1 * HOUR,
+        description="An endpoint whose last request failed is asked after this time, then after twice, four … sixteen "
+        "times of it. Below breaker.open it is found to be back before a client's request is let through to find out.",
+    )
+    idle: Milliseconds = Field(
+        default=5 * MINUTE,
+        ge=0,
+        le=1 * DAY,
+        description="An endpoint without a request for this long is asked as well, so that its failure is known before "
+        "somebody needs it. As long as percentiles are remembered. 0: idle endpoints are not asked.",
+    )
+    timeout: Milliseconds = Field(
+        default=10 * SECOND,
+        ge=100,
+        le=5 * MINUTE,
+        description="A probe that is not answered by then has failed. One short answer takes a second or two. Raise it "
+        "for servers that have to load a model first.",
+    )
+    tokens: int = Field(
+        default=1,
+        ge=1,
+        le=1024,
+        description="Length of the answer at most. One is the cheapest. Providers that refuse so few answer 400, which "
+        "says nothing about the endpoint: give those 16 (OpenAI's models that reason, the responses API).",
+    )
+    per_minute: int = Field(
+        default=60,
+        ge=1,
+        le=10_000,
+        description="Probes in a minute, of all providers together. Endpoints that failed come before idle ones.",
+    )
+
+
 class Routing(Wishes):
     """How endpoints are chosen, for all requests."""
 
@@ -160,3 +225,4 @@ class Routing(Wishes):
         "alone. 0: what it says is not heeded.",
     )
     adaptive: Adaptive = Field(default=Adaptive(), description="What time and failures cost the policy adaptive.")
+    probe: Probe = Field(default=Probe(), description="Whether the gateway asks by itself which endpoints serve.")

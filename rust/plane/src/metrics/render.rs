@@ -299,6 +299,20 @@ impl Sums {
             )?;
         }
 
+        let help = "Requests that the gateway made by itself to see whether an endpoint serves (routing.probe), by what they showed.";
+        let mut family = encoder.encode_descriptor("probes", help, None, MetricType::Counter)?;
+        for (outcome, event) in [
+            ("served", Counter::ProbeServed),
+            ("failed", Counter::ProbeFailed),
+            ("limited", Counter::ProbeLimited),
+            ("unclear", Counter::ProbeUnclear),
+        ] {
+            counter(
+                family.encode_family(&[("outcome", outcome)])?,
+                self.counter(event),
+            )?;
+        }
+
         let counters = [
             (
                 "connections",

@@ -139,6 +139,14 @@ pub enum Counter {
     CacheServerFailed,
     /// A second try at a provider was not made, because those fail too often.
     RetryDenied,
+    /// A probe was served.
+    ProbeServed,
+    /// A probe failed.
+    ProbeFailed,
+    /// A probe was told to come back later.
+    ProbeLimited,
+    /// A probe ended in a way that says nothing about the endpoint.
+    ProbeUnclear,
     /// A task panicked and its connection was closed.
     Panicked,
 }
@@ -197,15 +205,17 @@ impl Shard {
         add(&cells.statuses[status_index(seen.status)], 1);
         add(&cells.streamed, u64::from(seen.streamed));
         add(&cells.cancelled, u64::from(seen.cancelled));
-        add(&cells.tokens_prompt, seen.tokens_prompt);
-        add(&cells.tokens_completion, seen.tokens_completion);
-        add(&cells.tokens_cached, seen.tokens_cached);
-        add(&cells.cost_nano, seen.cost_nano);
+        cells.consumed(seen);
         cells.duration.observe(&DURATION_BOUNDS_US, seen.total_us);
         if seen.ttft_us > 0 {
             cells.ttft.observe(&DURATION_BOUNDS_US, seen.ttft_us);
         }
         self.overhead.observe(&OVERHEAD_BOUNDS_US, seen.overhead_us);
+    }
+
+    /// Counts what a request of the gateway's own has used: it is money like any other, and no request of a client's.
+    pub fn own(&self, slot: Slot, seen: &Observation) {
+        self.cells(slot).consumed(seen);
     }
 
     /// Counts one attempt at an endpoint.
@@ -239,6 +249,16 @@ impl Shard {
             .get(index / CHUNK_SLOTS)?
             .get()?
             .get(index % CHUNK_SLOTS)
+    }
+}
+
+impl Cells {
+    #[inline]
+    fn consumed(&self, seen: &Observation) {
+        add(&self.tokens_prompt, seen.tokens_prompt);
+        add(&self.tokens_completion, seen.tokens_completion);
+        add(&self.tokens_cached, seen.tokens_cached);
+        add(&self.cost_nano, seen.cost_nano);
     }
 }
 

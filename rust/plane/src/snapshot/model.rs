@@ -170,6 +170,11 @@ impl Outputs {
         self.0.iter().all(|word| word == "text")
     }
 
+    /// Whether anything is known.
+    pub(crate) fn is_known(&self) -> bool {
+        !self.0.is_empty()
+    }
+
     /// Whether it may be asked to do this.
     pub(crate) fn serve(&self, task: Task) -> bool {
         let any = |words: &[&str]| self.0.iter().any(|word| words.contains(&word.as_str()));

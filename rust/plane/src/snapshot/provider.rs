@@ -23,6 +23,8 @@ pub(crate) struct Provider {
     pub(crate) first_byte_time: Duration,
     pub(crate) idle_time: Duration,
     pub(crate) routing_fields: bool,
+    /// How its endpoints are probed; `None`: not.
+    pub(crate) probe: Option<written::Probe>,
 }
 
 impl Provider {
@@ -82,6 +84,7 @@ impl Provider {
             wires,
             credentials,
             routing_fields: written.routing_fields,
+            probe: written.probe,
         })
     }
 

@@ -122,6 +122,7 @@ impl Snapshot {
             billing: written.billing,
             keys,
             has_own_keys: providers.iter().any(Provider::has_own_keys),
+            has_probes: providers.iter().any(|provider| provider.probe.is_some()),
             providers,
             models,
             slugs,

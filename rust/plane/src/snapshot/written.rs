@@ -140,6 +140,16 @@ pub struct Routing {
     pub breaker: Breaker,
     pub cooldown_max_ms: u64,
     pub adaptive: Adaptive,
+    pub probes_per_minute: u32,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Probe {
+    pub every_ms: u64,
+    pub idle_ms: u64,
+    pub timeout_ms: u64,
+    pub tokens: u32,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -274,6 +284,7 @@ pub struct Provider {
     pub(crate) proxy: Option<Secret>,
     pub ca_path: Option<String>,
     pub routing_fields: bool,
+    pub probe: Option<Probe>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
