@@ -366,7 +366,7 @@ impl<'a> Account<'a> {
         };
         let mut flight = candidate.endpoint.statistics.begin(Moment::of(self.last));
         if self.purpose == Purpose::Probe {
-            flight = flight.as_probe();
+            flight = flight.into_probe();
         }
         self.current = Some(Current {
             attempt,

@@ -33,7 +33,7 @@ use crate::inside::{self, Inside};
 use crate::limits;
 use crate::metrics::Counter;
 use crate::route::{self, Asking};
-use crate::snapshot::{Endpoint, Model, Snapshot, written};
+use crate::snapshot::{CredentialKind, Endpoint, Model, Provider, Snapshot, written};
 use crate::statistics::{Due, Pace, Probing, Shown};
 use crate::thread::Thread;
 
@@ -150,8 +150,12 @@ fn due(snapshot: &Snapshot, since: Moment, now: Moment) -> Vec<What> {
     for model in &snapshot.slugs {
         for (index, endpoint) in model.endpoints.iter().enumerate() {
             number += 1;
-            let timing = snapshot.providers.get(endpoint.provider).and_then(|p| p.probe);
-            let Some(timing) = timing else { continue };
+            let Some(provider) = snapshot.providers.get(endpoint.provider) else {
+                continue;
+            };
+            let Some(timing) = provider.probe else {
+                continue;
+            };
             let pace = Pace {
                 every_ms: timing.every_ms,
                 idle_ms: timing.idle_ms,
@@ -162,7 +166,7 @@ fn due(snapshot: &Snapshot, since: Moment, now: Moment) -> Vec<What> {
             let Some(due) = endpoint.statistics.probe_due(&pace, now) else {
                 continue;
             };
-            if question(model, endpoint).is_some() {
+            if has_key(provider, now) && question(model, endpoint).is_some() {
                 found.push(What {
                     due,
                     model: Arc::clone(model),
@@ -174,6 +178,13 @@ fn due(snapshot: &Snapshot, since: Moment, now: Moment) -> Vec<What> {
     }
     found.sort_by_key(|what| what.due);
     found
+}
+
+/// Whether there is a key for everybody that need not wait: one that the provider does not accept is not shown to it every few seconds.
+fn has_key(provider: &Provider, now: Moment) -> bool {
+    (provider.credentials.iter()).any(|credential| {
+        credential.kind == CredentialKind::Shared && !credential.state.look(now).is_cooling()
+    })
 }
 
 /// What may be asked of an endpoint; `None`: nothing that is cheap.
@@ -245,8 +256,7 @@ async fn ask(
     };
     let mut plan = route::plan(&asking).ok()?;
     // The plan is nearly always for several endpoints. Keys of clients' own are theirs.
-    (plan.candidates)
-        .retain(|one| std::ptr::eq(one.endpoint, endpoint) && one.own.is_none());
+    (plan.candidates).retain(|one| std::ptr::eq(one.endpoint, endpoint) && one.own.is_none());
     plan.candidates.truncate(1);
     if plan.candidates.is_empty() {
         return None;
@@ -270,7 +280,14 @@ async fn ask(
     account.hold(hold);
     let time = Wanted::within(Duration::from_millis(what.timing.timeout_ms));
     attempts(
-        thread, snapshot, &mut caller, &request, &plan, &mut account, time, false,
+        thread,
+        snapshot,
+        &mut caller,
+        &request,
+        &plan,
+        &mut account,
+        time,
+        false,
     )
     .await;
     Some(probing.shown())

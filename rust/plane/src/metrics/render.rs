@@ -141,9 +141,12 @@ impl SlotSums {
         (sums.served() || sums.outcomes.iter().any(|count| *count > 0)).then_some(sums)
     }
 
-    /// Whether a generation was counted; a pair that was only attempted has attempts and nothing else.
+    /// Whether a generation was counted, or what a request of the gateway's own has used; a pair that was only attempted has attempts
+    /// and nothing else.
     fn served(&self) -> bool {
         self.statuses.iter().any(|count| *count > 0)
+            || self.tokens.iter().any(|(_, count)| *count > 0)
+            || self.cost_nano > 0
     }
 
     fn labels(&self) -> [(&'static str, &str); 2] {

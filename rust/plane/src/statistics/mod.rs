@@ -34,7 +34,7 @@ use breaker::{Rest, Tuning};
 pub(crate) use credential::CredentialState;
 use history::History;
 use probes::Probes;
-pub(crate) use probes::{Due, Pace, Shown};
+pub(crate) use probes::{Due, Pace, Probing, Shown};
 pub(crate) use report::EndpointReport;
 use summary::Summary;
 
@@ -335,7 +335,7 @@ pub(crate) struct Flight<'a> {
 
 impl Flight<'_> {
     /// It is the gateway's own: see `probes`.
-    pub(crate) fn as_probe(mut self) -> Self {
+    pub(crate) fn into_probe(mut self) -> Self {
         self.is_probe = true;
         self.statistics.rest.begin_probe(self.began);
         self
@@ -416,10 +416,11 @@ impl Flight<'_> {
                 if let Some(ttft_us) = served.ttft_us {
                     statistics.is_touched.store(true, Ordering::Relaxed);
                     let history = statistics.history();
-                    for period in [history.minutes.at(now), history.fives.at(now)] {
-                        if let Some(period) = period {
-                            period.take_in_first(ttft_us);
-                        }
+                    for period in [history.minutes.at(now), history.fives.at(now)]
+                        .into_iter()
+                        .flatten()
+                    {
+                        period.take_in_first(ttft_us);
                     }
                 }
             }

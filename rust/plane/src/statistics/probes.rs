@@ -162,8 +162,7 @@ impl Statistics {
         }
         let (failed_at, served_at) = (load(&self.failed_at), load(&self.served_at));
         let probed_at = load(&self.probes.began_at);
-        let spread =
-            |wait_ms: u64| wait_ms + wait_ms / SPREAD_PART * pace.spread.min(1000) / 1000;
+        let spread = |wait_ms: u64| wait_ms + wait_ms / SPREAD_PART * pace.spread.min(1000) / 1000;
         let open = self.rest.open();
         let at_ms = if open.is_none() && failed_at <= served_at {
             if pace.idle_ms == 0 || self.in_flight.load(Ordering::Relaxed) > 0 {
@@ -172,7 +171,11 @@ impl Statistics {
             let heard_at = failed_at.max(served_at).max(probed_at).max(pace.since.ms());
             heard_at + spread(pace.idle_ms)
         } else {
-            let doubled = self.probes.failures.load(Ordering::Relaxed).min(BACKOFF_MAX);
+            let doubled = self
+                .probes
+                .failures
+                .load(Ordering::Relaxed)
+                .min(BACKOFF_MAX);
             let wait_ms = spread(pace.every_ms << doubled);
             match open {
                 None => failed_at.max(probed_at) + wait_ms,
@@ -225,8 +228,10 @@ mod tests {
     }
 
     fn probe(statistics: &Statistics, ending: Ending, seconds: u64) {
-        let probing = statistics.begin_probe(at(seconds)).expect("none is under way");
-        let flight = statistics.begin(at(seconds)).as_probe();
+        let probing = statistics
+            .begin_probe(at(seconds))
+            .expect("none is under way");
+        let flight = statistics.begin(at(seconds)).into_probe();
         flight.end(ending, at(seconds));
         drop(probing);
     }
@@ -254,7 +259,10 @@ mod tests {
     fn an_endpoint_that_was_never_asked_is_due_after_the_idle_time() {
         let statistics = Statistics::default();
         assert_eq!(due(&statistics, &pace(), 0), 300);
-        let never = Pace { idle_ms: 0, ..pace() };
+        let never = Pace {
+            idle_ms: 0,
+            ..pace()
+        };
         assert_eq!(statistics.probe_due(&never, at(1_000_000)), None);
     }
 
@@ -287,8 +295,8 @@ mod tests {
             let next = due(&statistics, &pace(), second);
             waits.push(next - second);
             second = next;
-            // Every other one says nothing at all, which is no reason to wait for longer.
             probe(&statistics, FAILED, second);
+            // Without its breaker, which has times of its own.
             statistics.rest.close(at(second));
         }
         assert_eq!(waits, [10, 20, 40, 80, 160, 160, 160]);
@@ -300,7 +308,10 @@ mod tests {
         for second in 100..105 {
             end(&statistics, FAILED, second);
         }
-        assert_eq!(statistics.rest.breaker(at(105)), super::super::breaker::Breaker::Open);
+        assert_eq!(
+            statistics.rest.breaker(at(105)),
+            super::super::breaker::Breaker::Open
+        );
         assert!(statistics.look_at(at(110)).is_resting);
         assert_eq!(due(&statistics, &pace(), 105), 114);
         probe(&statistics, served(), 114);
@@ -309,7 +320,10 @@ mod tests {
         statistics.tick(at(115));
         let look = statistics.look_at(at(115));
         // Five failures, and nothing of the probe but its time to the first token.
-        assert_eq!((look.requests, look.failed_permille, look.mean), (5, 1000, None));
+        assert_eq!(
+            (look.requests, look.failed_permille, look.mean),
+            (5, 1000, None)
+        );
         assert_eq!(look.speed, None);
     }
 
@@ -321,7 +335,10 @@ mod tests {
         }
         statistics.tick(at(31));
         let look = statistics.look_at(at(31));
-        assert!(look.ttft_us.is_some_and(|[p50, ..]| (4000..6000).contains(&p50)));
+        assert!(
+            look.ttft_us
+                .is_some_and(|[p50, ..]| (4000..6000).contains(&p50))
+        );
         assert_eq!((look.speed, look.requests, look.mean), (None, 0, None));
     }
 
@@ -350,10 +367,16 @@ mod tests {
             end(&statistics, FAILED, second);
         }
         let probing = statistics.begin_probe(at(133));
-        let flight = statistics.begin(at(133)).as_probe();
-        assert!(statistics.look_at(at(140)).is_resting, "half open since 134");
+        let flight = statistics.begin(at(133)).into_probe();
+        assert!(
+            statistics.look_at(at(140)).is_resting,
+            "half open since 134"
+        );
         flight.end(Ending::Neutral, at(141));
-        assert!(!statistics.look_at(at(141)).is_resting, "it has shown nothing");
+        assert!(
+            !statistics.look_at(at(141)).is_resting,
+            "it has shown nothing"
+        );
         drop(probing);
     }
 
