@@ -38,7 +38,8 @@ class Generation(msgspec.Struct, frozen=True, array_like=True):
     """Empty with ``--no-auth``."""
     key_name: str
     api: str
-    """``chat``, ``completions`` or ``embeddings``."""
+    """``chat``, ``completions``, ``embeddings`` …; ``probe``: the gateway's own request, to see whether an endpoint
+    serves."""
     model_requested: str
     model: str
     """Slug that served, or the one that was tried last."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from written import LOCAL, compiled, messages, mistakes, told
 
+from turnout.config import snapshot
 from turnout.config.compile import compile, detected
 from turnout.config.load import load
 
@@ -157,3 +158,15 @@ def test_a_proxy_of_the_file_wins_over_the_environment(tmp_path: Path) -> None:
     text = "providers: {own: {base_url: 'https://h/v1', proxy: 'http://file:1'}, other: {base_url: 'https://h/v1'}}"
     made = compiled(tmp_path, text, {"https_proxy": "env:2"}).snapshot
     assert [provider.proxy for provider in made.providers] == ["http://file:1", "http://env:2"]
+
+
+def test_probes_are_off_and_a_provider_says_for_itself(tmp_path: Path) -> None:
+    made = compiled(tmp_path, "providers: {groq: }", {"GROQ_API_KEY": "gsk-1"}).snapshot
+    assert made.providers[0].probe is None
+    providers = "providers:\n  groq: {probe: {idle: 0, tokens: 16}}\n  openai: {probe: {enabled: false}}\n"
+    environment = {"GROQ_API_KEY": "gsk-1", "OPENAI_API_KEY": "sk-1"}
+    on = compiled(tmp_path, f"routing: {{probe: {{enabled: true, every: 3s}}}}\n{providers}", environment).snapshot
+    asked = snapshot.Probe(every_ms=3000, idle_ms=0, timeout_ms=10_000, tokens=16)
+    assert [provider.probe for provider in on.providers] == [asked, None]
+    alone = compiled(tmp_path, "providers: {groq: {probe: {enabled: true}}}", environment).snapshot
+    assert alone.providers[0].probe == snapshot.Probe(every_ms=10_000, idle_ms=300_000, timeout_ms=10_000, tokens=1)
