@@ -37,6 +37,7 @@ const CLEAN: u8 = 1 << 5;
 /// How many bytes stand before the model and the header in a key.
 const KEY_START: usize = 2;
 
+static INSIDE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("inside="));
 static STREAM_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"stream\""));
 static STREAM_PART: LazyLock<Finder<'static>> =
     LazyLock::new(|| Finder::new(" name=\"stream\"\r\n\r\ntrue\r\n"));
@@ -377,18 +378,28 @@ fn choose(
         .filter(|(asked, _)| *asked)
         .fold(0, |bits, (_, bit)| bits | bit);
     let header = &request.text[request.head.script.clone()];
+    // Few models look into the body for their script, and none has to be looked at for that more than once.
+    let said = match INSIDE.find(raw_model) {
+        None => &[][..],
+        Some(_) => match name(operation, raw_model) {
+            Ok(model) => script::inside(&model, request.body),
+            Err(reason) => return mistake(manner, dialect, 400, &reason),
+        },
+    };
     key.clear();
     key.push(operation as u8);
     key.push(bits);
     key.extend_from_slice(raw_model);
     key.push(0);
     key.extend_from_slice(header);
+    key.push(0);
+    key.extend_from_slice(said);
 
     let shelved = shelf.find(key);
     let parsed;
     let script = match &shelved {
         Some(answer) => &answer.script,
-        None => match parse(operation, raw_model, header) {
+        None => match parse(operation, raw_model, header, said) {
             Ok(script) => {
                 parsed = script;
                 &parsed
@@ -456,11 +467,15 @@ fn name(operation: Operation, raw: &[u8]) -> Result<Cow<'_, str>, String> {
     }
 }
 
-fn parse(operation: Operation, raw_model: &[u8], header: &[u8]) -> Result<Script, String> {
+fn parse(
+    operation: Operation,
+    raw_model: &[u8],
+    header: &[u8],
+    said: &[u8],
+) -> Result<Script, String> {
     let model = name(operation, raw_model)?;
     let header = std::str::from_utf8(header).map_err(|_| "x-mock is not UTF-8")?;
-    Script::parse(
-        model.split_once(';').map_or("", |(_, script)| script),
-        header,
-    )
+    let said = std::str::from_utf8(said).map_err(|_| "the script in the body is not UTF-8")?;
+    let named = model.split_once(';').map_or("", |(_, script)| script);
+    Script::layered(&[named, header, said])
 }

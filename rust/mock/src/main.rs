@@ -16,6 +16,7 @@ enum Asked {
         listen: String,
         threads: usize,
         record: bool,
+        stdin: bool,
     },
 }
 
@@ -34,17 +35,24 @@ fn failed(reason: &str) -> ExitCode {
 
 fn run(asked: Asked) -> io::Result<()> {
     let mut out = io::stdout();
-    let (listen, threads, record) = match asked {
+    let (listen, threads, record, stdin) = match asked {
         Asked::Help => return out.write_all(HELP.as_bytes()),
         Asked::Serve {
             listen,
             threads,
             record,
-        } => (listen, threads, record),
+            stdin,
+        } => (listen, threads, record, stdin),
     };
     let mock = Mock::start(&listen, threads, record)?;
     writeln!(out, "listening on {}", mock.address())?;
     out.flush()?;
+    if stdin {
+        io::copy(&mut io::stdin(), &mut io::sink())?;
+        mock.stop();
+        writeln!(out, "{}", mock.received_json())?;
+        return out.flush();
+    }
     // Signals keep their default: SIGTERM and SIGINT end the process, and nothing here needs to be put away first.
     loop {
         std::thread::park();
@@ -52,7 +60,8 @@ fn run(asked: Asked) -> io::Result<()> {
 }
 
 fn parse(mut words: impl Iterator<Item = String>) -> Result<Asked, String> {
-    let (mut listen, mut threads, mut record) = ("127.0.0.1:0".to_owned(), 1, false);
+    let (mut listen, mut threads) = ("127.0.0.1:0".to_owned(), 1);
+    let (mut record, mut stdin) = (false, false);
     while let Some(word) = words.next() {
         let mut value = || {
             words
@@ -71,6 +80,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Asked, String> {
                     .ok_or_else(|| format!("--threads must be a number from 1 to 256: {text}"))?;
             }
             "--record" => record = true,
+            "--stdin" => stdin = true,
             _ => return Err(format!("unknown argument, see --help: {word}")),
         }
     }
@@ -78,6 +88,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Asked, String> {
         listen,
         threads,
         record,
+        stdin,
     })
 }
 
@@ -95,9 +106,10 @@ mod tests {
             listen: "0.0.0.0:1".to_owned(),
             threads: 2,
             record: true,
+            stdin: true,
         };
         assert_eq!(
-            parsed("--listen 0.0.0.0:1 --threads 2 --record"),
+            parsed("--listen 0.0.0.0:1 --threads 2 --record --stdin"),
             Ok(expected)
         );
         assert_eq!(parsed("--record --help"), Ok(Asked::Help));

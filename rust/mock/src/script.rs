@@ -44,6 +44,7 @@ pub(crate) struct Script {
     pub(crate) talk: bool,
     pub(crate) echo_headers: bool,
     pub(crate) auth: Option<String>,
+    pub(crate) inside: Option<String>,
 
     pub(crate) latency: Duration,
     pub(crate) ttft: Duration,
@@ -137,9 +138,15 @@ pub(crate) enum How {
 impl Script {
     /// Parses the part of a model's name after its first `;`, then the header's text over it.
     pub(crate) fn parse(model: &str, header: &str) -> Result<Script, String> {
+        Script::layered(&[model, header])
+    }
+
+    /// Parses texts, each over the one before.
+    pub(crate) fn layered(texts: &[&str]) -> Result<Script, String> {
         let mut script = Script::default();
-        script.apply(model)?;
-        script.apply(header)?;
+        for text in texts {
+            script.apply(text)?;
+        }
         let tokens = script.tokens.unwrap_or(0) as u64;
         let bytes = tokens.saturating_mul(script.size.unwrap_or(0) as u64);
         if bytes > TEXT_BYTES_MAX {
@@ -170,6 +177,7 @@ impl Script {
             talk: self.talk,
             echo_headers: self.echo_headers,
             auth: self.auth.clone(),
+            inside: self.inside.clone(),
             ..Script::default()
         }
     }
@@ -230,6 +238,7 @@ impl Script {
             "talk" => self.talk = switch(key, value)?,
             "echo_headers" => self.echo_headers = switch(key, value)?,
             "auth" => self.auth = Some(value.to_owned()),
+            "inside" => self.inside = Some(value.to_owned()),
             "latency" => self.latency = wait(key, value)?,
             "ttft" => self.ttft = wait(key, value)?,
             "pace" => self.pace = Some(wait(key, value)?),
@@ -302,6 +311,22 @@ impl Script {
         }
         Ok(())
     }
+}
+
+/// What a request's body says to the one that the model's script calls `inside=NAME`: the text in the first `[NAME …]`.
+/// Nothing of it may need an escape in JSON, so that it is the same text in every dialect.
+pub(crate) fn inside<'a>(model: &str, body: &'a [u8]) -> &'a [u8] {
+    let named = model
+        .split(';')
+        .skip(1)
+        .find_map(|item| item.trim().strip_prefix("inside="));
+    let Some(name) = named else { return b"" };
+    let mark = format!("[{name} ");
+    let Some(at) = memchr::memmem::find(body, mark.as_bytes()) else {
+        return b"";
+    };
+    let text = &body[at + mark.len()..];
+    memchr::memchr(b']', text).map_or(b"", |end| &text[..end])
 }
 
 fn number(key: &str, value: &str, max: u64) -> Result<u64, String> {
@@ -404,6 +429,20 @@ mod tests {
             script.clean(),
             Script::parse("tokens=3;auth=k", "").unwrap()
         );
+    }
+
+    #[test]
+    fn a_body_says_something_to_each_name() {
+        let body = br#"{"content":"x [one status=500] [two cut=1;part=3][three"}"#;
+        for (model, text) in [
+            ("p;inside=one", "status=500"),
+            ("p;tokens=2; inside=two", "cut=1;part=3"),
+            ("p;inside=three", ""),
+            ("p;inside=on", ""),
+            ("inside=one", ""),
+        ] {
+            assert_eq!(inside(model, body), text.as_bytes(), "{model}");
+        }
     }
 
     /// The help is the only manual, so a key that it does not name does not exist, and the other way round.
