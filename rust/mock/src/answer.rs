@@ -488,7 +488,7 @@ mod tests {
     }
 
     fn script(text: &str) -> Script {
-        Script::parse(text, "").unwrap()
+        Script::parse(&[text]).unwrap()
     }
 
     #[test]

@@ -37,7 +37,7 @@ const CLEAN: u8 = 1 << 5;
 /// How many bytes stand before the model and the header in a key.
 const KEY_START: usize = 2;
 
-static INSIDE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("inside="));
+static INSIDE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("inside"));
 static STREAM_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"stream\""));
 static STREAM_PART: LazyLock<Finder<'static>> =
     LazyLock::new(|| Finder::new(" name=\"stream\"\r\n\r\ntrue\r\n"));
@@ -378,7 +378,7 @@ fn choose(
         .filter(|(asked, _)| *asked)
         .fold(0, |bits, (_, bit)| bits | bit);
     let header = &request.text[request.head.script.clone()];
-    // Few models look into the body for their script, and none has to be looked at for that more than once.
+    // Few models have their script in the body. In a path the equals sign behind it may be escaped.
     let said = match INSIDE.find(raw_model) {
         None => &[][..],
         Some(_) => match name(operation, raw_model) {
@@ -477,5 +477,5 @@ fn parse(
     let header = std::str::from_utf8(header).map_err(|_| "x-mock is not UTF-8")?;
     let said = std::str::from_utf8(said).map_err(|_| "the script in the body is not UTF-8")?;
     let named = model.split_once(';').map_or("", |(_, script)| script);
-    Script::layered(&[named, header, said])
+    Script::parse(&[named, header, said])
 }

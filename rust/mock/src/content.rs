@@ -280,7 +280,7 @@ mod tests {
     use super::*;
 
     fn script(text: &str) -> Script {
-        Script::parse(text, "").unwrap()
+        Script::parse(&[text]).unwrap()
     }
 
     #[test]

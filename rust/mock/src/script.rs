@@ -136,13 +136,8 @@ pub(crate) enum How {
 }
 
 impl Script {
-    /// Parses the part of a model's name after its first `;`, then the header's text over it.
-    pub(crate) fn parse(model: &str, header: &str) -> Result<Script, String> {
-        Script::layered(&[model, header])
-    }
-
-    /// Parses texts, each over the one before.
-    pub(crate) fn layered(texts: &[&str]) -> Result<Script, String> {
+    /// Parses texts, each over the one before: of the model's name the part after its first `;`, the header's, the body's.
+    pub(crate) fn parse(texts: &[&str]) -> Result<Script, String> {
         let mut script = Script::default();
         for text in texts {
             script.apply(text)?;
@@ -379,7 +374,7 @@ mod tests {
 
     #[test]
     fn the_header_wins_over_the_model_name() {
-        let script = Script::parse("tokens=3;cut=5;gzip=1", " cut = 2 ; gzip=0").unwrap();
+        let script = Script::parse(&["tokens=3;cut=5;gzip=1", " cut = 2 ; gzip=0"]).unwrap();
         assert_eq!(script.tokens, Some(3));
         assert_eq!(
             script.stop,
@@ -393,12 +388,12 @@ mod tests {
 
     #[test]
     fn a_bare_key_is_a_switch_turned_on() {
-        assert!(Script::parse("nodone", "").unwrap().nodone);
+        assert!(Script::parse(&["nodone"]).unwrap().nodone);
     }
 
     #[test]
     fn escapes_let_a_value_hold_a_semicolon() {
-        let script = Script::parse("message=a%3Bb%20100%;chars=%F0%9F%9A%82", "").unwrap();
+        let script = Script::parse(&["message=a%3Bb%20100%;chars=%F0%9F%9A%82"]).unwrap();
         assert_eq!(script.message.as_deref(), Some("a;b 100%"));
         assert_eq!(script.chars, Chars::Literal("🚂".to_owned()));
     }
@@ -416,7 +411,7 @@ mod tests {
             ("chars=", "chars"),
             ("tokens=100000;size=1000", "tokens × size"),
         ] {
-            let mistake = Script::parse(text, "").unwrap_err();
+            let mistake = Script::parse(&[text]).unwrap_err();
             assert!(mistake.contains(part), "{text}: {mistake}");
         }
     }
@@ -424,11 +419,8 @@ mod tests {
     #[test]
     fn clean_keeps_the_shape_and_forgets_the_faults() {
         let script =
-            Script::parse("tokens=3;status=500;latency=9;gzip=1;times=2;auth=k", "").unwrap();
-        assert_eq!(
-            script.clean(),
-            Script::parse("tokens=3;auth=k", "").unwrap()
-        );
+            Script::parse(&["tokens=3;status=500;latency=9;gzip=1;times=2;auth=k"]).unwrap();
+        assert_eq!(script.clean(), Script::parse(&["tokens=3;auth=k"]).unwrap());
     }
 
     #[test]
@@ -464,7 +456,7 @@ mod tests {
                     number if number.parse::<u8>().is_ok() => "1",
                     _ => "200",
                 };
-                Script::parse(&format!("{key}={value}"), "").unwrap();
+                Script::parse(&[&format!("{key}={value}")]).unwrap();
                 keys += 1;
             }
         }

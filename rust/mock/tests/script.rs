@@ -554,3 +554,33 @@ fn a_misspelt_script_is_refused_by_name() {
     assert_eq!(reply.status, 400);
     assert!(reply.text().contains("cutt"), "{reply:?}");
 }
+
+#[test]
+fn the_text_of_a_request_says_to_each_provider_what_to_do() {
+    let mock = mock();
+    let said = |text: &str, model: &str| {
+        let mut probe = Probe::connect(&mock);
+        let body =
+            format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":"{text}"}}]}}"#);
+        probe.post("/v1/chat/completions", "", &body);
+        probe.reply().status
+    };
+    // Twice, and with other texts: an answer that is built already must not stand for another script.
+    for _ in 0..2 {
+        let both = "Hello [one status=503] [two status=429;retry_after=2]";
+        assert_eq!(said(both, "m;inside=one"), 503);
+        assert_eq!(said(both, "m;inside=two"), 429);
+        assert_eq!(said(both, "m;inside=three;status=500"), 500);
+        assert_eq!(said(both, "m"), 200);
+        assert_eq!(said("Hello [one status=200]", "m;inside=one"), 200);
+        assert_eq!(said("Hello [one statis=200]", "m;inside=one"), 400);
+    }
+    // Where the model stands in the path, with escapes or without.
+    for model in ["m;inside=one", "m%3Binside%3Done"] {
+        let mut probe = Probe::connect(&mock);
+        let body = r#"{"contents":[{"parts":[{"text":"[one status=503]"}]}]}"#;
+        let path = format!("/v1beta/models/{model}:generateContent");
+        probe.post(&path, "", body);
+        assert_eq!(probe.reply().status, 503, "{model}");
+    }
+}

@@ -466,7 +466,7 @@ mod tests {
     use super::*;
 
     fn script(text: &str) -> Script {
-        Script::parse(text, "").unwrap()
+        Script::parse(&[text]).unwrap()
     }
 
     fn said<'a>(content: &'a Content, script: &'a Script) -> Said<'a> {
