@@ -3,6 +3,7 @@
 # make lint    formatters and linters, changing nothing
 # make ci      lint + test + a smoke of the bench: what .ci/run calls
 # make bench   measure (see bench/README.md)
+# make chaos   ten minutes of faults at five endpoints: nothing may be lost (bench/README.md)
 # make bench-micro  what translating a request and an event costs, and choosing an endpoint
 # make simulate  how the policies do over a trace with outages, limits and drift
 # make local   a real small model on this machine, behind the gateway
@@ -15,7 +16,7 @@ BIN := $(VENV)/bin
 STAMPS := .make
 RUST := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml -o -name help.txt 2>/dev/null)
 
-.PHONY: serve test test-rust test-python lint format ci bench bench-micro bench-smoke simulate local clients docs catalogue clean needs
+.PHONY: serve test test-rust test-python lint format ci bench chaos bench-micro bench-smoke simulate local clients docs catalogue clean needs
 
 serve: $(STAMPS)/release
 	@exec $(BIN)/turnout serve $(ARGS)
@@ -68,6 +69,9 @@ ci: lint test bench-smoke
 
 bench: $(STAMPS)/release
 	$(BIN)/python bench/run.py $(ARGS)
+
+chaos: $(STAMPS)/release
+	$(BIN)/python bench/run.py --only chaos --seconds 600 $(ARGS)
 
 # It builds the wire crate alone, and no extension.
 bench-micro: | needs

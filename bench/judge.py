@@ -157,7 +157,7 @@ def _row(verdict: Verdict, wish: Wish, saw: Seen, row: Row, phases: Mapping[str,
         verdict.attempts[outcome] += 1
         if outcome != "connect":
             verdict.reached[name] += 1
-            verdict.unsure[name] += name in away or outcome == "cancelled"
+            verdict.unsure[name] += (name in away and outcome != "ok") or outcome == "cancelled"
         fault = wish.faults.get(name)
         if fault is None:
             verdict.found("misbooked", f"{name} was not to be tried: {about}")

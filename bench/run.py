@@ -28,7 +28,7 @@ import rig
 import table
 from build import ROOT, build
 
-SCRIPTS: Final = ("cost", "rounds", "listener", "tail", "streams", "memory", "snapshot")
+SCRIPTS: Final = ("cost", "rounds", "listener", "tail", "streams", "memory", "snapshot", "chaos")
 RESULTS: Final = ROOT / "bench" / "results"
 
 

@@ -232,6 +232,36 @@ def snapshot(found: dict[str, Any]) -> list[str]:
     return lines
 
 
+def chaos(found: dict[str, Any]) -> list[str]:
+    """What clients saw, what was tried for it, and what the judge found wrong."""
+
+    def counts(which: dict[str, int]) -> str:
+        return ", ".join(f"{name}: {count:,}" for name, count in which.items()) or "nothing"
+
+    memory = found["memory_kb"]
+    return [
+        *head("", f"{found['seconds']:,.0f} s at {found['rate']:,.0f} requests/s, seed {found['seed']}"),
+        row("requests", f"{found['requests']:,}"),
+        row("**wrong**", counts(found["wrong"])),
+        row("what clients saw", counts(found["outcomes"])),
+        row("served whole after a failed attempt", f"{found['gone_around']:,}"),
+        row("attempts, as the ledger calls them", counts(found["attempts"])),
+        row("requests by their number of attempts", counts(found["tries"])),
+        row("attempts a request", found["attempts_per_request"]),
+        row("second tries that the retry budget denied", f"{found['retries_denied']:,}"),
+        row("times that a process was frozen or down", sum(found["phases"].values())),
+        row(
+            "requests by the endpoints' own count, and by the ledger",
+            f"{sum(found['counted_by_the_endpoints'].values()):,}, {sum(found['reached_by_the_ledger'].values()):,} "
+            f"and up to {found['stale_retries']:,} on connections that were closing",
+        ),
+        row("latest first byte of a stream", f"{found['first_byte_of_a_stream_max_s']} s"),
+        row("longest silence within one", f"{found['silence_in_a_stream_max_s']} s"),
+        row("latest plain answer", f"{found['plain_answer_max_s']} s"),
+        row("memory after a quarter, and at the end", f"{memory['first_quarter'] >> 10}, {memory['end'] >> 10} MB"),
+    ]
+
+
 SECTIONS: Final = {
     "cost": cost,
     "rounds": rounds,
@@ -240,4 +270,5 @@ SECTIONS: Final = {
     "streams": streams,
     "memory": memory,
     "snapshot": snapshot,
+    "chaos": chaos,
 }

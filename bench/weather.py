@@ -129,8 +129,8 @@ _SPELLS: Final[Mapping[Kind, int]] = {
     "limited": 8,
     "breaking": 10,
     "slow": 6,
-    "frozen": 3,
-    "down": 4,
+    "frozen": 5,
+    "down": 6,
 }
 """How often each comes."""
 
@@ -224,8 +224,8 @@ def wish(seed: int, number: int, rate: float, weather: Mapping[str, Sequence[Spe
         for model in models
         for name in MODELS[model]
     }
-    leaves_s = draw.uniform(0.005, 0.2) if draw.random() < 0.01 else None
+    leaves_s = 0.0003 + draw.expovariate(100) if draw.random() < 0.03 else None
     session = f"s{draw.randrange(50)}" if draw.random() < 0.1 else None
-    # Otherwise hardly anybody would meet an endpoint in trouble for the first time: routing learns within a few requests.
+    # Otherwise hardly anybody would meet an endpoint in trouble: routing learns within a few requests.
     order = tuple(draw.sample(list(faults), len(faults))) if api != "gemini" and draw.random() < 0.3 else ()
     return Wish(number, due_s, api, stream, models, faults, leaves_s, session, order)
