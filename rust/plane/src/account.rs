@@ -7,6 +7,7 @@
 
 use std::borrow::Cow;
 
+use smallvec::SmallVec;
 use turnout_wire::answer::{Facts, Serving};
 use turnout_wire::api::Api;
 use turnout_wire::cost::Cost;
@@ -32,17 +33,27 @@ use crate::statistics::{Ending, Flight, Served};
 use crate::thread::Thread;
 use crate::upstream::answer::AnswerHead;
 
-/// `gen-<unix seconds>-<20 letters and digits>`.
+/// `gen-<unix seconds>-<20 letters and digits>`, or nothing.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct GenerationId {
     text: [u8; 40],
     length: u8,
 }
 
+impl Default for GenerationId {
+    fn default() -> Self {
+        GenerationId {
+            text: [0; 40],
+            length: 0,
+        }
+    }
+}
+
 impl GenerationId {
     pub(crate) fn new(unix_seconds: u64) -> Self {
-        const ALPHABET: &[u8; 62] =
-            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+        // Two letters stand twice, so that six random bits choose one without a division.
+        const ALPHABET: &[u8; 64] =
+            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789Xx";
         let mut text = [0u8; 40];
         text[..4].copy_from_slice(b"gen-");
         let mut digits = itoa::Buffer::new();
@@ -54,12 +65,11 @@ impl GenerationId {
         text[4..at].copy_from_slice(digits);
         text[at] = b'-';
         at += 1;
-        // 62^10 fits a u64: two draws give twenty letters.
         for _ in 0..2 {
-            let mut draw = fastrand::u64(..62u64.pow(10));
+            let mut draw = fastrand::u64(..);
             for _ in 0..10 {
-                text[at] = ALPHABET[(draw % 62) as usize];
-                draw /= 62;
+                text[at] = ALPHABET[(draw % 64) as usize];
+                draw /= 64;
                 at += 1;
             }
         }
@@ -69,8 +79,29 @@ impl GenerationId {
         }
     }
 
+    /// The id of a text that is one; nothing for a longer text.
+    pub(crate) fn of(id: &str) -> Self {
+        let mut text = [0u8; 40];
+        match text.get_mut(..id.len()) {
+            Some(place) => place.copy_from_slice(id.as_bytes()),
+            None => return GenerationId::default(),
+        }
+        GenerationId {
+            text,
+            length: id.len() as u8,
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.text[..usize::from(self.length)]
+    }
+
     pub(crate) fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.text[..usize::from(self.length)]).unwrap_or_default()
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 }
 
@@ -114,7 +145,8 @@ pub(crate) struct Account<'a> {
     first_byte: Option<Instant>,
     /// Time in which the gateway had nothing to do but wait for the provider or the client.
     waited_us: u64,
-    attempts: Vec<Attempt<'a>>,
+    /// One, nearly always.
+    attempts: SmallVec<[Attempt<'a>; 1]>,
     /// The attempt that is being made.
     current: Option<Current<'a>>,
     /// The candidate that serves, or was tried last.
@@ -140,6 +172,8 @@ pub(crate) struct Account<'a> {
 struct Current<'a> {
     attempt: Attempt<'a>,
     since: Instant,
+    /// How long it took, once that has been worked out.
+    took_us: Option<u64>,
     credential: &'a Credential,
     /// For the endpoint's statistics; dropped with the account when the client leaves.
     flight: Flight<'a>,
@@ -204,7 +238,7 @@ impl<'a> Account<'a> {
             connect_us: 0,
             first_byte: None,
             waited_us,
-            attempts: Vec::with_capacity(2),
+            attempts: SmallVec::new(),
             current: None,
             serving: None,
             hold: None,
@@ -371,6 +405,7 @@ impl<'a> Account<'a> {
         self.current = Some(Current {
             attempt,
             since: self.last,
+            took_us: None,
             credential,
             flight,
         });
@@ -411,7 +446,9 @@ impl<'a> Account<'a> {
                     .attempt(candidate.endpoint.slot, outcome);
             }
             let attempt = Attempt {
-                latency_us: micros(current.since, self.last),
+                latency_us: current
+                    .took_us
+                    .unwrap_or_else(|| micros(current.since, self.last)),
                 outcome,
                 ..current.attempt
             };
@@ -455,8 +492,8 @@ impl<'a> Account<'a> {
     }
 
     /// What a whole answer says about its endpoint.
-    fn served_ending(&self, facts: &Facts) -> Ending {
-        let Some(current) = &self.current else {
+    fn served_ending(&mut self, facts: &Facts) -> Ending {
+        let Some(current) = &mut self.current else {
             return Ending::Neutral;
         };
         if facts.finish == Some(Finish::Error) {
@@ -465,9 +502,11 @@ impl<'a> Account<'a> {
         current.credential.state.served(current.flight.began());
         // Of an answer that is not streamed nobody knows when it began.
         let first = self.first_byte.filter(|_| self.streamed);
+        let took_us = micros(current.since, self.last);
+        current.took_us = Some(took_us);
         Ending::Served(Served {
             ttft_us: first.map(|first| micros(current.since, first)),
-            took_us: micros(current.since, self.last),
+            took_us,
             prompt: facts.usage.prompt,
             cached: facts.usage.cached,
             completion: facts.usage.completion,
@@ -558,9 +597,12 @@ impl<'a> Account<'a> {
         self.booked = true;
         let now = self.last;
         let total_us = micros(self.began, now);
-        let ttft_us = self
-            .first_byte
-            .map_or(0, |at| micros(self.began, at).max(1));
+        let ttft_us = match self.first_byte {
+            None => 0,
+            // Of a plain answer the first byte is the last.
+            Some(at) if at == now => total_us.max(1),
+            Some(at) => micros(self.began, at).max(1),
+        };
         let overhead_us = total_us.saturating_sub(self.waited_us);
         let nothing = (Usage::default(), UsageSource::None, Cost::default());
         let (usage, usage_source, cost) =

@@ -7,7 +7,6 @@
 //! A task that makes something which is paid for by the piece (a picture, speech, a transcript) is only tried again when it is certain
 //! that nothing was made. Text counts as safe to ask for twice: a broken answer is worth less than the few tokens it has cost.
 
-use std::borrow::Cow;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -74,7 +73,7 @@ pub(crate) async fn attempts<'a, C: Caller>(
     let streamed = request.stream() && request.api().streams();
     let id = account.id;
     let reply = ReplyHead {
-        generation_id: Cow::Owned(id.as_str().to_owned()),
+        generation_id: id,
         cors_origin: cors::origin(snapshot, caller.head()),
         extra: account.cache_headers(),
         ..ReplyHead::new(
@@ -298,7 +297,7 @@ async fn give_up<C: Caller>(
     }
     if !comments.begun {
         let head = ReplyHead {
-            generation_id: Cow::Owned(id.as_str().to_owned()),
+            generation_id: id,
             cors_origin: cors::origin(snapshot, caller.head()),
             ..match stream {
                 true => ReplyHead::new(200, EVENT_STREAM),
@@ -457,10 +456,7 @@ impl<'a> One<'_, 'a> {
                 until,
             };
             return Ok(
-                match passage
-                    .run(caller, comments, account, &mut connection)
-                    .await?
-                {
+                match Box::pin(passage.run(caller, comments, account, &mut connection)).await? {
                     opaque::Ended::Whole => {
                         self.keep(connection, &head, account.last());
                         Outcome::Done

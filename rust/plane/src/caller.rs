@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use turnout_wire::refusal::{Kind, Refusal};
 
+use crate::account::GenerationId;
 use crate::clock::{Instant, Timer};
 use crate::edge::head::Head;
 
@@ -61,7 +62,7 @@ pub(crate) struct ReplyHead {
     /// Empty: no body.
     pub(crate) content_type: Cow<'static, str>,
     /// Value of `X-Generation-Id`; empty when there is none.
-    pub(crate) generation_id: Cow<'static, str>,
+    pub(crate) generation_id: GenerationId,
     /// Origin that may read the answer; empty: no CORS headers.
     pub(crate) cors_origin: String,
     pub(crate) extra: Vec<(Cow<'static, str>, String)>,

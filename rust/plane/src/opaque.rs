@@ -67,7 +67,7 @@ impl Passage<'_> {
         let reply = ReplyHead {
             status: self.head.status,
             content_type: Cow::Owned(self.content_type()),
-            generation_id: self.reply.generation_id.clone(),
+            generation_id: self.reply.generation_id,
             cors_origin: self.reply.cors_origin.clone(),
             extra: Vec::new(),
         };

@@ -55,7 +55,7 @@ impl Preset {
 pub(crate) fn applied<'a>(
     snapshot: &'a Snapshot,
     request: &Request,
-) -> Result<Option<(Request, &'a Preset)>, Refusal> {
+) -> Result<Option<(Box<Request>, &'a Preset)>, Refusal> {
     // Hardly any name has one, and looking for a byte is cheaper than for a word.
     let in_name = match request.model_holds(b'@') {
         true => request.model().and_then(|name| name.split_once(MARK)),
@@ -105,7 +105,7 @@ pub(crate) fn applied<'a>(
             "Neither the request nor the preset {name} names a model; give one as author/name@preset/{name}"
         )));
     }
-    Ok(Some((merged, preset)))
+    Ok(Some((Box::new(merged), preset)))
 }
 
 fn wrong(message: impl Into<std::borrow::Cow<'static, str>>) -> Refusal {

@@ -5,7 +5,6 @@
 //! Fallback is the loop in [`attempts`](crate::attempts::attempts): until something of an answer has been written to the client, the
 //! next key and then the next endpoint may be tried; after that, never.
 
-use std::borrow::Cow;
 use std::rc::Rc;
 
 use turnout_wire::api::{self, Api, Task};
@@ -14,7 +13,7 @@ use turnout_wire::count;
 use turnout_wire::refusal::{Kind, Refusal};
 use turnout_wire::request::Request;
 
-use crate::account::Account;
+use crate::account::{Account, GenerationId};
 use crate::admit::admit;
 use crate::attempts::attempts;
 use crate::authenticate::authenticate;
@@ -24,7 +23,7 @@ use crate::clock::Instant;
 use crate::cold;
 use crate::cors;
 use crate::deadline::Wanted;
-use crate::edge::head::{Known, Method};
+use crate::edge::head::{Head, Known, Method};
 use crate::explain;
 use crate::health;
 use crate::limits;
@@ -62,13 +61,15 @@ pub(crate) async fn serve<C: Caller>(thread: &Rc<Thread>, caller: &mut C) -> Out
         matches!(caller.head().method, Method::Get | Method::Head),
         caller.head().method == Method::Post,
     );
-    let refusal = match place(caller.head()) {
-        Place::Generate(api) if post => {
-            return Box::pin(generate(thread, &snapshot, caller, api, None)).await;
-        }
-        Place::GenerateInPath(api) if post => {
-            let path = place::in_path(caller.head());
-            return Box::pin(generate(thread, &snapshot, caller, api, Some(path))).await;
+    let place = place(caller.head());
+    let in_path = match place {
+        Place::GenerateInPath(_) if post => Some(place::in_path(caller.head())),
+        _ => None,
+    };
+    let refusal = match place {
+        Place::Generate(api) | Place::GenerateInPath(api) if post => {
+            // Not in a box, unlike what is rarer: the move into one costs more than the box.
+            return generate(thread, &snapshot, caller, api, in_path).await;
         }
         Place::Hello if get => {
             let head = health::hello(caller.out());
@@ -165,7 +166,7 @@ pub(crate) async fn refuse_telling<C: Caller>(
     thread.metrics.refused(refusal.kind as usize);
     let mut head = refusal_head(refusal);
     head.cors_origin = cors::origin(snapshot, caller.head());
-    head.generation_id = Cow::Owned(generation_id.to_owned());
+    head.generation_id = GenerationId::of(generation_id);
     let family = place::family(caller.head());
     let out = caller.out();
     out.clear();
@@ -199,22 +200,44 @@ async fn generate<C: Caller>(
         return refuse(thread, snapshot, caller, &refusal, "").await;
     }
     let array = path.as_ref().is_some_and(|path| path.array);
-    let request = match parse(snapshot, caller, api, path).await {
-        Ok(request) => request,
+    let server = &snapshot.server;
+    let body = match is_uncompressed(caller.head()) {
+        true => {
+            caller
+                .body(server.limits.body_bytes_max, server.body_time)
+                .await
+        }
+        false => Err(BodyFault::refused(
+            Kind::UnsupportedMediaType,
+            "The body is compressed (Content-Encoding); send it as plain JSON",
+        )),
+    };
+    let body = match body {
+        Ok(body) => body,
         Err(BodyFault::Gone) => return Outcome::Gone,
         Err(BodyFault::Refused(refusal)) => {
             return refuse(thread, snapshot, caller, &refusal, "").await;
         }
     };
-    // What a preset says is part of the request for everything that follows.
-    let (request, preset_wish) = match preset::applied(snapshot, &request) {
-        Ok(None) => (request, cache::Wish::default()),
-        Ok(Some((merged, preset))) => (merged, preset.cache_wish()),
+    // Read into its place, and not moved after: it is large enough for a move to show.
+    let mut request = match parse(caller.head(), api, path, body) {
+        Ok(request) => request,
         Err(refusal) => return refuse(thread, snapshot, caller, &refusal, "").await,
     };
+    // What a preset says is part of the request for everything that follows.
+    let mut preset_wish = cache::Wish::default();
+    match preset::applied(snapshot, &request) {
+        Ok(None) => {}
+        Ok(Some((merged, preset))) => {
+            preset_wish = preset.cache_wish();
+            request = *merged;
+        }
+        Err(refusal) => return refuse(thread, snapshot, caller, &refusal, "").await,
+    }
+    let request = &request;
     let mut waited_us = caller.body_wait_us();
     // Before anything is decided: what was answered before needs nobody to serve it, and costs nothing.
-    let cached = cache::Ask::of(snapshot, key, &request, caller.head(), preset_wish, array);
+    let cached = cache::Ask::of(snapshot, key, request, caller.head(), preset_wish, array);
     if let Some(ask) = &cached {
         let (found, waited) = cache::look(thread, snapshot, key, ask).await;
         waited_us += waited;
@@ -223,7 +246,7 @@ async fn generate<C: Caller>(
                 thread,
                 snapshot,
                 key,
-                &request,
+                request,
                 caller.head(),
                 client_address(snapshot, caller),
                 caller.began(),
@@ -233,7 +256,7 @@ async fn generate<C: Caller>(
         }
     }
     // Before anything is decided: a time that cannot be read is a mistake of the client.
-    let wanted = match Wanted::read(caller.head(), &request) {
+    let wanted = match Wanted::read(caller.head(), request) {
         Ok(wanted) => wanted,
         Err(refusal) => return refuse(thread, snapshot, caller, &refusal, "").await,
     };
@@ -241,7 +264,7 @@ async fn generate<C: Caller>(
     let conversation = Conversation::new(
         &thread.shared.sticky,
         key,
-        &request,
+        request,
         caller.head(),
         caller.began(),
     );
@@ -249,7 +272,7 @@ async fn generate<C: Caller>(
     let asking = Asking {
         snapshot,
         key,
-        request: &request,
+        request,
         conversation: Some(&conversation),
         region: match snapshot.has_regions() {
             true => snapshot.region(caller.head().text(Known::Host)),
@@ -264,7 +287,7 @@ async fn generate<C: Caller>(
         Ok(plan) => plan,
         // No endpoint of the model counts in the client's protocol: then an estimate is better than a refusal.
         Err(refusal) if refusal.kind == Kind::WrongEndpoint && api.task() == Task::CountTokens => {
-            let head = count(snapshot, caller, &request);
+            let head = count(snapshot, caller, request);
             return done(caller.reply(&head).await);
         }
         Err(refusal) => {
@@ -286,7 +309,7 @@ async fn generate<C: Caller>(
         thread,
         snapshot,
         key,
-        &request,
+        request,
         caller.head(),
         client_address(snapshot, caller),
         caller.began(),
@@ -303,7 +326,7 @@ async fn generate<C: Caller>(
         thread,
         snapshot,
         caller,
-        &request,
+        request,
         &plan,
         &mut account,
         wanted,
@@ -328,42 +351,26 @@ pub(crate) fn count<C: Caller>(
     head.with("x-turnout-estimated", "true")
 }
 
-/// Reads the body and what routing needs of it.
-async fn parse<C: Caller>(
-    snapshot: &Snapshot,
-    caller: &mut C,
-    api: Api,
-    path: Option<InPath>,
-) -> Result<Request, BodyFault> {
-    if let Some(coding) = caller.head().get(Known::ContentEncoding)
-        && !coding.eq_ignore_ascii_case(b"identity")
-    {
-        return Err(BodyFault::refused(
-            Kind::UnsupportedMediaType,
-            "The body is compressed (Content-Encoding); send it as plain JSON",
-        ));
-    }
-    let server = &snapshot.server;
-    let content_type = match api.task().is_opaque() {
-        true => caller.head().text(Known::ContentType).to_owned(),
-        false => String::new(),
-    };
-    let body = caller
-        .body(server.limits.body_bytes_max, server.body_time)
-        .await?;
-    let refused = |refusal| BodyFault::Refused(Box::new(refusal));
+/// Whether the body is sent as it is.
+fn is_uncompressed(head: &Head) -> bool {
+    head.get(Known::ContentEncoding)
+        .is_none_or(|coding| coding.eq_ignore_ascii_case(b"identity"))
+}
+
+/// Reads of the body what routing needs.
+#[inline]
+fn parse(head: &Head, api: Api, path: Option<InPath>, body: Vec<u8>) -> Result<Request, Refusal> {
     let body = match api.task().is_opaque() {
-        true => match Request::read_form(body, api, &content_type).map_err(refused)? {
+        true => match Request::read_form(body, api, head.text(Known::ContentType))? {
             Ok(form) => return Ok(form),
             Err(body) => body,
         },
         false => body,
     };
-    let read = match path {
+    match path {
         Some(path) => Request::read_beside_path(body, api, path.model, path.stream),
         None => Request::read(body, api),
-    };
-    read.map_err(refused)
+    }
 }
 
 /// The client's address: the connection's, or, behind trusted proxies, the last one that they did not add themselves.

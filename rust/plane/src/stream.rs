@@ -66,9 +66,7 @@ impl Relay<'_> {
         connection: &mut Connection,
     ) -> Result<Ended, Trouble> {
         if !self.head.event_stream && self.head.json {
-            return self
-                .relay_plain(caller, comments, account, connection)
-                .await;
+            return Box::pin(self.relay_plain(caller, comments, account, connection)).await;
         }
         let mut gunzip = match self.head.coding {
             Coding::Identity => None,

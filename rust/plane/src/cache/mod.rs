@@ -213,7 +213,7 @@ pub(crate) async fn give<'a, C: Caller>(
     };
     let age_seconds = created_ms.saturating_sub(entry.stored_ms) / 1000;
     let mut head = ReplyHead {
-        generation_id: Cow::Owned(id.as_str().to_owned()),
+        generation_id: id,
         cors_origin: cors::origin(snapshot, caller.head()),
         ..ReplyHead::new(200, content_type)
     };

@@ -116,7 +116,9 @@ pub(crate) async fn serve(
                     seat,
                     ..
                 } = connection;
-                return super::h2::serve(thread, socket, buffer, peer, seat, fresh).await;
+                // In a box, so that the many connections that stay with HTTP/1 do not hold its room.
+                let serving = super::h2::serve(thread, socket, buffer, peer, seat, fresh);
+                return Box::pin(serving).await;
             }
             Next::Refused(refusal) => {
                 connection.keep = false;

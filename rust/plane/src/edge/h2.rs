@@ -251,7 +251,7 @@ impl H2 {
             line("content-type", &head.content_type);
         }
         if !head.generation_id.is_empty() {
-            line("x-generation-id", &head.generation_id);
+            line("x-generation-id", head.generation_id.as_str());
         }
         if head.content_type == EVENT_STREAM {
             line("cache-control", "no-cache");

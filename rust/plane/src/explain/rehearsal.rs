@@ -131,7 +131,7 @@ pub(crate) fn rehearse(
     let mut out = Vec::new();
     let read = read.and_then(|request| {
         let merged = preset::applied(snapshot, &request)?;
-        Ok(merged.map_or(request, |(merged, _)| merged))
+        Ok(merged.map_or(request, |(merged, _)| *merged))
     });
     let request = match read {
         Ok(request) => request,

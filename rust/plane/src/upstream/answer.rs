@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::headroom::Headroom;
+use crate::edge::head::is_named;
 
 /// How the answer's body is delimited (RFC 9112 section 6.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,8 +103,8 @@ impl AnswerHead {
             if let Some(lines) = &mut self.lines {
                 lines.push((name.to_ascii_lowercase(), value.to_vec()));
             }
-            match name.len() {
-                10 if name.eq_ignore_ascii_case("connection") => {
+            match name.as_bytes() {
+                bytes if is_named(bytes, b"connection") => {
                     for option in value.split(|b| *b == b',').map(<[u8]>::trim_ascii) {
                         if option.eq_ignore_ascii_case(b"close") {
                             self.keep_alive = false;
@@ -112,7 +113,7 @@ impl AnswerHead {
                         }
                     }
                 }
-                14 if name.eq_ignore_ascii_case("content-length") => {
+                bytes if is_named(bytes, b"content-length") => {
                     let length = std::str::from_utf8(value)
                         .ok()
                         .and_then(|text| text.trim().parse::<u64>().ok());
@@ -124,13 +125,13 @@ impl AnswerHead {
                         (length, _) => content_length = length,
                     }
                 }
-                17 if name.eq_ignore_ascii_case("transfer-encoding") => {
+                bytes if is_named(bytes, b"transfer-encoding") => {
                     if !value.trim_ascii().eq_ignore_ascii_case(b"chunked") {
                         return Err("its Transfer-Encoding is not chunked");
                     }
                     chunked = true;
                 }
-                12 if name.eq_ignore_ascii_case("content-type") => {
+                bytes if is_named(bytes, b"content-type") => {
                     let start = value.trim_ascii_start();
                     self.event_stream = STREAM_TYPES.iter().any(|kind| {
                         start
@@ -141,7 +142,7 @@ impl AnswerHead {
                         .get(..16)
                         .is_some_and(|kind| kind.eq_ignore_ascii_case(b"application/json"));
                 }
-                16 if name.eq_ignore_ascii_case("content-encoding") => {
+                bytes if is_named(bytes, b"content-encoding") => {
                     self.coding = match value.trim_ascii() {
                         b"" => Coding::Identity,
                         v if v.eq_ignore_ascii_case(b"identity") => Coding::Identity,
@@ -153,14 +154,14 @@ impl AnswerHead {
                         _ => Coding::Other,
                     };
                 }
-                11 if name.eq_ignore_ascii_case("retry-after") => {
+                bytes if is_named(bytes, b"retry-after") => {
                     self.retry_after = std::str::from_utf8(value)
                         .ok()
                         .and_then(|text| text.trim().parse::<f64>().ok())
                         .filter(|seconds| seconds.is_finite() && (0.0..=86_400.0).contains(seconds))
                         .map(Duration::from_secs_f64);
                 }
-                17.. if Headroom::is_spoken_of_in(name) => {
+                bytes if bytes.len() >= 17 && Headroom::is_spoken_of_in(name) => {
                     self.headroom.get_or_insert_default().line(name, value);
                 }
                 _ => {}
