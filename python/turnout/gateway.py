@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from turnout.ledger.store import Ledger
     from turnout.ledger.writer import Writer
     from turnout.reload import Reloader
+    from turnout.vault import Vault
 
 
 class Plane(Journal, Protocol):
@@ -86,3 +87,5 @@ class Gateway:
     """Bound addresses of the public listener, ``host:port``."""
     wallet: Wallet
     """Credentials of short life."""
+    vault: Vault
+    """Encrypts what the database keeps."""

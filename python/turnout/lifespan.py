@@ -20,12 +20,9 @@ import os
 import signal
 import threading
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
-from dataclasses import dataclass, field
 from multiprocessing import parent_process
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
-
-from sqlalchemy.exc import SQLAlchemyError
 
 import turnout
 from turnout import bridge, keys, report, state
@@ -35,9 +32,9 @@ from turnout.config.load import environment as read_environment
 from turnout.drain import Drain
 from turnout.errors import TurnoutError
 from turnout.gateway import Gateway
-from turnout.ledger import presets, store
+from turnout.ledger import store
 from turnout.ledger.credits import Credits
-from turnout.ledger.writer import Writer, describe
+from turnout.ledger.writer import Writer
 from turnout.log import dict_config
 from turnout.reload import (
     Origin,
@@ -50,14 +47,16 @@ from turnout.reload import (
     origin_of,
     with_presets,
 )
+from turnout.shelf import Shelf
+from turnout.vault import Vault
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from turnout.config.load import Loaded
+    from turnout.config.own import OwnKey
     from turnout.gateway import Mock, Native
     from turnout.launch import Worker
-    from turnout.ledger.store import Ledger
 
 log = logging.getLogger("turnout")
 
@@ -88,24 +87,6 @@ def native() -> Native:
         raise StartError(
             f"the native extension cannot be loaded, install the package again or build it with: make build ({error})"
         ) from error
-
-
-@dataclass
-class Shelf:
-    """The presets that were made through the API, as they were last read."""
-
-    ledger: Ledger | None = None
-    """``None``: not open yet."""
-    kept: list[presets.Preset] = field(default_factory=list)
-
-    def presets(self) -> list[presets.Preset]:
-        """Reads them; a database that does not answer leaves them as they were."""
-        if self.ledger is not None:
-            try:
-                self.kept = presets.every(self.ledger)
-            except SQLAlchemyError as error:
-                log.warning("the presets cannot be read, those known go on: %s", describe(error))
-        return self.kept
 
 
 @asynccontextmanager
@@ -163,20 +144,29 @@ def _start(
     wallet = Wallet()
 
     read_last: list[Loaded] = []
-    shelf = Shelf()
+    vault = Vault(state_dir)
+    shelf = Shelf(vault)
+
+    def made(loaded: Loaded, own_keys: Sequence[OwnKey]) -> Ready:
+        ready = compile_read(loaded, origin, environment, state_dir=state_dir, wallet=wallet, own_keys=own_keys)
+        return with_presets(ready, shelf.presets())
 
     def build() -> Ready:
         loaded = load_origin(origin, environment, demo_address=demo_address)
-        ready = compile_read(loaded, origin, environment, state_dir=state_dir, wallet=wallet)
+        if not loaded.mistakes:
+            vault.configured = loaded.encryption_keys
+        ready = made(loaded, shelf.keys())
         read_last[:] = [loaded]
-        return with_presets(ready, shelf.presets())
+        return ready
 
     def rebuild() -> Ready:
         # Nothing was read when the start had to make do with the last good configuration of the worker before.
+        return made(read_last[0], shelf.keys()) if read_last else build()
+
+    def remake(own_keys: Sequence[OwnKey]) -> Ready:
         if not read_last:
-            return build()
-        ready = compile_read(read_last[0], origin, environment, state_dir=state_dir, wallet=wallet)
-        return with_presets(ready, shelf.presets())
+            build()
+        return made(read_last[0], own_keys)
 
     ready, broken = _first(build, worker)
     settings = ready.compiled.settings
@@ -209,9 +199,9 @@ def _start(
     else:
         shelf.ledger = ledger
     try:
-        stored = with_presets(ready, shelf.presets())
+        stored = _with_stored(ready, shelf, rebuild)
         if stored is not ready:
-            # Before the first request, so that none names a preset in vain.
+            # Before the first request, so that none names a preset or needs a key in vain.
             plane.swap(stored.encoded)
             ready = stored
         addresses = plane.start()
@@ -226,7 +216,7 @@ def _start(
             report.send(worker.reports, report.Taken(ready))
 
     shelf.ledger = ledger
-    reloader = Reloader(plane=plane, build=build, current=ready, on_good=taken, rebuild=rebuild)
+    reloader = Reloader(plane=plane, build=build, current=ready, on_good=taken, rebuild=rebuild, remake=remake)
     if broken is not None:
         reloader.failed(broken)
     watcher = Watcher(
@@ -251,6 +241,7 @@ def _start(
         control_socket=control_socket,
         addresses=tuple(addresses),
         wallet=wallet,
+        vault=vault,
     )
     return gateway, drain, watcher
 
@@ -263,6 +254,21 @@ def _first(build: Callable[[], Ready], worker: Worker | None) -> tuple[Ready, st
         if worker is None or worker.last_good is None or worker.origin.demo:
             raise
         return worker.last_good, str(error)
+
+
+def _with_stored(ready: Ready, shelf: Shelf, rebuild: Callable[[], Ready]) -> Ready:
+    """The same with what was handed in through the API before."""
+    if not shelf.keys():
+        return with_presets(ready, shelf.presets())
+    try:
+        stored = rebuild()
+    except (TurnoutError, OSError) as error:
+        # After a start from the last good configuration, which has the keys that there were.
+        log.warning("the provider keys of the API are as they were before this start: %s", error)
+        return with_presets(ready, shelf.presets())
+    for warning in stored.compiled.warnings[len(ready.compiled.warnings) :]:
+        log.warning("%s", warning)
+    return stored
 
 
 def _demo(undo: ExitStack, module: Native) -> Mock:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from turnout.auth.source import Source
     from turnout.auth.wallet import Wallet
     from turnout.config.load import Loaded
+    from turnout.config.own import OwnKey
     from turnout.config.snapshot import Credential, Key
     from turnout.ledger import presets
 
@@ -76,7 +77,7 @@ class Ready:
     """A compiled configuration with what is derived from it once."""
 
     compiled: Compiled
-    encoded: bytes
+    encoded: bytes = field(repr=False)
     """The snapshot as the plane takes it."""
     keys: Mapping[str, Key]
     """Client keys by their hash."""
@@ -110,6 +111,7 @@ def compile_loaded(
     *,
     extra_keys: Sequence[Key] = (),
     tokens: Callable[[Source], Credential | None] = unfetched,
+    own_keys: Sequence[OwnKey] = (),
 ) -> Compiled:
     """Compiles, with what the command line changes. Raises :class:`turnout.errors.ConfigError` with every mistake."""
     compiled = compile(
@@ -119,6 +121,7 @@ def compile_loaded(
         extra_keys=extra_keys,
         state_dir=origin.state_dir,
         tokens=tokens,
+        own_keys=own_keys,
     )
     server = compiled.snapshot.server
     if origin.listen:
@@ -149,9 +152,15 @@ def compile_origin(
 
 
 def compile_read(
-    loaded: Loaded, origin: Origin, environment: Mapping[str, str], *, state_dir: Path, wallet: Wallet | None = None
+    loaded: Loaded,
+    origin: Origin,
+    environment: Mapping[str, str],
+    *,
+    state_dir: Path,
+    wallet: Wallet | None = None,
+    own_keys: Sequence[OwnKey] = (),
 ) -> Ready:
-    """The same from what was read already."""
+    """The same from what was read already, with the provider keys of the API."""
     stored = keys.load(state_dir)
     own: list[Key] = []
     if stored.client is not None and not loaded.has_keys:
@@ -159,10 +168,14 @@ def compile_read(
     if origin.session_key_sha256 is not None:
         own.append(keys.as_client_key(origin.session_key_sha256, SESSION_KEY_NAME))
     tokens = unfetched if wallet is None else wallet.credential
-    compiled = compile_loaded(loaded, origin, environment, extra_keys=own, tokens=tokens)
+
+    def compiled_now() -> Compiled:
+        return compile_loaded(loaded, origin, environment, extra_keys=own, tokens=tokens, own_keys=own_keys)
+
+    compiled = compiled_now()
     if wallet is not None and wallet.fetch(compiled.sources):
         # Now that there are tokens, the providers that wait for them are on.
-        compiled = compile_loaded(loaded, origin, environment, extra_keys=own, tokens=tokens)
+        compiled = compiled_now()
     return Ready(
         compiled=compiled,
         encoded=snapshot.encode(compiled.snapshot),
@@ -189,6 +202,26 @@ def with_presets(ready: Ready, stored: Sequence[presets.Preset]) -> Ready:
     if made == ready.snapshot.presets:
         return ready
     changed = digested(msgspec.structs.replace(ready.snapshot, presets=made))
+    compiled = msgspec.structs.replace(ready.compiled, snapshot=changed)
+    return replace(ready, compiled=compiled, encoded=snapshot.encode(changed))
+
+
+def muted(ready: Ready, provider: str, label: str) -> Ready:
+    """The same with a provider's key that nobody may use any more, and without its secret."""
+
+    def nobodys(one: Credential) -> Credential:
+        if one.label != label:
+            return one
+        rules = snapshot.CredentialRules(models=[], keys=[], users=[])
+        return msgspec.structs.replace(one, value="", sigv4=None, scheme="header", name="authorization", rules=rules)
+
+    providers = [
+        msgspec.structs.replace(one, credentials=[nobodys(credential) for credential in one.credentials])
+        if one.slug == provider
+        else one
+        for one in ready.snapshot.providers
+    ]
+    changed = digested(msgspec.structs.replace(ready.snapshot, providers=providers))
     compiled = msgspec.structs.replace(ready.compiled, snapshot=changed)
     return replace(ready, compiled=compiled, encoded=snapshot.encode(changed))
 
@@ -227,6 +260,8 @@ class Reloader:
     """Told of each configuration that was taken, while the lock is held."""
     rebuild: Callable[[], Ready] | None = None
     """Compiles what was read last; ``None``: :attr:`build` does."""
+    remake: Callable[[Sequence[OwnKey]], Ready] | None = None
+    """The same with these provider keys in place of those that the database has."""
     last_error: str | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
@@ -282,6 +317,12 @@ class Reloader:
                 # As after a refresh: the mistake goes on to be shown.
                 self.plane.reload_failed(self.last_error)
             self.on_good(ready)
+
+    def remade(self, own_keys: Sequence[OwnKey]) -> Ready:
+        """What :attr:`remake` gives; for :meth:`amend`. Raises :class:`turnout.errors.TurnoutError`."""
+        if self.remake is None:
+            raise TurnoutError("this gateway takes no provider keys")
+        return self.remake(own_keys)
 
     def failed(self, message: str) -> Outcome:
         """Notes that a configuration could not be taken, and that the running one goes on."""

@@ -124,3 +124,13 @@ def test_elsewhere_it_says_what_to_do() -> None:
         host = f"127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(AuthError, match="this is no machine of Google's, so give auth"):
             GoogleSource(credentials_file=None, metadata_host=host).mint(time.time)
+
+
+def test_an_account_that_was_handed_in_needs_no_file(server: TokenServer, tmp_path: Path, private_key: str) -> None:
+    account(tmp_path, private_key, server.url)
+    content = (tmp_path / "account.json").read_text()
+    server.say(b'{"access_token": "ya29.h", "expires_in": 3599, "token_type": "Bearer"}')
+    source = GoogleSource(credentials_file=None, account=content)
+    assert source.mint(time.time).credential.value == "Bearer ya29.h"
+    assert source.describe() == "Google account models@p.iam.gserviceaccount.com"
+    assert "PRIVATE KEY" not in repr(source)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from tests.fake.gateways import gateway
 from tests.fake.keeping import BATCH, config
+from turnout.config.snapshot import Credential
 from turnout.control import keeper
 from turnout.control.refusal import Refusal
 from turnout.ledger import store
@@ -79,3 +81,14 @@ def test_an_id_cannot_climb_out_of_its_folder(own: str) -> None:
     with pytest.raises(Refusal):
         keeper.segments(own)
     assert keeper.segments("batches/1") == ("batches", "1")
+
+
+def test_files_never_go_with_a_key_of_somebodys_own(two: Snapshot) -> None:
+    provider = two.providers[0]
+    shared = Credential(label="a", scheme="header", name="authorization", value="Bearer a", weight=1, sigv4=None)
+    own = msgspec.structs.replace(shared, label="b", kind="prioritized")
+    assert keeper.credential(msgspec.structs.replace(provider, credentials=[own, shared])) == shared
+    only_own = msgspec.structs.replace(provider, credentials=[own])
+    assert keeper.credential(only_own) is None
+    alone = msgspec.structs.replace(two, providers=[only_own])
+    assert keeper.keepers(alone, "openai") == []

@@ -11,10 +11,15 @@ from turnout.gateway import Gateway
 from turnout.ledger import store
 from turnout.ledger.credits import Credits
 from turnout.ledger.writer import Writer
-from turnout.reload import Origin, Ready, Reloader, compile_origin
+from turnout.reload import Origin, Ready, Reloader, compile_read, load_origin
+from turnout.shelf import Shelf
+from turnout.vault import Vault
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from turnout.config.own import OwnKey
 
 CLIENT = "sk-test-client-0123456789"
 DISABLED = "sk-test-disabled-0123456789"
@@ -50,17 +55,25 @@ def gateway(tmp_path: Path, *, config: str = CONFIG, auth: bool = True) -> Gatew
     file.write_text(config)
     origin = Origin(config=file, auth=auth)
 
+    shelf = Shelf(Vault(tmp_path))
+
+    def remake(own_keys: Sequence[OwnKey]) -> Ready:
+        loaded = load_origin(origin, {})
+        shelf.vault.configured = loaded.encryption_keys
+        return compile_read(loaded, origin, {}, state_dir=tmp_path, own_keys=own_keys)
+
     def build() -> Ready:
-        return compile_origin(origin, {}, state_dir=tmp_path)
+        return remake(shelf.keys())
 
     ready = build()
     plane = Plane(ready.encoded, listeners=[], control_socket=None, state_dir=str(tmp_path))
     ledger = store.open_ledger(store.sqlite_url(tmp_path / "ledger.db"))
     store.migrate(ledger)
+    shelf.ledger = ledger
     return Gateway(
         version="1.2.3",
         plane=plane,
-        reloader=Reloader(plane=plane, build=build, current=ready),
+        reloader=Reloader(plane=plane, build=build, current=ready, remake=remake),
         ledger=ledger,
         credits=Credits(ledger, plane),
         writer=Writer(plane, ledger, rejected=tmp_path / "rejected.jsonl"),
@@ -68,6 +81,7 @@ def gateway(tmp_path: Path, *, config: str = CONFIG, auth: bool = True) -> Gatew
         control_socket=str(tmp_path / "control.sock"),
         addresses=("127.0.0.1:4000",),
         wallet=Wallet(),
+        vault=shelf.vault,
     )
 
 

@@ -1,14 +1,24 @@
-"""``rust/plane/src/route/credential.rs``: keys of the client's own beside shared ones, and the draw of those."""
+"""``rust/plane/src/route/credential.rs``: keys of the client's own beside shared ones, and the draw of those.
+
+With the control API in front for the keys that are handed in while the plane runs.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import json
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
+from starlette.testclient import TestClient
 
+from tests.fake.gateways import ADMIN, bearer, gateway
 from tests.plane.harness import (
     CHAT,
+    KEY,
     Rig,
     billing,
     chat,
@@ -22,6 +32,12 @@ from tests.plane.harness import (
     snapshot,
 )
 from turnout.config import snapshot as written
+from turnout.control.app import control
+from turnout.ledger import store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 OTHER = "sk-test-other-0123456789"
 NAMES = ("first", "second", "third")
@@ -209,3 +225,77 @@ def test_y07_what_a_rule_about_data_drops_no_own_key_brings_back() -> None:
     with running(make) as rig:
         assert asked(rig) == ["own"]
         assert asked(rig, provider={"zdr": True}) == ["shared"]
+
+
+@contextlib.contextmanager
+def handing_in(directory: Path, script: str) -> Iterator[tuple[Rig, TestClient]]:
+    """A plane with one shared key, and the control API that hands it others; the model answers as ``script`` says."""
+    with running(lambda address: snapshot([provider(address)], [model(endpoint(0, script))])) as rig:
+        text = f"""
+server: {{admin_key: {ADMIN}}}
+keys: [{{name: me, key: {KEY}}}]
+providers:
+  mock: {{base_url: "http://{rig.mock.address}/v1", api_keys: [{{key: sk-shared, label: shared}}]}}
+models: {{test/model: {{provider: mock, model: "{script}"}}}}
+catalogue: false
+"""
+        made = gateway(directory, config=text)
+        reloader = dataclasses.replace(made.reloader, plane=rig.plane)
+        reloader.amend(dataclasses.replace)
+        api = TestClient(control(dataclasses.replace(made, reloader=reloader)), headers=bearer(ADMIN))
+        yield rig, api
+        store.close_ledger(made.ledger)
+
+
+def sent_with(rig: Rig) -> list[str]:
+    """What the provider was sent as keys, by one request."""
+    rig.mock.reset()
+    rig.post(chat(), CHAT)
+    rig.booked(1)
+    return [dict(one["headers"])["authorization"].removeprefix("Bearer ") for one in rig.received()]
+
+
+def test_y01_y08_a_key_that_is_handed_in_is_used_from_the_next_request_on(tmp_path: Path) -> None:
+    with handing_in(tmp_path, "p;status=500") as (rig, api):
+        assert sent_with(rig) == ["sk-shared"]
+        made = api.post("/v1/byok", json={"provider": "mock", "key": "sk-mine"}).json()["data"]
+        last = api.post("/v1/byok", json={"provider": "mock", "key": "sk-last", "is_fallback": True}).json()["data"]
+        assert sent_with(rig) == ["sk-mine", "sk-shared", "sk-last"]
+        api.patch(f"/v1/byok/{made['id']}", json={"key": "sk-next"})
+        assert sent_with(rig) == ["sk-next", "sk-shared", "sk-last"]
+        api.patch(f"/v1/byok/{made['id']}", json={"allowed_user_ids": ["ada"]})
+        api.patch(f"/v1/byok/{last['id']}", json={"disabled": True})
+        assert sent_with(rig) == ["sk-shared"]
+        api.patch(f"/v1/byok/{made['id']}", json={"allowed_user_ids": None, "is_required": True})
+        assert sent_with(rig) == ["sk-next"]
+        api.delete(f"/v1/byok/{made['id']}")
+        assert sent_with(rig) == ["sk-shared"]
+
+
+def test_y08_what_is_known_of_a_key_is_not_said_of_the_one_in_its_place(tmp_path: Path) -> None:
+    def cooling(rig: Rig) -> set[str]:
+        known = json.loads(rig.plane.statistics())["credentials"]
+        return {one["label"] for one in known if one["cooldown_ms"]}
+
+    with handing_in(tmp_path, "p;status=401;times=2") as (rig, api):
+        made = api.post("/v1/byok", json={"provider": "mock", "key": "sk-mine"}).json()["data"]
+        old, new = f"byok-{made['id']}", f"byok-{made['id']}.2"
+        assert asked(rig) == [old, "shared"]
+        assert cooling(rig) == {old, "shared"}
+        api.patch(f"/v1/byok/{made['id']}", json={"key": "sk-next"})
+        assert asked(rig) == [new]
+        assert new not in cooling(rig)
+
+
+def test_y08_a_request_under_way_ends_with_the_key_that_it_began_with(tmp_path: Path) -> None:
+    with handing_in(tmp_path, "p;tokens=20;pace=20") as (rig, api):
+        made = api.post("/v1/byok", json={"provider": "mock", "key": "sk-mine"}).json()["data"]
+        headers = {"authorization": f"Bearer {KEY}"}
+        body = chat(stream=True)
+        with httpx.stream("POST", f"http://{rig.address}{CHAT}", json=body, headers=headers, trust_env=False) as answer:
+            lines = answer.iter_lines()
+            assert next(lines).startswith("data: ")
+            assert api.delete(f"/v1/byok/{made['id']}").status_code == 200
+            assert [line for line in lines if line][-1] == "data: [DONE]"
+        (booked,) = rig.booked(1)
+        assert [(one.credential, one.is_byok) for one in booked.attempts] == [(f"byok-{made['id']}", True)]

@@ -45,16 +45,28 @@ class GoogleSource(msgspec.Struct, frozen=True, kw_only=True, tag="google"):
 
     credentials_file: str | None
     """JSON of a service account, a login or a federation; ``None``: the machine's own account."""
+    account: str | None = None
+    """Secret: the JSON of a service account itself, in place of a file."""
     scope: str = SCOPE
     metadata_host: str = METADATA_HOST
 
+    def __repr__(self) -> str:
+        """Without the account."""
+        return f"GoogleSource({self.describe()})"
+
     def describe(self) -> str:
         """See :class:`turnout.auth.source.Source`."""
+        if self.account is not None:
+            return f"Google account {msgspec.json.decode(self.account).get('client_email')}"
         return f"Google account of {self.credentials_file or 'this machine'}"
 
     def mint(self, clock: Callable[[], float]) -> Minted:
         """See :class:`turnout.auth.source.Source`."""
-        return self._of_machine(clock) if self.credentials_file is None else self._of_file(Path(self.credentials_file))
+        if self.account is not None:
+            return self._of_json(self.account.encode)
+        if self.credentials_file is not None:
+            return self._of_json(Path(self.credentials_file).read_bytes)
+        return self._of_machine(clock)
 
     def _of_machine(self, clock: Callable[[], float]) -> Minted:
         import httpx  # Here, because it takes a third of a second that most commands do not need.
@@ -82,13 +94,13 @@ class GoogleSource(msgspec.Struct, frozen=True, kw_only=True, tag="google"):
             raise AuthError(f"{self.describe()}: {message}") from None
         return Minted(credential=bearer("google", token), expires_unix=asked + seconds)
 
-    def _of_file(self, path: Path) -> Minted:
+    def _of_json(self, read: Callable[[], bytes]) -> Minted:
         try:
             exceptions = importlib.import_module("google.auth.exceptions")
         except ImportError:
             raise AuthError(f"{self.describe()}: install the extra turnout[google], which brings google-auth") from None
         try:
-            said = msgspec.json.decode(path.read_bytes())
+            said = msgspec.json.decode(read())
             kind = said.get("type") if isinstance(said, dict) else None
             if kind not in LOADERS:
                 raise AuthError(f"{self.describe()}: expected an account of type {' or '.join(LOADERS)}: {kind}")

@@ -36,6 +36,8 @@ provider_app = typer.Typer(help="Known providers, and whether they answer.", no_
 app.add_typer(provider_app, name="provider")
 catalog_app = typer.Typer(help="The models that Turnout knows by itself.", no_args_is_help=True)
 app.add_typer(catalog_app, name="catalog")
+secrets_app = typer.Typer(help="What the database keeps encrypted.", no_args_is_help=True)
+app.add_typer(secrets_app, name="secrets")
 
 
 def main() -> None:
@@ -235,6 +237,14 @@ def _provider_test(
     from turnout.cli.provider import test
 
     raise typer.Exit(test(name, model, config))
+
+
+@secrets_app.command("rotate")
+def _secrets_rotate(config: ConfigOption = None, state: StateOption = None) -> None:
+    """Encrypt the provider keys of the API again, with a new key or the first of server.encryption_keys."""
+    from turnout.cli.secrets import rotate
+
+    raise typer.Exit(rotate(config=config, state_dir=state))
 
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]

@@ -56,6 +56,11 @@ class Loaded:
         return self.config.server.state_dir
 
     @property
+    def encryption_keys(self) -> tuple[str, ...]:
+        """``server.encryption_keys``, needed before compiling."""
+        return tuple(key.get_secret_value() for key in self.config.server.encryption_keys)
+
+    @property
     def has_keys(self) -> bool:
         """Whether the file has client keys, so that none need be made."""
         return bool(self.config.keys)

@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from turnout.control import (
     batches,
+    byok,
     config,
     credits,
     endpoints,
@@ -109,7 +110,7 @@ def stored() -> list[Route]:
 
 
 def kept() -> list[Route]:
-    """Presets. What is posted to them is kept, and asked of nobody."""
+    """Presets, and provider keys of somebody's own. What is posted to them is kept, and asked of nobody."""
     pages: list[tuple[str, Handler, str]] = [
         ("/presets", presets.listing, "GET"),
         ("/presets/{slug}", presets.read, "GET"),
@@ -120,6 +121,11 @@ def kept() -> list[Route]:
         ("/presets/{slug}/chat/completions", presets.create_chat, "POST"),
         ("/presets/{slug}/messages", presets.create_messages, "POST"),
         ("/presets/{slug}/responses", presets.create_responses, "POST"),
+        ("/byok", byok.listing, "GET"),
+        ("/byok", byok.create, "POST"),
+        ("/byok/{id}", byok.read, "GET"),
+        ("/byok/{id}", byok.update, "PATCH"),
+        ("/byok/{id}", byok.delete, "DELETE"),
     ]
     return [
         Route(f"{prefix}{path}", handler, methods=[method]) for prefix in PREFIXES for path, handler, method in pages

@@ -57,9 +57,9 @@ def credential(provider: Provider) -> Credential | None:
     """The credential that files go with; ``None``: there is none.
 
     Always the first, since what one key stored another of the same provider may not find. A signature is none: only
-    the plane computes them.
+    the plane computes them. Neither is a key of somebody's own: files are everybody's here.
     """
-    return next((one for one in provider.credentials if one.scheme != "sigv4"), None)
+    return next((one for one in provider.credentials if one.scheme != "sigv4" and one.kind == "shared"), None)
 
 
 def named(request: Request, member: object = None) -> str | None:

@@ -48,6 +48,8 @@ def credentials(
         return _identity(work, path, written, known)
     scheme = _scheme(work, where, written, known)
     sent_as = scheme.name if isinstance(scheme, Header) else ""
+    if written.api_keys == []:
+        return []
     if not keys:
         if sent_as in headers or work.is_cut(*path, "api_key") or work.is_hurt(*path, "api_keys"):
             return []

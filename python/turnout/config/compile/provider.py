@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from turnout.config import model, snapshot
-from turnout.config.compile import account, proxy
+from turnout.config.compile import account, own, proxy
 from turnout.config.compile.credential import credentials, environment_key
 from turnout.config.compile.routing import probe_of
 from turnout.config.values import is_proxy
@@ -64,7 +64,7 @@ def accounts_of(work: Work) -> Accounts:
     if work.loaded.path is None and not written:
         written = {known.slug: model.Provider() for known in detected(work.environment)}
     accounts = Accounts(providers=[], indices={}, policies=[], rows={})
-    for slug, provider in written.items():
+    for slug, provider in (written | own.added(work, written)).items():
         if PROVIDER_SLUG.fullmatch(slug) is None:
             work.wrong(
                 ("providers", slug), "a provider's slug has lower-case letters, digits, dots and dashes, at most 64"
@@ -83,7 +83,7 @@ def accounts_of(work: Work) -> Accounts:
 
 
 def _provider(work: Work, slug: str, written: model.Provider, known: Row | None) -> snapshot.Provider | None:
-    """``None``: it is off because its credential is not there yet."""
+    """``None``: it is off because it has no credential yet."""
     path = ("providers", slug)
     if written.row and known is None:
         work.wrong((*path, "row"), f"no known provider is called {written.row}", name=written.row, known=_row_slugs())
@@ -99,9 +99,16 @@ def _provider(work: Work, slug: str, written: model.Provider, known: Row | None)
         work.wrong((*path, "stream_usage"), "give either stream_usage or quirks.stream_usage, not both")
     wires = account.wires(work, path, written, known)
     headers = _headers(work, path, written)
-    sent_as = credentials(work, path, written, known, {name for name, _ in headers})
-    if sent_as is None:
+    header_names = {name for name, _ in headers}
+    sent_as = credentials(work, path, written, known, header_names)
+    # An empty list of keys says that there are those of the API only.
+    has_own_only = sent_as is None or written.api_keys == []
+    handed_in = own.credentials(work, slug, written, known, header_names, goes_without=not sent_as and not has_own_only)
+    if has_own_only and not sent_as and not handed_in:
+        if sent_as is not None:
+            work.warn(path, "off until a key is handed in: POST /api/v1/byok")
         return None
+    sent_as = [*(sent_as or ()), *handed_in]
     return snapshot.Provider(
         slug=slug,
         name=written.name or (known.name if known else slug),

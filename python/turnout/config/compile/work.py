@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from turnout.auth.source import Source
     from turnout.config.load import Loaded
+    from turnout.config.own import LeftOut, OwnKey
     from turnout.config.snapshot import Credential
     from turnout.config.source import Step
 
@@ -20,7 +21,11 @@ class Work:
     """The compilation's notebook, handed to each of its parts."""
 
     def __init__(
-        self, loaded: Loaded, environment: Mapping[str, str], tokens: Callable[[Source], Credential | None] = unfetched
+        self,
+        loaded: Loaded,
+        environment: Mapping[str, str],
+        tokens: Callable[[Source], Credential | None] = unfetched,
+        own: Iterable[OwnKey] = (),
     ) -> None:
         self.loaded = loaded
         self.tokens = tokens
@@ -29,6 +34,12 @@ class Work:
         self.environment = environment
         self.mistakes = list(loaded.mistakes)
         self.warnings: list[Mistake] = []
+        self.own: dict[str, list[OwnKey]] = {}
+        """Keys that were handed in through the API, by provider."""
+        for key in own:
+            self.own.setdefault(key.provider, []).append(key)
+        self.left_out: dict[str, LeftOut] = {}
+        """Those of them that are not used, by id."""
 
     def wrong(self, path: Sequence[Step], message: str, *, name: str = "", known: Iterable[str] = ()) -> None:
         """Notes a mistake; ``name`` was written where one of ``known`` was expected."""

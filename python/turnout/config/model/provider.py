@@ -203,10 +203,9 @@ class Provider(Section):
     )
     api_keys: Annotated[list[Credential], BeforeValidator(_credentials)] | None = Field(
         default=None,
-        min_length=1,
         max_length=1000,
         description="Several keys instead of one: requests are spread by weight, and a key that is refused or "
-        "rate-limited is followed by the next.",
+        "rate-limited is followed by the next. An empty list: only keys that are handed in by POST /api/v1/byok.",
     )
     data_policy: DataPolicy = Field(default=DataPolicy(), description="What it does with what it is sent.")
     headers: dict[str, HeaderValue] = Field(

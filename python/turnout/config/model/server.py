@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from turnout.config.model.section import GIB, HOUR, KIB, MIB, MINUTE, SECOND, Section
 from turnout.config.values import (
@@ -17,9 +17,11 @@ from turnout.config.values import (
     Network,
     Origin,
     PrivateKeyFile,
+    Secret,
     one_or_many,
     wrong,
 )
+from turnout.vault import KEY_CHARACTERS_MIN, KEYS_MAX
 
 
 class Tls(Section):
@@ -250,6 +252,22 @@ class Server(Section):
         description="Key of the administration API (/api/admin/…). Default: one is made at the first start and its "
         "hash is kept in the state folder.",
     )
+
+    encryption_keys: Annotated[list[Secret], BeforeValidator(one_or_many)] = Field(
+        default=[],
+        max_length=KEYS_MAX,
+        description="Texts that the provider keys of POST /api/v1/byok are encrypted with in the database: the first "
+        "encrypts, all decrypt. Each has at least 32 characters, such as openssl rand -hex 32 gives; ${VARIABLE} or "
+        "file:PATH rather than the text. Gateways that share a database need the same. Default: one is made when the "
+        "first key is handed in, and kept in the file secrets.key of the state folder.",
+    )
+
+    @field_validator("encryption_keys")
+    @classmethod
+    def _long_enough(cls, keys: list[SecretStr]) -> list[SecretStr]:
+        if any(len(key.get_secret_value()) < KEY_CHARACTERS_MIN for key in keys):
+            raise wrong(f"a key has at least {KEY_CHARACTERS_MIN} characters: openssl rand -hex 32 gives one")
+        return keys
 
     @field_validator("listen")
     @classmethod

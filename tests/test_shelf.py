@@ -1,0 +1,63 @@
+"""``shelf.py``: presets and provider keys of the database, for the compilation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.ledger.test_byok import stored
+from turnout.ledger import byok, presets, store
+from turnout.shelf import Shelf, own_keys
+from turnout.vault import Vault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Iterator[Shelf]:
+    ledger = store.open_ledger(store.sqlite_url(tmp_path / "ledger.db"))
+    store.migrate(ledger)
+    yield Shelf(Vault(tmp_path), ledger)
+    store.close_ledger(ledger)
+
+
+def test_a_shelf_without_a_database_is_empty(tmp_path: Path) -> None:
+    assert Shelf(Vault(tmp_path)).presets() == []
+    assert Shelf(Vault(tmp_path)).keys() == []
+
+
+def test_a_database_that_does_not_answer_leaves_what_is_known(shelf: Shelf, caplog: pytest.LogCaptureFixture) -> None:
+    assert shelf.ledger is not None
+    byok.add(shelf.ledger, stored("a", sealed=shelf.vault.seal("a", "sk-a")))
+    presets.save(shelf.ledger, "brief", {}, system_prompt=None, creator="", now_ms=1)
+    known = shelf.presets(), shelf.keys()
+    assert [key.text for key in known[1]] == ["sk-a"]
+    with shelf.ledger.engine.begin() as connection:
+        byok.keys.drop(connection)
+        presets.presets.drop(connection)
+    assert (shelf.presets(), shelf.keys()) == known
+    assert caplog.text.count("those known go on") == 2
+
+
+def test_keys_come_in_their_order_and_say_what_they_are_for(tmp_path: Path) -> None:
+    vault = Vault(tmp_path)
+    first = stored("a", sealed=vault.seal("a", "sk-a"), is_fallback=True, allowed_user_ids=["ada"], version=3)
+    second = stored("b", sealed=vault.seal("b", "sk-b"), sort_order=1, is_byok_only=True, disabled=True)
+    keys = own_keys([second, first], vault)
+    assert [(key.text, key.kind, key.required, key.disabled) for key in keys] == [
+        ("sk-a", "fallback", False, False),
+        ("sk-b", "prioritized", True, True),
+    ]
+    assert (keys[0].users, keys[0].models, keys[0].hashes) == (["ada"], None, None)
+    assert [key.label for key in keys] == ["byok-a.3", "byok-b"]
+
+
+def test_a_key_that_cannot_be_decrypted_says_why(tmp_path: Path) -> None:
+    vault = Vault(tmp_path)
+    good = stored("a", sealed=vault.seal("a", "sk-a"))
+    swapped = stored("b", sealed=good.sealed)
+    keys = own_keys([good, swapped], vault)
+    assert [(key.text, key.problem is None) for key in keys] == [("sk-a", True), (None, False)]
