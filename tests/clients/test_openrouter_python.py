@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.clients.serving import KEY, eventually
+from tests.clients.serving import KEY, eventually, serve
+from turnout import keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.clients.serving import Serving
     from turnout._native import Mock
@@ -17,6 +21,7 @@ if TYPE_CHECKING:
 openrouter = pytest.importorskip("openrouter", reason="needs openrouter: pip install openrouter")
 errors = pytest.importorskip("openrouter.errors")
 
+SHARED, OWN, NEXT = "sk-shared-0123456789", "sk-own-0123456789-ada", "sk-own-9876543210-bob"
 HELLO = [{"role": "user", "content": "Hello there"}]
 TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
 
@@ -120,3 +125,52 @@ def test_the_key_and_the_generation(client: Any) -> None:
 def test_errors_are_the_ones_of_the_specification(client: Any, model: str, error: str) -> None:
     with pytest.raises(getattr(errors, error)):
         client.chat.send(model=model, messages=HELLO)
+
+
+def test_y08_provider_keys_are_handed_in_with_the_library_and_outlive_the_process(tmp_path: Path, mock: Mock) -> None:
+    """All calls of ``byok``, against the real process, and nothing of it in clear in any file of it."""
+    state = tmp_path / "state"
+    state.mkdir()
+    admin = keys.renew(state, "admin")
+    config = f"""
+providers: {{openai: {{base_url: "http://{mock.address}/v1", api_key: {SHARED}}}}}
+models: {{demo/echo: {{provider: openai, model: echo}}}}
+"""
+
+    def sent_with(gateway: Serving) -> str:
+        mock.reset()
+        with openrouter.OpenRouter(api_key=KEY, server_url=f"{gateway.origin}/api/v1") as client:
+            assert client.chat.send(model="demo/echo", messages=HELLO).usage.is_byok is True
+        (received,) = json.loads(mock.received())["requests"]
+        value: str = dict(received["headers"])["authorization"]
+        return value
+
+    with serve(tmp_path, config) as gateway:
+        with openrouter.OpenRouter(api_key=admin, server_url=f"{gateway.origin}/api/v1", retry_config=None) as client:
+            made = client.byok.create(provider="openai", key=OWN, name="Ada's", allowed_models=["demo/*"]).data
+            assert (made.label, made.sort_order, made.is_required, made.workspace_id) == ("sk-...-ada", 0, False, None)
+            assert client.byok.get(id=made.id).data == made
+            listed = client.byok.list(provider="openai").result
+            assert (listed.data, listed.total_count) == ([made], 1)
+            assert sent_with(gateway) == f"Bearer {OWN}"
+            changed = client.byok.update(id=made.id, key=NEXT, is_fallback=False, allowed_models=None).data
+            assert (changed.id, changed.label, changed.allowed_models) == (made.id, "sk-...-bob", None)
+            assert sent_with(gateway) == f"Bearer {NEXT}"
+            with pytest.raises(errors.BadRequestResponseError, match="no provider krea"):
+                client.byok.create(provider="krea", key=OWN)
+            with pytest.raises(errors.NotFoundResponseError):
+                client.byok.get(id=str(uuid.uuid4()))
+        with (
+            openrouter.OpenRouter(api_key=KEY, server_url=f"{gateway.origin}/api/v1", retry_config=None) as client,
+            pytest.raises(errors.ForbiddenResponseError, match="admin key"),
+        ):
+            client.byok.create(provider="openai", key=OWN)
+    with serve(tmp_path, config) as gateway:
+        assert sent_with(gateway) == f"Bearer {NEXT}"
+        with openrouter.OpenRouter(api_key=admin, server_url=f"{gateway.origin}/api/v1", retry_config=None) as client:
+            assert client.byok.delete(id=made.id).model_dump() == {"deleted": True}
+            assert client.byok.list().result.total_count == 0
+        written = b"".join(file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
+        assert b"byok_keys" in written
+        assert OWN.encode() not in written
+        assert NEXT.encode() not in written
