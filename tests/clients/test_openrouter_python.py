@@ -168,7 +168,7 @@ models: {{demo/echo: {{provider: openai, model: echo}}}}
     with serve(tmp_path, config) as gateway:
         assert sent_with(gateway) == f"Bearer {NEXT}"
         with openrouter.OpenRouter(api_key=admin, server_url=f"{gateway.origin}/api/v1", retry_config=None) as client:
-            assert client.byok.delete(id=made.id).model_dump() == {"deleted": True}
+            assert client.byok.delete(id=made.id).DELETED is True
             assert client.byok.list().result.total_count == 0
         written = b"".join(file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
         assert b"byok_keys" in written
