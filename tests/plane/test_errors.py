@@ -1,4 +1,4 @@
-"""``rust/wire/src/refusal.rs`` and ``rust/plane/src/failure.rs``: what each kind of failure is called, in each API."""
+"""``rust/wire/src/refusal/`` and ``rust/plane/src/failure.rs``: what each kind of failure is called, in each API."""
 
 from __future__ import annotations
 
