@@ -94,6 +94,7 @@ def as_client_key(sha256: str, name: str) -> Key:
         routing=None,
         limit=None,
         requests_per_minute=None,
+        explain=None,
     )
 
 

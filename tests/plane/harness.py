@@ -102,6 +102,7 @@ def server(**changes: Any) -> written.Server:
         "trusted_proxies": [],
         "threads": 1,
         "raw_errors": True,
+        "explain": "request",
         **parts,
         **changes,
     }
@@ -167,6 +168,7 @@ def key(secret: str = KEY, **changes: Any) -> written.Key:
         "routing": None,
         "limit": None,
         "requests_per_minute": None,
+        "explain": None,
         **changes,
     }
     return written.Key(**values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -254,10 +255,9 @@ def test_explain_shows_each_candidate_each_attempt_and_the_time(rig: Rig) -> Non
     assert (first["rank"], first["endpoint"], first["selected"]) == (1, "alpha", False)
     assert (second["rank"], second["endpoint"], second["selected"]) == (2, "beta", True)
     assert second["prices"] == {"prompt": "2", "completion": "10", "request": "0.000000007", "version": "v1"}
-    assert second["upstream_model"] == "plain"
     assert second["statistics"]["uptime"] == "normal"
     failed, served = told["attempts"]
-    assert (failed["status"], failed["outcome"], failed["credential"]) == (503, "status", "key-1")
+    assert (failed["status"], failed["outcome"]) == (503, "status")
     assert (served["status"], served["outcome"], served["provider"]) == (200, "ok", "Beta")
     assert served["latency_us"] > 0
     timings = told["timings"]
@@ -282,19 +282,74 @@ def test_explain_tells_the_policy_and_what_only_a_fallback_could_have_done(rig: 
     assert (second["rank"], second["group"], second["dropped_by"]) == (None, "normal", "allow_fallbacks")
 
 
-def test_explain_tells_whose_key_it_was() -> None:
+# Who may know
+
+
+INSIDER = "sk-test-insider-0123456789"
+"""A key that may know all, whatever the gateway tells others."""
+
+
+@contextlib.contextmanager
+def telling(explain: written.Explain) -> Iterator[Rig]:
+    """A gateway that tells so much, with a key of the client's own and one of everybody at the provider."""
+
     def make(address: str) -> written.Snapshot:
-        keys = [credential("sk-one", label="shared"), credential("sk-two", label="own", kind="prioritized")]
-        return snapshot([provider(address, credentials=keys)], [model(endpoint())])
+        ours = [credential("sk-one", label="team-account"), credential("sk-two", label="adas", kind="prioritized")]
+        return snapshot(
+            [provider(address, credentials=ours)],
+            [model(endpoint(model="plain;tokens=2"))],
+            server={"explain": explain},
+            keys=[key(), key(INSIDER, name="insider", explain="full")],
+        )
 
     with running(make) as rig:
+        yield rig
+
+
+def test_explain_tells_whose_key_it_was() -> None:
+    with telling("full") as rig:
         answer = rig.post(chat(), **ON, **EXPLAIN).json()
     metadata, told = answer["openrouter_metadata"], answer["turnout_explain"]
     assert metadata["is_byok"]
     assert metadata["endpoints"]["total"] == 2
     assert [one["selected"] for one in metadata["endpoints"]["available"]] == [True, False]
-    assert [one["own_key"] for one in told["candidates"]] == ["own", None]
-    assert (told["attempts"][0]["credential"], told["attempts"][0]["is_byok"]) == ("own", True)
+    assert [one["own_key"] for one in told["candidates"]] == ["adas", None]
+    assert [one["upstream_model"] for one in told["candidates"]] == ["plain;tokens=2"] * 2
+    assert (told["attempts"][0]["credential"], told["attempts"][0]["is_byok"]) == ("adas", True)
+
+
+def test_explain_tells_others_nothing_of_the_gateways_accounts() -> None:
+    with telling("request") as rig:
+        answer = rig.post(chat(), **EXPLAIN)
+        told = answer.json()["turnout_explain"]
+        assert [one["own_key"] for one in told["candidates"]] == ["own", None]
+        assert [one["upstream_model"] for one in told["candidates"]] == [None, None]
+        assert (told["attempts"][0]["credential"], told["attempts"][0]["is_byok"]) == (None, True)
+        # What the request costs it is told anyway.
+        assert told["candidates"][0]["prices"]["prompt"] == "2"
+        for inside in ("adas", "team-account", "tokens=2"):
+            assert inside not in answer.text
+        streamed = rig.post_stream(chat(stream=True), **EXPLAIN)
+        assert "adas" not in streamed.body.decode()
+        rig.key = INSIDER
+        assert "adas" in rig.post(chat(), **EXPLAIN).text
+
+
+def test_explain_can_be_turned_off_for_all_but_some_keys() -> None:
+    debug = {"echo_upstream_body": True}
+    with telling("off") as rig:
+        answer = rig.post(chat(), **ON, **EXPLAIN).json()
+        assert "turnout_explain" not in answer
+        assert "openrouter_metadata" in answer
+        assert "turnout_explain" not in rig.post(chat(model="no/such"), **EXPLAIN).text
+        assert b"echo_upstream_body" not in rig.post_stream(chat(stream=True, debug=debug)).body
+        rig.key = INSIDER
+        assert "turnout_explain" in rig.post(chat(), **EXPLAIN).json()
+        assert b"echo_upstream_body" in rig.post_stream(chat(stream=True, debug=debug)).body
+        # The admin asks beside the clients, and knows all.
+        rehearsal = {"body": chat(), "key": "me"}
+        told = json.loads(rig.plane.explain(json.dumps(rehearsal).encode()))["turnout_explain"]
+        assert told["candidates"][0]["own_key"] == "adas"
 
 
 def test_explain_comes_beside_the_metadata_in_a_stream(rig: Rig) -> None:

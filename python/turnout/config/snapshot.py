@@ -79,6 +79,11 @@ class Drain(Frozen, frozen=True):
     max_ms: int
 
 
+Explain = Literal["off", "request", "full"]
+"""What a client may be told of why its request went where it went: nothing, what concerns the request itself, or also
+the labels of providers' keys and the names of models at providers."""
+
+
 class Server(Frozen, frozen=True):
     """The public side."""
 
@@ -95,6 +100,8 @@ class Server(Frozen, frozen=True):
     drain: Drain
     raw_errors: bool
     """Whether an upstream's own error body is shown in ``error.metadata.raw``."""
+    explain: Explain
+    """What clients are told whose keys do not say otherwise."""
 
 
 Policy = Literal["price", "throughput", "latency", "exacto", "weighted", "least_busy", "adaptive", "order"]
@@ -262,6 +269,8 @@ class Key(Frozen, frozen=True):
     """``None``: no wish but those of everybody."""
     limit: Limit | None
     requests_per_minute: int | None
+    explain: Explain | None
+    """``None``: what everybody is told."""
 
 
 class SigV4(Frozen, frozen=True):

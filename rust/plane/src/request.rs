@@ -260,7 +260,7 @@ async fn generate<C: Caller>(
         Ok(wanted) => wanted,
         Err(refusal) => return refuse(thread, snapshot, caller, &refusal, "").await,
     };
-    let trace = explain::trace(caller.head(), caller.began());
+    let trace = explain::trace(snapshot, key, caller.head(), caller.began());
     let conversation = Conversation::new(
         &thread.shared.sticky,
         key,

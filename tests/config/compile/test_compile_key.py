@@ -70,6 +70,7 @@ def test_keys_from_elsewhere_come_after_those_of_the_file(tmp_path: Path) -> Non
             routing=None,
             limit=None,
             requests_per_minute=None,
+            explain=None,
         )
         for digit in "ab"
     ]

@@ -45,6 +45,7 @@ def keys_of(work: Work, catalogue: Catalogue, extra: Sequence[snapshot.Key]) -> 
             routing=wishes_of(written.routing) if written.routing.model_fields_set else None,
             limit=_limit(work, path, written),
             requests_per_minute=written.rate.requests_per_minute,
+            explain=written.explain,
         )
     for key in extra:
         keys.setdefault(key.sha256, key)

@@ -43,6 +43,7 @@ def server_of(work: Work) -> snapshot.Server:
         ),
         drain=snapshot.Drain(min_ms=written.drain.min, max_ms=written.drain.max),
         raw_errors=written.raw_errors,
+        explain=written.explain,
     )
 
 

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from turnout.config.model.routing import Wishes
 from turnout.config.model.section import Section
+from turnout.config.snapshot import Explain
 from turnout.config.values import HeaderSecret, PriceUsd, UnixTime
 
 
@@ -69,3 +70,8 @@ class Key(Section):
         "too, and not only the gateway's fee. Default: false.",
     )
     rate: KeyRate = Field(default=KeyRate(), description="How often it may ask.")
+    explain: Explain | None = Field(
+        default=None,
+        description="What X-Turnout-Explain and debug.echo_upstream_body tell it, as in server.explain. full suits the "
+        "keys of those who run the gateway. Default: server.explain.",
+    )

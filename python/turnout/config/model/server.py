@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from turnout.config.model.section import GIB, HOUR, KIB, MIB, MINUTE, SECOND, Section
+from turnout.config.snapshot import Explain
 from turnout.config.values import (
     AnyPath,
     Bytes,
@@ -241,6 +242,14 @@ class Server(Section):
         default=True,
         description="Whether a provider's own error body is passed on in error.metadata.raw, as OpenRouter does. Turn "
         "it off when callers must not learn details of the upstream account.",
+    )
+    explain: Explain = Field(
+        default="request",
+        description="What X-Turnout-Explain tells clients, unless their key says otherwise. request: endpoints, "
+        "filters, prices and times of their own request. full: also the labels of providers' keys and the names that "
+        "models have at providers, which may hold account numbers. off: nothing, and debug.echo_upstream_body, which "
+        "shows what presets add to a request, is ignored. X-OpenRouter-Metadata and the admin key are answered in any "
+        "case.",
     )
     state_dir: AnyPath | None = Field(
         default=None,

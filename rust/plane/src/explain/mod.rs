@@ -5,6 +5,9 @@
 //! body of a stream for the bodies that were sent. What is told goes beside the answer, or beside the error, just before it is sent.
 //! [`rehearsal`] tells the same of a request that is not sent at all.
 //!
+//! Who may be told how much is said by `server.explain` and `keys[].explain`: what concerns the request itself is told to everybody by
+//! default; labels of providers' keys and the names of models at providers only to keys that may know all.
+//!
 //! A request that asks for nothing costs a look at three headers that are not there.
 
 pub(crate) mod rehearsal;
@@ -22,18 +25,37 @@ use crate::edge::head::{Head, Known};
 use crate::record::Attempt;
 use crate::route::trace::{Trace, Wish};
 use crate::route::{Asking, Candidate, Plan};
+use crate::snapshot::written::Explain as May;
+use crate::snapshot::{Key, Snapshot};
 
-/// Where the reasons are written down, if this request asks for them.
-pub(crate) fn trace(head: &Head, began: Instant) -> Option<Box<RefCell<Trace>>> {
+/// Where the reasons are written down, if this request asks for them and may know them.
+pub(crate) fn trace(
+    snapshot: &Snapshot,
+    key: Option<&Key>,
+    head: &Head,
+    began: Instant,
+) -> Option<Box<RefCell<Trace>>> {
     // The newer name of the header counts where both are sent.
     let metadata = head
         .get(Known::RouterMetadata)
         .or(head.get(Known::ExperimentalMetadata));
+    let (router, whole) = (is_enabled(metadata), is_enabled(head.get(Known::Explain)));
+    if !(router || whole) {
+        return None;
+    }
+    let may = allowed(snapshot, key);
     let wish = Wish {
-        router: is_enabled(metadata),
-        whole: is_enabled(head.get(Known::Explain)),
+        router,
+        whole: whole && may != May::Off,
+        inside: may == May::Full,
     };
     (wish.router || wish.whole).then(|| Box::new(RefCell::new(Trace::new(wish, began))))
+}
+
+/// What who asks may be told: what the key says, and what the gateway says where it says nothing.
+fn allowed(snapshot: &Snapshot, key: Option<&Key>) -> May {
+    key.and_then(|key| key.explain)
+        .unwrap_or(snapshot.server.explain)
 }
 
 /// Only this one word means yes; anything else, and a header that is not there, means no (checklist D06).
@@ -72,7 +94,7 @@ pub(crate) struct Times {
 
 /// What is told beside the answer, if anything was asked for.
 pub(crate) fn telling<'a>(asking: &Asking<'a>, plan: &'a Plan<'a>) -> Option<Box<Telling<'a>>> {
-    let echo = asking.request.wants_echo();
+    let echo = asking.request.wants_echo() && allowed(asking.snapshot, asking.key) != May::Off;
     (echo || asking.trace.is_some()).then(|| {
         Box::new(Telling {
             asking: *asking,

@@ -113,6 +113,7 @@ pub(crate) fn rehearse(
     let wish = Wish {
         router: true,
         whole: true,
+        inside: true,
     };
     let trace = RefCell::new(Trace::new(wish, now));
     let body = asked.body.get().as_bytes().to_vec();

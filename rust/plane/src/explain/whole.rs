@@ -11,6 +11,9 @@ use crate::route::trace::{Seen, Verdict};
 use crate::snapshot::Endpoint;
 use crate::statistics::{Look, Uptime};
 
+/// Stands for the label of a key of somebody's own where labels are not told.
+const OWN: &str = "own";
+
 #[derive(Serialize)]
 struct Whole<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -54,7 +57,7 @@ struct Shown<'a> {
     provider: &'a str,
     endpoint: &'a str,
     selected: bool,
-    /// Label of the key of somebody's own that it is asked with; null: the provider's shared ones.
+    /// Label of the key of somebody's own that it is asked with, or [`OWN`]; null: the provider's shared ones.
     own_key: Option<&'a str>,
     /// A word of the `excluded_by` vocabulary.
     dropped_by: Option<&'a str>,
@@ -70,7 +73,8 @@ struct Shown<'a> {
 /// What the configuration says of an endpoint, and what its requests have shown.
 #[derive(Serialize)]
 struct Facts<'a> {
-    upstream_model: &'a str,
+    /// Null: not for who asks.
+    upstream_model: Option<&'a str>,
     dialect: &'static str,
     prices: Option<Costs<'a>>,
     context_length: Option<u64>,
@@ -157,8 +161,8 @@ struct Attempt<'a> {
     model: &'a str,
     provider: &'a str,
     endpoint: &'a str,
-    /// Label of the provider's key.
-    credential: &'a str,
+    /// Label of the provider's key; null: not for who asks.
+    credential: Option<&'a str>,
     is_byok: bool,
     /// The provider's; null: it gave none.
     status: Option<u16>,
@@ -258,7 +262,7 @@ pub(super) fn write(course: &Course<'_, '_>) -> String {
                 model: tried.candidate.slug,
                 provider: &tried.candidate.provider.name,
                 endpoint: tried.attempt.endpoint,
-                credential: tried.attempt.credential,
+                credential: trace.wish.inside.then_some(tried.attempt.credential),
                 is_byok: tried.attempt.is_byok,
                 status: (tried.attempt.status != 0).then_some(tried.attempt.status),
                 outcome: tried.attempt.outcome.name(),
@@ -285,6 +289,7 @@ fn is_it(seen: &Seen, candidate: &Candidate<'_>) -> bool {
 /// A candidate, with what was written down of it when it was ordered.
 fn shown<'a>(course: &Course<'a, '_>, candidate: &'a Candidate<'_>, rank: usize) -> Shown<'a> {
     let endpoint: &Endpoint = candidate.endpoint;
+    let inside = course.trace.wish.inside;
     let ranked = course
         .trace
         .endpoints
@@ -302,16 +307,16 @@ fn shown<'a>(course: &Course<'a, '_>, candidate: &'a Candidate<'_>, rank: usize)
         provider: &candidate.provider.name,
         endpoint: &endpoint.tag,
         selected: course.is_serving(candidate),
-        own_key: candidate
-            .own
-            .as_ref()
-            .map(|own| own.credential.label.as_str()),
+        own_key: candidate.own.as_ref().map(|own| match inside {
+            true => own.credential.label.as_str(),
+            false => OWN,
+        }),
         dropped_by: None,
         detail: None,
         score: ranked.map(|(score, ..)| score),
         group: ranked.map(|(_, group, _)| group),
         facts: Some(Facts {
-            upstream_model: &candidate.model,
+            upstream_model: inside.then_some(&*candidate.model),
             dialect: candidate.wire().dialect.name(),
             prices: endpoint.prices.as_ref().map(Costs::of),
             context_length: endpoint.context_length,

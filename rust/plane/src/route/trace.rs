@@ -23,6 +23,8 @@ pub(crate) struct Wish {
     pub(crate) router: bool,
     /// All that there is to tell.
     pub(crate) whole: bool,
+    /// In it, what belongs to the gateway's own accounts: labels of providers' keys, and the names that models have at providers.
+    pub(crate) inside: bool,
 }
 
 /// What was decided for one request, and why.

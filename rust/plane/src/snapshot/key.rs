@@ -17,6 +17,8 @@ pub(crate) struct Key {
     pub(crate) wishes: Option<written::Wishes>,
     pub(crate) limit: Option<written::Limit>,
     pub(crate) requests_per_minute: Option<u32>,
+    /// `None`: what the gateway tells everybody.
+    pub(crate) explain: Option<written::Explain>,
     /// What it has used; the same across swaps.
     pub(crate) meter: Arc<Meter>,
 }
@@ -37,6 +39,7 @@ impl Key {
             meter: limits.of(&key.sha256),
             limit: key.limit,
             requests_per_minute: key.requests_per_minute,
+            explain: key.explain,
             sha256_hex: key.sha256,
             name: key.name,
             models: key.models,

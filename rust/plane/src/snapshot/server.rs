@@ -24,6 +24,8 @@ pub(crate) struct Server {
     pub(crate) drain_min: Duration,
     pub(crate) drain_max: Duration,
     pub(crate) raw_errors: bool,
+    /// What clients are told, whose keys do not say otherwise.
+    pub(crate) explain: written::Explain,
 }
 
 impl Server {
@@ -54,6 +56,7 @@ impl Server {
             drain_min: ms(written.drain.min_ms),
             drain_max: ms(written.drain.max_ms),
             raw_errors: written.raw_errors,
+            explain: written.explain,
         })
     }
 

@@ -66,6 +66,16 @@ pub struct Server {
     pub attempts: Attempts,
     pub drain: Drain,
     pub raw_errors: bool,
+    pub explain: Explain,
+}
+
+/// What a client may be told of why its request went where it went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Explain {
+    Off,
+    Request,
+    Full,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -79,6 +89,7 @@ pub struct Key {
     pub routing: Option<Wishes>,
     pub limit: Option<Limit>,
     pub requests_per_minute: Option<u32>,
+    pub explain: Option<Explain>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
