@@ -1,6 +1,7 @@
 """The ways in which the control API says no, in one table, in the envelope of the API that was called.
 
-The table of the hot endpoints is ``rust/wire/src/refusal/kind.rs``; kinds that both have carry the same names and statuses.
+The table of the hot endpoints is ``rust/wire/src/refusal/kind.rs``; kinds that both have carry the same names and
+statuses.
 """
 
 from __future__ import annotations
