@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from tests.plane.harness import Rig, endpoint, model, provider, routing, running, snapshot
@@ -40,6 +41,14 @@ def test_an_outage_of_everybody_is_not_multiplied() -> None:
 def test_a_healthy_provider_takes_over_without_a_limit() -> None:
     with serving("p;status=500", "p", retries=RETRIES) as rig:
         assert all(tried(rig) == ["first", "second"] for _ in range(30))
+        assert rig.metric("turnout_retries_denied_total") == 0
+
+
+def test_a_healthy_provider_takes_over_for_many_at_once() -> None:
+    """However many of its answers are on their way: what has not failed costs nothing."""
+    with serving("p;status=500", "p;latency=300", retries=RETRIES) as rig, ThreadPoolExecutor(40) as pool:
+        answers = list(pool.map(lambda _: rig.chat().status_code, range(40)))
+        assert answers == [200] * 40
         assert rig.metric("turnout_retries_denied_total") == 0
 
 

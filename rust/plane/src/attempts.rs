@@ -119,7 +119,7 @@ pub(crate) async fn attempts<'a, C: Caller>(
             let retries = &snapshot.routing.retries;
             let slug = candidate.provider.slug.as_str();
             let budgets = &thread.shared.budgets;
-            if is_retry && !budgets.take(slug, retries, Moment::of(account.last())) {
+            if is_retry && !budgets.has(slug, retries, Moment::of(account.last())) {
                 thread.metrics.count(Counter::RetryDenied);
                 continue 'candidates;
             }
@@ -137,19 +137,13 @@ pub(crate) async fn attempts<'a, C: Caller>(
                 deadlines: &deadlines,
             };
             match attempt.run(caller, &mut comments, account).await {
-                Verdict::Over(outcome) => {
-                    if is_retry {
-                        budgets.give_back(slug, retries);
-                    }
-                    return outcome;
-                }
+                Verdict::Over(outcome) => return outcome,
                 Verdict::Failed(failure) => {
                     // What could not be said in the endpoint's protocol was not sent, and is no attempt.
                     if failure.unsent.is_some() {
                         made -= 1;
-                        if is_retry {
-                            budgets.give_back(slug, retries);
-                        }
+                    } else if is_retry {
+                        budgets.spend(slug, retries, Moment::of(account.last()));
                     }
                     let next = failure.next;
                     let may_repeat = request.api().task().is_repeatable() || failure.is_unserved();

@@ -1,11 +1,16 @@
 //! How many second tries a provider is sent, so that they cannot multiply an outage.
 //!
-//! A try at a provider after another attempt of the same request failed takes a token from that provider's bucket; if it succeeds, it
-//! gives it back. So a healthy provider takes over for another without any limit, and one that fails sees few more requests than it would
-//! without fallback: so many a second, and a share of all requests. Without a token the provider is passed over for this request. This
-//! is the retry throttling of gRPC (proposal A6) with the share counted over the whole gateway.
+//! A try at a provider after another attempt of the same request failed costs a token of that provider's bucket when it fails, and nothing
+//! when it succeeds. Without a token the provider is passed over for this request. So a healthy provider takes over for another without
+//! any limit, however many of its answers are on their way at once, and one that fails sees few more requests than without fallback. This
+//! is the retry throttling of gRPC (proposal A6). Tries that are on their way when the first ones fail are paid for afterwards: a bucket can
+//! be in debt by as much as it holds.
 //!
-//! One bucket per provider for the whole process, behind one lock: it is taken only for second tries, for some additions.
+//! Tokens come by time and as a share of all requests. The share is one for all providers that fail, and is divided among them: in an
+//! outage of everybody all second tries together are that share of the requests, and not that share for each provider.
+//!
+//! One bucket for each provider that has failed, for the whole process, behind one lock: it is taken only for second tries, for some
+//! additions.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -18,12 +23,12 @@ use crate::snapshot::written::Retries;
 /// A bucket holds what comes in over so many seconds; a burst may use it at once.
 const BURST_S: u64 = 10;
 
-/// The buckets by provider. Lives as long as the process; as many as there are providers.
+/// The buckets by provider. Lives as long as the process; as many as there are providers that have failed.
 #[derive(Debug, Default)]
 pub(crate) struct Budgets {
     /// Requests so far.
     requests: AtomicU64,
-    table: Mutex<HashMap<Box<str>, Bucket, foldhash::fast::RandomState>>,
+    table: Mutex<Table>,
 }
 
 impl Budgets {
@@ -32,37 +37,54 @@ impl Budgets {
         self.requests.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Takes a token for a second try at this provider. False: there is none.
-    pub(crate) fn take(&self, provider: &str, rules: &Retries, now: Moment) -> bool {
+    /// Whether there is a token for a second try at this provider.
+    pub(crate) fn has(&self, provider: &str, rules: &Retries, now: Moment) -> bool {
         let requests = self.requests.load(Ordering::Relaxed);
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        // Nearly always: it has not failed yet, or has got everything back since.
+        if (table.get(provider)).is_none_or(|bucket| bucket.milli >= capacity(rules)) {
+            return true;
+        }
+        let sharers = sharers(&table, now);
+        let bucket = table.get_mut(provider);
+        bucket.is_none_or(|bucket| bucket.has(rules, now.ms(), requests, sharers))
+    }
+
+    /// A second try failed.
+    pub(crate) fn spend(&self, provider: &str, rules: &Retries, now: Moment) {
+        let requests = self.requests.load(Ordering::Relaxed);
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let sharers = sharers(&table, now).max(1);
         let bucket = match table.get_mut(provider) {
             Some(bucket) => bucket,
             None => table
                 .entry(provider.into())
                 .or_insert(Bucket::full(rules, now.ms(), requests)),
         };
-        bucket.take(rules, now.ms(), requests)
+        bucket.fill(rules, now.ms(), requests, sharers);
+        bucket.spend(rules, now.ms());
     }
+}
 
-    /// Gives a token back: the try succeeded.
-    pub(crate) fn give_back(&self, provider: &str, rules: &Retries) {
-        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(bucket) = table.get_mut(provider) {
-            bucket.add(rules, 1000);
-        }
-    }
+type Table = HashMap<Box<str>, Bucket, foldhash::fast::RandomState>;
+
+/// How many providers failed a second try of late, and share what there is.
+fn sharers(table: &Table, now: Moment) -> u64 {
+    let recent = |bucket: &&Bucket| now.ms() < bucket.spent_ms.saturating_add(BURST_S * 1000);
+    table.values().filter(recent).count().max(1) as u64
 }
 
 /// Of one provider.
 #[derive(Debug)]
 struct Bucket {
-    /// Thousandths of a token.
-    milli: u64,
+    /// Thousandths of a token. Below zero: what failed before it was known that the provider fails.
+    milli: i64,
     /// Up to when it has been filled.
     filled_ms: u64,
     /// Up to which request.
     requests: u64,
+    /// When it last paid for a failure.
+    spent_ms: u64,
 }
 
 impl Bucket {
@@ -71,32 +93,41 @@ impl Bucket {
             milli: capacity(rules),
             filled_ms: now_ms,
             requests,
+            spent_ms: now_ms,
         }
     }
 
-    fn take(&mut self, rules: &Retries, now_ms: u64, requests: u64) -> bool {
+    fn has(&mut self, rules: &Retries, now_ms: u64, requests: u64, sharers: u64) -> bool {
+        self.fill(rules, now_ms, requests, sharers);
+        self.milli >= 1000
+    }
+
+    fn spend(&mut self, rules: &Retries, now_ms: u64) {
+        self.milli = (self.milli - 1000).max(-capacity(rules));
+        self.spent_ms = now_ms;
+    }
+
+    fn fill(&mut self, rules: &Retries, now_ms: u64, requests: u64, sharers: u64) {
         let passed_ms = now_ms.saturating_sub(self.filled_ms);
         let by_time = passed_ms.saturating_mul(u64::from(rules.per_second));
         let came = requests.saturating_sub(self.requests);
-        let by_requests = came.saturating_mul(u64::from(rules.percent) * 10);
-        self.filled_ms = self.filled_ms.max(now_ms);
-        self.requests = requests;
-        self.add(rules, by_time.saturating_add(by_requests));
-        let has = self.milli >= 1000;
-        if has {
-            self.milli -= 1000;
+        let by_requests = came.saturating_mul(u64::from(rules.percent) * 10) / sharers;
+        // Less than a thousandth waits until it has come to more.
+        if by_time > 0 {
+            self.filled_ms = now_ms;
         }
-        has
-    }
-
-    fn add(&mut self, rules: &Retries, milli: u64) {
-        self.milli = self.milli.saturating_add(milli).min(capacity(rules));
+        if by_requests > 0 {
+            self.requests = requests;
+        }
+        let more = i64::try_from(by_time.saturating_add(by_requests)).unwrap_or(i64::MAX);
+        self.milli = self.milli.saturating_add(more).min(capacity(rules));
     }
 }
 
 /// Thousandths of a token that fit. Without a rate, one token must fit all the same, so that a share can add up to it.
-fn capacity(rules: &Retries) -> u64 {
-    (u64::from(rules.per_second) * BURST_S).max(BURST_S) * 1000
+fn capacity(rules: &Retries) -> i64 {
+    let tokens = (u64::from(rules.per_second) * BURST_S).max(BURST_S);
+    i64::try_from(tokens * 1000).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
@@ -108,47 +139,78 @@ mod tests {
         per_second: 2,
     };
 
-    /// Tries that are let through of `tries`, one in each millisecond with one request each, after the burst is used up.
-    fn let_through(rules: &Retries, tries: u64) -> u64 {
-        let mut bucket = Bucket::full(rules, 0, 0);
-        while bucket.take(rules, 0, 0) {}
+    /// Failing tries that are let through of `tries`, one in each millisecond with one request each, at each of `providers` in turn,
+    /// after the burst is used up.
+    fn let_through(rules: &Retries, tries: u64, providers: u64) -> u64 {
+        let budgets = Budgets::default();
+        let start = Moment::now();
+        let at = |ms| Moment::of_ms(start.ms() + ms);
+        let names: Vec<String> = (0..providers).map(|number| number.to_string()).collect();
+        let ask = |name: &str, now| {
+            let has = budgets.has(name, rules, now);
+            if has {
+                budgets.spend(name, rules, now);
+            }
+            has
+        };
+        for name in &names {
+            while ask(name, start) {}
+        }
         (1..=tries)
-            .filter(|at| bucket.take(rules, *at, *at))
-            .count() as u64
+            .map(|ms| {
+                budgets.request();
+                names.iter().filter(|name| ask(name, at(ms))).count() as u64
+            })
+            .sum()
     }
 
     #[test]
     fn a_failing_provider_sees_a_share_of_the_requests_and_so_many_a_second() {
         // Ten seconds at a thousand requests a second: a fifth of them, and two a second.
-        assert_eq!(let_through(&RULES, 10_000), 2_020);
+        assert_eq!(let_through(&RULES, 10_000, 1), 2_020);
         let none = Retries {
             percent: 0,
             per_second: 0,
         };
-        assert_eq!(let_through(&none, 10_000), 0);
+        assert_eq!(let_through(&none, 10_000, 1), 0);
+    }
+
+    #[test]
+    fn all_that_fail_share_the_share() {
+        let found = let_through(&RULES, 10_000, 5);
+        assert!((2_050..=2_100).contains(&found), "{found}");
     }
 
     #[test]
     fn a_burst_is_ten_seconds_worth() {
         let mut bucket = Bucket::full(&RULES, 0, 0);
-        assert_eq!((0..100).filter(|_| bucket.take(&RULES, 0, 0)).count(), 20);
+        let burst = (0..100).filter(|_| {
+            let has = bucket.has(&RULES, 0, 0, 1);
+            bucket.spend(&RULES, 0);
+            has
+        });
+        assert_eq!(burst.count(), 20);
     }
 
     #[test]
-    fn what_succeeds_costs_nothing() {
+    fn what_succeeds_costs_nothing_and_what_fails_late_is_owed() {
         let budgets = Budgets::default();
         let now = Moment::now();
-        for _ in 0..1000 {
-            assert!(budgets.take("p", &RULES, now));
-            budgets.give_back("p", &RULES);
-        }
-        assert!((0..20).all(|_| budgets.take("p", &RULES, now)));
-        assert!(!budgets.take("p", &RULES, now));
+        let later = |ms| Moment::of_ms(now.ms() + ms);
+        // On their way all at once.
+        assert!((0..1000).all(|_| budgets.has("p", &RULES, now)));
+        assert!((0..1000).all(|_| budgets.has("p", &RULES, now)));
+        (0..1000).for_each(|_| budgets.spend("p", &RULES, now));
+        assert!(!budgets.has("p", &RULES, now));
         // Each provider has its own.
-        assert!(budgets.take("q", &RULES, now));
+        assert!(budgets.has("q", &RULES, now));
+        // The debt is no more than what fits: twenty seconds at two a second are even, and then there is one.
+        assert!(!budgets.has("p", &RULES, later(10_400)));
+        assert!(budgets.has("p", &RULES, later(10_500)));
         // Five requests are one token.
+        budgets.spend("p", &RULES, later(10_500));
+        assert!(!budgets.has("p", &RULES, later(10_500)));
         (0..5).for_each(|_| budgets.request());
-        assert!(budgets.take("p", &RULES, now));
-        assert!(!budgets.take("p", &RULES, now));
+        assert!(budgets.has("p", &RULES, later(10_500)));
     }
 }

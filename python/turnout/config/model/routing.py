@@ -123,15 +123,15 @@ class Retries(Section):
         default=20,
         ge=0,
         le=100,
-        description="Of a hundred requests, so many may lead to a second try that fails at the same provider; it is "
-        "passed over beyond that. 20 is the usual share in service meshes.",
+        description="Of a hundred requests, so many may lead to a second try that fails; the providers that fail "
+        "divide them among themselves, and are passed over beyond that. 20 is the usual share in service meshes.",
     )
     per_second: int = Field(
         default=10,
         ge=0,
         le=100_000,
-        description="So many a second beside them, so that a gateway with few requests is not hampered; ten seconds' "
-        "worth may come at once.",
+        description="So many a second at each provider beside them, so that a gateway with few requests is not "
+        "hampered; ten seconds' worth may come at once.",
     )
 
 
