@@ -21,6 +21,7 @@
 //! | `pass` | answers that pass because both sides speak the same |
 //! | [`opaque`] | operations that only the provider understands: images, audio, moderation |
 //! | [`multipart`] | forms, in which some of those are asked for |
+//! | [`upload`] | forms that are passed on while they arrive |
 //! | [`parameter`] | the parameters in which endpoints differ |
 //! | [`feature`] | what a body needs of an endpoint beside its model |
 //! | [`preferences`] | the client's wishes about who serves |
@@ -88,5 +89,6 @@ pub mod stream;
 pub mod suffix;
 pub mod timeout;
 pub mod tool;
+pub mod upload;
 pub mod upstream_error;
 pub mod usage;

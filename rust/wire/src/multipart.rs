@@ -142,6 +142,12 @@ impl FormReader {
         &self.fields
     }
 
+    /// Name of the part whose data is being read, from the end of its headers on. `None`: there is none, or it is a file.
+    pub fn open(&self) -> Option<&str> {
+        let open = self.current.as_ref().filter(|open| !open.file);
+        open.map(|open| open.name.as_str())
+    }
+
     /// How many files have come whole.
     pub fn files(&self) -> usize {
         self.files

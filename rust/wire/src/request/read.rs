@@ -50,7 +50,17 @@ impl Request {
         if !reader.is_whole() {
             return Err(opaque::malformed("its closing boundary is missing"));
         }
-        opaque::check_form(api, &reader)?;
+        Request::of_form(body, api, content_type, &reader).map(Ok)
+    }
+
+    /// A request whose form has been read, whole or in its beginning.
+    pub(crate) fn of_form(
+        body: Vec<u8>,
+        api: Api,
+        content_type: &str,
+        reader: &FormReader,
+    ) -> Result<Request, Refusal> {
+        opaque::check_form(api, reader)?;
         let text = |name: &str| -> Result<(Option<Text>, Option<Span>), Refusal> {
             let field = reader
                 .field(name)
@@ -64,7 +74,7 @@ impl Request {
         };
         let (model, model_span) = text("model")?;
         let (user, user_span) = text("user")?;
-        Ok(Ok(Request {
+        Ok(Request {
             api,
             inside: 0,
             members: 0,
@@ -88,10 +98,10 @@ impl Request {
                 content_type: content_type.to_owned(),
                 model: model_span,
                 user: user_span,
-                counted: Counted::of_form(api, &reader),
+                counted: Counted::of_form(api, reader),
             })),
             body,
-        }))
+        })
     }
 
     fn read_body(body: Vec<u8>, api: Api) -> Result<Request, Refusal> {
