@@ -85,6 +85,8 @@ def server(**changes: Any) -> written.Server:
             streams_per_connection_max=100,
             answer_bytes_max=8 << 20,
             event_bytes_max=1 << 20,
+            form_bytes_max=1 << 20,
+            upload_bytes_max=1 << 30,
         ),
         "timeouts": written.Timeouts(
             header_ms=20_000, body_ms=20_000, idle_ms=60_000, write_ms=20_000, keepalive_comment_ms=15_000

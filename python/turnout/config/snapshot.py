@@ -39,6 +39,10 @@ class Limits(Frozen, frozen=True):
     """Bounds of the edge. At each bound the request is refused, never cut."""
 
     body_bytes_max: int
+    form_bytes_max: int
+    """Of a larger form with a file this much is held, and the rest is passed on while it arrives."""
+    upload_bytes_max: int
+    """The largest of those forms."""
     header_bytes_max: int
     headers_max: int
     connections_max: int

@@ -411,6 +411,13 @@ impl<'a> Account<'a> {
         });
     }
 
+    /// The request has been sent whole, as slowly as the client sent it. What the provider is slow in begins here.
+    pub(crate) fn request_sent(&mut self) {
+        if let Some(current) = &mut self.current {
+            current.since = self.last;
+        }
+    }
+
     /// The head of the provider's answer has been read.
     pub(crate) fn attempt_head(&mut self, head: &AnswerHead) {
         if let Some(current) = &mut self.current {

@@ -47,6 +47,8 @@ enum Verdict {
     Over(Outcome),
     Failed(Failure),
     Broken(Break),
+    /// What the client was still sending cannot be sent.
+    Refused(Box<Refusal>),
 }
 
 /// Keys of one provider that are tried while other endpoints are left: attempts are few, and another provider is likelier to help than
@@ -146,7 +148,10 @@ pub(crate) async fn attempts<'a, C: Caller>(
                         budgets.spend(slug, retries, Moment::of(account.last()));
                     }
                     let next = failure.next;
-                    let may_repeat = request.api().task().is_repeatable() || failure.is_unserved();
+                    // A form whose rest has begun to go is not here any more.
+                    let is_here = !caller.upload().as_ref().is_some_and(|u| u.is_begun());
+                    let may_repeat =
+                        is_here && (request.api().task().is_repeatable() || failure.is_unserved());
                     failures.push((index, failure));
                     if !may_repeat {
                         break 'candidates;
@@ -159,8 +164,12 @@ pub(crate) async fn attempts<'a, C: Caller>(
                     account.book_cancelled(None);
                     return Outcome::Gone;
                 }
-                Verdict::Broken(Break::Ending | Break::Timeout) => {
-                    let refusal = Refusal::new(Kind::Draining).with_retry_after_secs(1);
+                verdict @ (Verdict::Broken(Break::Ending | Break::Timeout)
+                | Verdict::Refused(_)) => {
+                    let refusal = match verdict {
+                        Verdict::Refused(refusal) => *refusal,
+                        _ => Refusal::new(Kind::Draining).with_retry_after_secs(1),
+                    };
                     return give_up(
                         thread,
                         snapshot,
@@ -352,6 +361,13 @@ impl<'a> One<'_, 'a> {
             Ok(body) => body,
             Err(refusal) => return Verdict::Failed(Failure::untranslatable(refusal)),
         };
+        if self.credential.signer.is_some() && caller.upload().is_some() {
+            // The signature covers the whole body, which is not here.
+            let refusal = Refusal::new(Kind::PayloadTooLarge).with_message(
+                "The form is too large for this endpoint, whose requests are signed as a whole (server.limits.form)",
+            );
+            return Verdict::Failed(Failure::untranslatable(refusal));
+        }
         account.begin_attempt(self.candidate, self.credential);
         let began = account.last();
         if let Some(telling) = account.telling() {
@@ -369,6 +385,7 @@ impl<'a> One<'_, 'a> {
                 Verdict::Failed(*failure)
             }
             Err(Trouble::Broken(broken)) => Verdict::Broken(broken),
+            Err(Trouble::Refused(refusal)) => Verdict::Refused(refusal),
         }
     }
 
@@ -404,7 +421,7 @@ impl<'a> One<'_, 'a> {
         let provider = self.candidate.provider;
         let sent = account.last();
         let attempt_deadline = self.deadlines.attempt(sent);
-        let until = Until {
+        let mut until = Until {
             first: (sent + provider.first_byte_time).min(attempt_deadline),
             total: self.deadlines.total,
         };
@@ -419,6 +436,10 @@ impl<'a> One<'_, 'a> {
             attempt_deadline,
         )
         .await?;
+        if caller.upload().is_some() {
+            // The provider's time began when it had all of the form.
+            until.first = (account.last() + provider.first_byte_time).min(attempt_deadline);
+        }
         account.attempt_head(&head);
         if !(200..300).contains(&head.status) {
             let body = send::read_error(caller, comments, account, &mut connection, &head)

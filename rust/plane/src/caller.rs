@@ -17,6 +17,7 @@ use turnout_wire::refusal::{Kind, Refusal};
 use crate::account::GenerationId;
 use crate::clock::{Instant, Timer};
 use crate::edge::head::Head;
+use crate::upload::Upload;
 
 /// The client went away, or takes nothing any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,8 +155,26 @@ pub(crate) trait Caller {
     /// Reads the whole body, at most `bytes_max` of it, within `time`.
     async fn body(&mut self, bytes_max: usize, time: Duration) -> Result<Vec<u8>, BodyFault>;
 
+    /// Tells a client that waits to be asked for its body to send it.
+    async fn invite(&mut self) -> Result<(), Gone>;
+
+    /// Appends the next piece of the body, about `bytes_max` of it at most, as soon as there is any: back-pressure is not to ask. How
+    /// much it was; zero at the end.
+    fn poll_piece(
+        &mut self,
+        out: &mut Vec<u8>,
+        bytes_max: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<usize, BodyFault>>;
+
     /// Microseconds that [`Caller::body`] has waited for the client.
     fn body_wait_us(&self) -> u64;
+
+    /// Adds to them what somebody else has waited for the body.
+    fn waited_for_body(&mut self, micros: u64);
+
+    /// What is still to come of a form that is passed on while it arrives. `None` for nearly every request.
+    fn upload(&mut self) -> &mut Option<Box<Upload>>;
 
     /// Ready when the client has left. Registers the task for it otherwise.
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()>;

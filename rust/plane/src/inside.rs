@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::caller::{BodyFault, Caller, Gone, ReplyHead, Seat};
 use crate::clock::{Instant, Timer};
 use crate::edge::head::Head;
+use crate::upload::Upload;
 
 /// The address that stands for the gateway itself in records.
 pub(crate) const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -26,6 +27,8 @@ pub(crate) struct Inside {
     status: u16,
     answer: Vec<u8>,
     answer_bytes_max: usize,
+    /// Always `None`.
+    upload: Option<Box<Upload>>,
 }
 
 impl Inside {
@@ -40,6 +43,7 @@ impl Inside {
             status: 0,
             answer: Vec::new(),
             answer_bytes_max,
+            upload: None,
         }
     }
 
@@ -77,8 +81,27 @@ impl Caller for Inside {
         Ok(Vec::new())
     }
 
+    async fn invite(&mut self) -> Result<(), Gone> {
+        Ok(())
+    }
+
+    fn poll_piece(
+        &mut self,
+        _: &mut Vec<u8>,
+        _: usize,
+        _: &mut Context<'_>,
+    ) -> Poll<Result<usize, BodyFault>> {
+        Poll::Ready(Ok(0))
+    }
+
     fn body_wait_us(&self) -> u64 {
         0
+    }
+
+    fn waited_for_body(&mut self, _: u64) {}
+
+    fn upload(&mut self) -> &mut Option<Box<Upload>> {
+        &mut self.upload
     }
 
     fn poll_gone(&mut self, _: &mut Context<'_>) -> Poll<()> {

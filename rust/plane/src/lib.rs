@@ -64,6 +64,7 @@ mod socket;
 mod statistics;
 mod stream;
 mod thread;
+mod upload;
 mod upstream;
 
 pub use plane::Plane;

@@ -34,6 +34,7 @@ use crate::route::sticky::Conversation;
 use crate::route::{self, Asking};
 use crate::snapshot::Snapshot;
 use crate::thread::Thread;
+use crate::upload;
 use crate::upstream::connection::Connection;
 
 /// What becomes of the connection.
@@ -202,6 +203,10 @@ async fn generate<C: Caller>(
     let array = path.as_ref().is_some_and(|path| path.array);
     let server = &snapshot.server;
     let body = match is_uncompressed(caller.head()) {
+        // A large form may be passed on while it arrives.
+        true if let Some(length) = upload::length(caller.head(), api, server) => {
+            Box::pin(upload::begin(caller, server, api, length)).await
+        }
         true => {
             caller
                 .body(server.limits.body_bytes_max, server.body_time)
@@ -220,7 +225,11 @@ async fn generate<C: Caller>(
         }
     };
     // Read into its place, and not moved after: it is large enough for a move to show.
-    let mut request = match parse(caller.head(), api, path, body) {
+    let read = match caller.upload() {
+        None => parse(caller.head(), api, path, body),
+        Some(upload) => upload.request(body),
+    };
+    let mut request = match read {
         Ok(request) => request,
         Err(refusal) => return refuse(thread, snapshot, caller, &refusal, "").await,
     };

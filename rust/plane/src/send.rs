@@ -9,6 +9,7 @@ use std::future::poll_fn;
 use std::time::Duration;
 
 use turnout_wire::dialect::Dialect;
+use turnout_wire::refusal::Refusal;
 use turnout_wire::request::Upstream;
 
 use crate::account::Account;
@@ -20,6 +21,7 @@ use crate::metrics::Counter;
 use crate::route::Candidate;
 use crate::snapshot::{Credential, HeadTemplate, types};
 use crate::thread::Thread;
+use crate::upload;
 use crate::upstream::answer::{AnswerHead, Coding};
 use crate::upstream::connection::{Connection, Fault};
 use crate::upstream::dial::dial;
@@ -36,6 +38,8 @@ pub(crate) enum Trouble {
     Failed(Box<Failure>),
     /// The wait was broken off for good.
     Broken(Break),
+    /// The client's part of it, which was still arriving, cannot be sent; the fault is nobody else's.
+    Refused(Box<Refusal>),
 }
 
 impl From<Failure> for Trouble {
@@ -87,6 +91,20 @@ pub(crate) async fn send<C: Caller>(
         lines: &lines,
         body,
     };
+    if let Some(upload) = caller.upload() {
+        let rest = upload.left();
+        return Box::pin(send_arriving(
+            thread,
+            caller,
+            comments,
+            account,
+            candidate,
+            &headed,
+            rest,
+            attempt_deadline,
+        ))
+        .await;
+    }
     let mut kept = thread.pool.borrow_mut().take(origin, account.last());
     loop {
         let mut connection = match kept.take() {
@@ -96,22 +114,15 @@ pub(crate) async fn send<C: Caller>(
                 connection
             }
             None => {
-                let started = account.last();
-                // Dialling has its own, shorter limit; this one is the deadline of the attempt, or of all together.
-                let dialled =
-                    patiently(caller, comments, attempt_deadline, Box::pin(dial(origin))).await;
-                account.waited(started);
-                let connection = match dialled {
-                    Ok(Ok(connection)) => connection,
-                    Ok(Err(problem)) => return Err(Failure::connect(problem).into()),
-                    Err(Break::Timeout) => {
-                        return Err(Failure::timeout("no connection", started.elapsed()).into());
-                    }
-                    Err(broken) => return Err(Trouble::Broken(broken)),
-                };
-                thread.metrics.count(Counter::UpstreamConnected);
-                account.connected(micros(started, account.last()));
-                connection
+                let connecting = connect(
+                    thread,
+                    caller,
+                    comments,
+                    account,
+                    candidate,
+                    attempt_deadline,
+                );
+                Box::pin(connecting).await?
             }
         };
         let reused = connection.answers > 0;
@@ -141,6 +152,74 @@ pub(crate) async fn send<C: Caller>(
     }
 }
 
+/// Makes a new connection.
+async fn connect<C: Caller>(
+    thread: &Thread,
+    caller: &mut C,
+    comments: &mut Comments<'_>,
+    account: &mut Account<'_>,
+    candidate: &Candidate<'_>,
+    attempt_deadline: Instant,
+) -> Result<Connection, Trouble> {
+    let origin = &candidate.wire().origin;
+    let started = account.last();
+    // Dialling has its own, shorter limit; this one is the deadline of the attempt, or of all together.
+    let dialled = patiently(caller, comments, attempt_deadline, dial(origin));
+    let dialled = dialled.await;
+    account.waited(started);
+    let connection = match dialled {
+        Ok(Ok(connection)) => connection,
+        Ok(Err(problem)) => return Err(Failure::connect(problem).into()),
+        Err(Break::Timeout) => {
+            return Err(Failure::timeout("no connection", started.elapsed()).into());
+        }
+        Err(broken) => return Err(Trouble::Broken(broken)),
+    };
+    thread.metrics.count(Counter::UpstreamConnected);
+    account.connected(micros(started, account.last()));
+    Ok(connection)
+}
+
+#[expect(
+    clippy::too_many_arguments,
+    reason = "an attempt's company, each thing used alone"
+)]
+/// Sends a request of which `rest` bytes are still to come. On a new connection: what has gone on a kept one that turns out to be
+/// closed could not be sent again.
+async fn send_arriving<C: Caller>(
+    thread: &Thread,
+    caller: &mut C,
+    comments: &mut Comments<'_>,
+    account: &mut Account<'_>,
+    candidate: &Candidate<'_>,
+    headed: &Headed<'_>,
+    rest: u64,
+    attempt_deadline: Instant,
+) -> Result<(Connection, AnswerHead), Trouble> {
+    let connection = connect(
+        thread,
+        caller,
+        comments,
+        account,
+        candidate,
+        attempt_deadline,
+    )
+    .await?;
+    let mut text = Vec::new();
+    headed.write(rest, &mut text);
+    upload::send(
+        caller,
+        comments,
+        account,
+        candidate.provider,
+        connection,
+        &text,
+        headed.body,
+        attempt_deadline,
+    )
+    .await
+}
+
 /// A request, ready to be sent.
 struct Headed<'a> {
     template: &'a HeadTemplate,
@@ -149,6 +228,18 @@ struct Headed<'a> {
     /// More header lines.
     lines: &'a [u8],
     body: &'a Upstream<'a>,
+}
+
+impl Headed<'_> {
+    /// Appends the head, for a body with `rest` bytes behind those that are here.
+    fn write(&self, rest: u64, text: &mut Vec<u8>) {
+        self.template.write(self.model, text);
+        text.extend_from_slice(self.lines);
+        text.extend_from_slice(b"content-length: ");
+        let length = (self.body.len() as u64).saturating_add(rest);
+        text.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
+        text.extend_from_slice(b"\r\n\r\n");
+    }
 }
 
 /// The version of Anthropic's protocol when the client names none. The only one since 2023.
@@ -188,11 +279,7 @@ async fn exchange(
     let body = headed.body;
     let mut text = std::mem::take(&mut *thread.scratch.borrow_mut());
     text.clear();
-    headed.template.write(headed.model, &mut text);
-    text.extend_from_slice(headed.lines);
-    text.extend_from_slice(b"content-length: ");
-    text.extend_from_slice(itoa::Buffer::new().format(body.len()).as_bytes());
-    text.extend_from_slice(b"\r\n\r\n");
+    headed.write(0, &mut text);
     // A write may fail because the provider has answered and closed without reading to the end: look for that answer.
     let written = if body.len() <= JOINED_BYTES_MAX {
         body.write_to(&mut text);

@@ -24,10 +24,11 @@ pub struct Beginning {
     body: Vec<u8>,
 }
 
-/// The rest of a form whose beginning has become a request.
+/// The rest of a form whose beginning becomes a request.
 #[derive(Debug)]
 pub struct Rest {
     api: Api,
+    content_type: String,
     reader: FormReader,
     /// Fields that have been looked at.
     seen: usize,
@@ -54,7 +55,9 @@ impl Beginning {
 
     /// Takes what has come next.
     pub fn push(&mut self, piece: &[u8]) -> Result<(), Refusal> {
-        self.reader.push(piece).map_err(|wrong| malformed(wrong.0))?;
+        self.reader
+            .push(piece)
+            .map_err(|wrong| malformed(wrong.0))?;
         self.body.extend_from_slice(piece);
         Ok(())
     }
@@ -75,30 +78,34 @@ impl Beginning {
         fields.any(|field| field.name == "model")
     }
 
-    /// The request, and what looks at the rest of it.
-    pub fn into_request(self) -> Result<(Request, Rest), Refusal> {
-        let request = Request::of_form(self.body, self.api, &self.content_type, &self.reader)?;
+    /// What has come, and what looks at the rest.
+    pub fn into_parts(self) -> (Vec<u8>, Rest) {
         let rest = Rest {
             api: self.api,
+            content_type: self.content_type,
             seen: self.reader.fields().len(),
             reader: self.reader,
         };
-        Ok((request, rest))
+        (self.body, rest)
     }
 
-    /// The request, when all of it has come after all.
-    pub fn into_whole(self) -> Result<Request, Refusal> {
-        if !self.reader.is_whole() {
-            return Err(malformed("its closing boundary is missing"));
-        }
-        Request::of_form(self.body, self.api, &self.content_type, &self.reader)
+    /// What has come: all of it, after all.
+    pub fn into_body(self) -> Vec<u8> {
+        self.body
     }
 }
 
 impl Rest {
+    /// The request, of the beginning. Before anything is pushed.
+    pub fn request(&self, beginning: Vec<u8>) -> Result<Request, Refusal> {
+        Request::of_form(beginning, self.api, &self.content_type, &self.reader)
+    }
+
     /// Looks at the next piece, which may go on unless it is refused. `last`: nothing comes behind it.
     pub fn push(&mut self, piece: &[u8], last: bool) -> Result<(), Refusal> {
-        self.reader.push(piece).map_err(|wrong| malformed(wrong.0))?;
+        self.reader
+            .push(piece)
+            .map_err(|wrong| malformed(wrong.0))?;
         let fields = self.reader.fields();
         let ended = fields.get(self.seen..).unwrap_or_default();
         // Known from its headers on, before anything of its value has gone.
@@ -137,8 +144,8 @@ mod tests {
         beginning.push(FILE.as_bytes()).unwrap();
         assert!(beginning.names_model());
         assert_eq!(beginning.len(), MODEL.len() + FILE.len());
-        let (request, rest) = beginning.into_request().unwrap();
-        assert_eq!(request.model(), Some("hear"));
+        let (body, rest) = beginning.into_parts();
+        assert_eq!(rest.request(body).unwrap().model(), Some("hear"));
         rest
     }
 

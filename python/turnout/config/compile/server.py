@@ -23,6 +23,8 @@ def server_of(work: Work) -> snapshot.Server:
         threads=written.threads or _cores(),
         limits=snapshot.Limits(
             body_bytes_max=written.limits.body,
+            form_bytes_max=written.limits.form,
+            upload_bytes_max=written.limits.upload,
             header_bytes_max=written.limits.headers_size,
             headers_max=written.limits.headers,
             connections_max=written.limits.connections,

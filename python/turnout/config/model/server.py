@@ -45,6 +45,21 @@ class Limits(Section):
         description="Largest request body. The default holds a long conversation with about twenty megabytes of "
         "pictures in base64, the most that large providers take; a larger body is refused with 413.",
     )
+    form: Bytes = Field(
+        default=1 * MIB,
+        ge=64 * KIB,
+        le=1 * GIB,
+        description="How much is held of a larger form with sound to be transcribed; the rest goes to the provider while "
+        "it arrives. While only what is held has been sent, another endpoint can be tried. Such a form has to name its "
+        "model in this part, before the file; one that does not is held whole, up to body.",
+    )
+    upload: Bytes = Field(
+        default=512 * MIB,
+        ge=64 * KIB,
+        le=16 * GIB,
+        description="Largest form that is passed on in this way. It costs no memory; providers take 25 MB to 1 GB. "
+        "Above it: 413.",
+    )
     headers_size: Bytes = Field(
         default=64 * KIB,
         ge=4 * KIB,

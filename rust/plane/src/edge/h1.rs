@@ -8,7 +8,7 @@
 use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
@@ -23,6 +23,7 @@ use crate::metrics::Counter;
 use crate::request;
 use crate::socket::{Socket, poll_write_all};
 use crate::thread::{FRESH_TIME, Fresh, Thread};
+use crate::upload::Upload;
 
 /// How every HTTP/2 connection begins (RFC 9113 section 3.4).
 const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -59,6 +60,7 @@ pub(crate) struct H1 {
     keep: bool,
     /// Whether the stream that is being sent is chunked (not to an HTTP/1.0 client).
     chunked: bool,
+    upload: Option<Box<Upload>>,
 }
 
 /// How much of the request's body is still in the socket.
@@ -67,6 +69,17 @@ enum Unread {
     Nothing,
     Length(u64),
     Chunked(Chunked),
+}
+
+impl Unread {
+    /// Whether all of it has been read.
+    fn is_over(&self) -> bool {
+        match self {
+            Unread::Nothing => true,
+            Unread::Length(left) => *left == 0,
+            Unread::Chunked(decoder) => decoder.is_done(),
+        }
+    }
 }
 
 enum Next {
@@ -103,6 +116,7 @@ pub(crate) async fn serve(
         body: Unread::Nothing,
         keep: true,
         chunked: false,
+        upload: None,
     };
     drop(snapshot);
     loop {
@@ -239,6 +253,7 @@ impl H1 {
     fn take_head(&mut self, end: usize, headers_max: usize) -> Next {
         self.began = Instant::now();
         self.body_wait_us = 0;
+        self.upload = None;
         let outcome = self.head.read(&self.buffer.data()[..end], headers_max);
         self.buffer.consume(end);
         if let Err(refusal) = outcome {
@@ -396,6 +411,29 @@ impl H1 {
         Ok(())
     }
 
+    /// Appends what the buffer has of the body, until `out` has `out_max` bytes. How much of the buffer that was.
+    fn decode(&mut self, out: &mut Vec<u8>, out_max: usize) -> Result<usize, BodyFault> {
+        let data = self.buffer.data();
+        match &mut self.body {
+            Unread::Nothing => Ok(0),
+            Unread::Length(left) => {
+                let room = out_max.saturating_sub(out.len());
+                let take = (*left).min(data.len().min(room) as u64) as usize;
+                out.extend_from_slice(&data[..take]);
+                *left -= take as u64;
+                Ok(take)
+            }
+            Unread::Chunked(decoder) => decoder.decode(data, out, out_max).map_err(|bad| {
+                self.keep = false;
+                self.thread.metrics.count(Counter::RequestMalformed);
+                BodyFault::refused(
+                    Kind::HeaderMalformed,
+                    format!("Malformed HTTP request: {}", bad.0),
+                )
+            }),
+        }
+    }
+
     fn write_head(&mut self, head: &ReplyHead, framing: Framing) {
         if self.thread.is_draining() {
             self.keep = false;
@@ -492,23 +530,64 @@ impl Caller for H1 {
         self.began
     }
 
+    async fn invite(&mut self) -> Result<(), Gone> {
+        if self.head.expects_continue
+            && self.buffer.is_empty()
+            && !matches!(self.body, Unread::Nothing)
+        {
+            self.send(Send::Raw(b"HTTP/1.1 100 Continue\r\n\r\n"))
+                .await?;
+        }
+        self.head.expects_continue = false;
+        Ok(())
+    }
+
+    fn poll_piece(
+        &mut self,
+        out: &mut Vec<u8>,
+        bytes_max: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<usize, BodyFault>> {
+        let before = out.len();
+        loop {
+            if !self.buffer.is_empty() {
+                let used = self.decode(out, before.saturating_add(bytes_max))?;
+                self.buffer.consume(used);
+            }
+            let done = self.body.is_over();
+            if done {
+                self.body = Unread::Nothing;
+            }
+            if done || out.len() > before {
+                return Poll::Ready(Ok(out.len() - before));
+            }
+            let max = self.buffer_max.max(64 * 1024);
+            match ready!(self.buffer.poll_fill(&mut self.socket, max, cx)) {
+                Ok(count) if count > 0 => {}
+                _ => return Poll::Ready(Err(BodyFault::Gone)),
+            }
+        }
+    }
+
     fn body_wait_us(&self) -> u64 {
         self.body_wait_us
+    }
+
+    fn waited_for_body(&mut self, micros: u64) {
+        self.body_wait_us += micros;
+    }
+
+    fn upload(&mut self) -> &mut Option<Box<Upload>> {
+        &mut self.upload
     }
 
     async fn body(&mut self, bytes_max: usize, time: Duration) -> Result<Vec<u8>, BodyFault> {
         if matches!(self.body, Unread::Length(length) if length > bytes_max as u64) {
             return Err(BodyFault::too_large(bytes_max));
         }
-        if self.head.expects_continue
-            && self.buffer.is_empty()
-            && !matches!(self.body, Unread::Nothing)
-        {
-            self.send(Send::Raw(b"HTTP/1.1 100 Continue\r\n\r\n"))
-                .await
-                .map_err(|Gone| BodyFault::Gone)?;
+        if self.head.expects_continue {
+            self.invite().await.map_err(|Gone| BodyFault::Gone)?;
         }
-        self.head.expects_continue = false;
         let mut deadline = None;
         let mut body = Vec::new();
         if let Unread::Length(length) = self.body {
@@ -517,33 +596,10 @@ impl Caller for H1 {
         }
         loop {
             if !self.buffer.is_empty() {
-                let data = self.buffer.data();
-                let used = match &mut self.body {
-                    Unread::Nothing => 0,
-                    Unread::Length(left) => {
-                        let take = (*left).min(data.len() as u64) as usize;
-                        body.extend_from_slice(&data[..take]);
-                        *left -= take as u64;
-                        take
-                    }
-                    Unread::Chunked(decoder) => decoder
-                        .decode(data, &mut body, bytes_max + 1)
-                        .map_err(|bad| {
-                            self.keep = false;
-                            self.thread.metrics.count(Counter::RequestMalformed);
-                            BodyFault::refused(
-                                Kind::HeaderMalformed,
-                                format!("Malformed HTTP request: {}", bad.0),
-                            )
-                        })?,
-                };
+                let used = self.decode(&mut body, bytes_max + 1)?;
                 self.buffer.consume(used);
             }
-            let done = match &self.body {
-                Unread::Nothing => true,
-                Unread::Length(left) => *left == 0,
-                Unread::Chunked(decoder) => decoder.is_done(),
-            };
+            let done = self.body.is_over();
             if body.len() > bytes_max {
                 return Err(BodyFault::too_large(bytes_max));
             }

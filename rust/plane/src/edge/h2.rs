@@ -8,7 +8,7 @@ use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,6 +22,7 @@ use crate::clock::{Instant, Timer, micros};
 use crate::request;
 use crate::socket::Socket;
 use crate::thread::{Fresh, Thread};
+use crate::upload::Upload;
 
 /// What a client may send ahead on one stream, and on all of them together.
 const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
@@ -208,6 +209,7 @@ async fn stream(
         began,
         body_wait_us: 0,
         write_time: snapshot.server.write_time,
+        upload: None,
     };
     drop(snapshot);
     if let Err(refusal) = outcome {
@@ -234,6 +236,7 @@ struct H2 {
     began: Instant,
     body_wait_us: u64,
     write_time: Duration,
+    upload: Option<Box<Upload>>,
 }
 
 impl H2 {
@@ -326,8 +329,42 @@ impl Caller for H2 {
         self.began
     }
 
+    async fn invite(&mut self) -> Result<(), Gone> {
+        // Nobody waits for it in HTTP/2 as it is used.
+        Ok(())
+    }
+
+    fn poll_piece(
+        &mut self,
+        out: &mut Vec<u8>,
+        _: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<usize, BodyFault>> {
+        loop {
+            return Poll::Ready(match ready!(self.receive.poll_data(cx)) {
+                // Frames may be empty; that is not the end.
+                Some(Ok(data)) if data.is_empty() => continue,
+                Some(Ok(data)) => {
+                    out.extend_from_slice(&data);
+                    let _ = self.receive.flow_control().release_capacity(data.len());
+                    Ok(data.len())
+                }
+                Some(Err(_)) => Err(BodyFault::Gone),
+                None => Ok(0),
+            });
+        }
+    }
+
     fn body_wait_us(&self) -> u64 {
         self.body_wait_us
+    }
+
+    fn waited_for_body(&mut self, micros: u64) {
+        self.body_wait_us += micros;
+    }
+
+    fn upload(&mut self) -> &mut Option<Box<Upload>> {
+        &mut self.upload
     }
 
     async fn body(&mut self, bytes_max: usize, time: Duration) -> Result<Vec<u8>, BodyFault> {

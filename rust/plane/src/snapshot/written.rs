@@ -19,6 +19,8 @@ pub struct Tls {
 #[serde(deny_unknown_fields)]
 pub struct Limits {
     pub body_bytes_max: usize,
+    pub form_bytes_max: usize,
+    pub upload_bytes_max: usize,
     pub header_bytes_max: usize,
     pub headers_max: usize,
     pub connections_max: usize,

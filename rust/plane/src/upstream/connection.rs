@@ -83,6 +83,16 @@ impl Connection {
         poll_fn(|cx| poll_write_all(&mut self.socket, slices, &mut written, cx)).await
     }
 
+    /// Writes slices of a request, of which `written` bytes have gone already.
+    pub(crate) fn poll_write(
+        &mut self,
+        slices: &[&[u8]],
+        written: &mut usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        poll_write_all(&mut self.socket, slices, written, cx)
+    }
+
     /// Reads the head of the answer, passing over interim (1xx) ones.
     pub(crate) fn poll_head(
         &mut self,

@@ -1,0 +1,397 @@
+//! Forms whose file is too large to be held: their beginning is held, and the rest goes to the provider while it arrives.
+//!
+//! - The **beginning** (`server.limits.form`) is enough to know the model. A form that does not name it there is held whole, up to
+//!   `server.limits.body`: nothing can be sent before it is known to whom. So is one whose length nobody told.
+//! - The **rest** is read only as fast as the provider takes it, a piece at a time. While nothing of it has been sent, the beginning can
+//!   be sent to another endpoint; after that, nobody else can be asked, because what has gone is not here any more.
+//! - The client has `server.timeouts.body` for each `server.limits.body` bytes that it sends, so that a large form must come at the pace
+//!   of the largest body. Only waiting for the client counts: a slow provider has its own time for each piece (its idle time).
+//! - A provider that answers before it has everything is believed, and its connection closed.
+
+use std::future::poll_fn;
+use std::task::Poll;
+use std::time::Duration;
+
+use turnout_wire::api::{Api, Task};
+use turnout_wire::refusal::{Kind, Refusal};
+use turnout_wire::request::{Request, Upstream};
+use turnout_wire::upload::{Beginning, Rest};
+
+use crate::account::Account;
+use crate::caller::{BodyFault, Break, Caller, Comments, Gone, patiently};
+use crate::clock::{Instant, micros};
+use crate::edge::head::{BodyLength, Head, Known};
+use crate::failure::Failure;
+use crate::send::Trouble;
+use crate::snapshot::{Provider, Server};
+use crate::upstream::answer::AnswerHead;
+use crate::upstream::connection::{Connection, Fault};
+
+/// Most that is read from the client before it is passed on.
+const PIECE_BYTES_MAX: usize = 64 * 1024;
+
+/// What is still to come of a form.
+#[derive(Debug)]
+pub(crate) struct Upload {
+    rest: Rest,
+    /// Bytes that have not been read from the client.
+    left: u64,
+    /// Whether more than the beginning has been read: then no other endpoint can be asked.
+    is_begun: bool,
+    pace: Pace,
+}
+
+impl Upload {
+    /// The request, whose beginning is `body`.
+    pub(crate) fn request(&self, body: Vec<u8>) -> Result<Request, Refusal> {
+        self.rest.request(body)
+    }
+
+    /// How many bytes come behind the beginning, while none of them has been read.
+    pub(crate) fn left(&self) -> u64 {
+        self.left
+    }
+
+    /// Whether another endpoint could not get the whole of it any more.
+    pub(crate) fn is_begun(&self) -> bool {
+        self.is_begun
+    }
+}
+
+/// How long the client may still let us wait.
+#[derive(Debug)]
+struct Pace {
+    /// For each so many bytes …
+    bytes: u64,
+    /// … so long.
+    time: Duration,
+    left: Duration,
+    /// Bytes that have come for the time that was given last.
+    come: u64,
+}
+
+impl Pace {
+    fn new(bytes: usize, time: Duration) -> Pace {
+        Pace {
+            bytes: (bytes as u64).max(1),
+            time,
+            left: time,
+            come: 0,
+        }
+    }
+
+    fn waited(&mut self, time: Duration) {
+        self.left = self.left.saturating_sub(time);
+    }
+
+    fn came(&mut self, bytes: usize) {
+        self.come = self.come.saturating_add(bytes as u64);
+        while self.come >= self.bytes {
+            self.come -= self.bytes;
+            self.left = self.left.saturating_add(self.time);
+        }
+    }
+}
+
+/// How long a body is that may be passed on while it arrives. `None` for nearly all of them.
+#[inline]
+pub(crate) fn length(head: &Head, api: Api, server: &Server) -> Option<u64> {
+    match head.body {
+        BodyLength::Known(length)
+            if api.task() == Task::Transcribe && length > server.limits.form_bytes_max as u64 =>
+        {
+            Some(length)
+        }
+        _ => None,
+    }
+}
+
+/// Reads a body of `length` bytes: of a form only the beginning, where the rest can be passed on, and then [`Caller::upload`] is set.
+pub(crate) async fn begin<C: Caller>(
+    caller: &mut C,
+    server: &Server,
+    api: Api,
+    length: u64,
+) -> Result<Vec<u8>, BodyFault> {
+    let refused = |refusal| BodyFault::Refused(Box::new(refusal));
+    let limits = &server.limits;
+    let Some(beginning) = Beginning::new(api, caller.head().text(Known::ContentType)) else {
+        return caller.body(limits.body_bytes_max, server.body_time).await;
+    };
+    let mut beginning = beginning.map_err(refused)?;
+    if length > limits.upload_bytes_max as u64 {
+        let message = format!(
+            "The form is larger than {} bytes (server.limits.upload)",
+            limits.upload_bytes_max
+        );
+        return Err(BodyFault::refused(Kind::PayloadTooLarge, message));
+    }
+    caller.invite().await.map_err(|Gone| BodyFault::Gone)?;
+    let mut pace = Pace::new(limits.body_bytes_max, server.body_time);
+    let mut left = length;
+    let mut piece = Vec::new();
+    loop {
+        piece.clear();
+        let waiting = Instant::now();
+        let deadline = waiting + pace.left;
+        let came = poll_fn(
+            |cx| match caller.poll_piece(&mut piece, PIECE_BYTES_MAX, cx) {
+                Poll::Ready(came) => Poll::Ready(Some(came)),
+                Poll::Pending => caller.timer().poll(deadline, cx).map(|()| None),
+            },
+        )
+        .await;
+        let now = Instant::now();
+        caller.waited_for_body(micros(waiting, now));
+        pace.waited(now.duration_since(waiting));
+        match came {
+            None => return Err(BodyFault::too_slow(server.body_time)),
+            Some(Ok(0)) => return Err(BodyFault::Gone),
+            Some(came) => pace.came(came?),
+        }
+        left = left.saturating_sub(piece.len() as u64);
+        beginning.push(&piece).map_err(refused)?;
+        if left == 0 {
+            return Ok(beginning.into_body());
+        }
+        if beginning.len() < limits.form_bytes_max {
+            continue;
+        }
+        if beginning.names_model() {
+            let (body, rest) = beginning.into_parts();
+            *caller.upload() = Some(Box::new(Upload {
+                rest,
+                left,
+                is_begun: false,
+                pace,
+            }));
+            return Ok(body);
+        }
+        if length > limits.body_bytes_max as u64 {
+            let message = format!(
+                "The form is larger than {} bytes (server.limits.body) and does not name its model in the first {} \
+                 (server.limits.form); put the field `model` before the file",
+                limits.body_bytes_max, limits.form_bytes_max
+            );
+            return Err(BodyFault::refused(Kind::PayloadTooLarge, message));
+        }
+    }
+}
+
+/// Sends the head, the beginning and then the rest as it comes, and reads the head of the answer.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "an attempt's company, each thing used alone"
+)]
+pub(crate) async fn send<C: Caller>(
+    caller: &mut C,
+    comments: &mut Comments<'_>,
+    account: &mut Account<'_>,
+    provider: &Provider,
+    mut connection: Connection,
+    text: &[u8],
+    body: &Upstream<'_>,
+    attempt_deadline: Instant,
+) -> Result<(Connection, AnswerHead), Trouble> {
+    let Some(mut upload) = caller.upload().take() else {
+        // Cannot happen: who calls has looked.
+        return Err(Failure::connect("there is nothing to send".to_owned()).into());
+    };
+    let mut passage = Passage {
+        account,
+        provider,
+        connection: &mut connection,
+        head: AnswerHead::with_lines(),
+        attempt_deadline,
+    };
+    let outcome = passage.run(caller, comments, &mut upload, text, body).await;
+    let mut head = passage.head;
+    // What is left of the request stands between this answer and the next.
+    head.keep_alive &= upload.left == 0;
+    *caller.upload() = Some(upload);
+    outcome.map(|()| (connection, head))
+}
+
+/// One attempt to send a form that is still arriving.
+struct Passage<'a, 'b> {
+    account: &'a mut Account<'b>,
+    provider: &'a Provider,
+    connection: &'a mut Connection,
+    head: AnswerHead,
+    attempt_deadline: Instant,
+}
+
+/// What a wait ended with.
+enum Event {
+    /// Bytes came, or went.
+    Moved,
+    /// The client's part failed.
+    Fault(BodyFault),
+    /// Nothing more can be written: the provider has closed, perhaps with an answer.
+    Closed(std::io::Error),
+    Answered(Result<(), Fault>),
+    Late,
+    Ending,
+}
+
+impl Passage<'_, '_> {
+    async fn run<C: Caller>(
+        &mut self,
+        caller: &mut C,
+        comments: &mut Comments<'_>,
+        upload: &mut Upload,
+        text: &[u8],
+        body: &Upstream<'_>,
+    ) -> Result<(), Trouble> {
+        let mut slices = Vec::with_capacity(8);
+        slices.push(text);
+        slices.extend(body.pieces());
+        let mut event = self.write(caller, &slices).await;
+        let mut piece = Vec::new();
+        while matches!(event, Event::Moved) && upload.left > 0 {
+            piece.clear();
+            event = self.receive(caller, upload, &mut piece).await;
+            if !matches!(event, Event::Moved) {
+                break;
+            }
+            upload
+                .rest
+                .push(&piece, upload.left == 0)
+                .map_err(refused)?;
+            event = self.write(caller, &[&piece]).await;
+        }
+        match event {
+            Event::Moved => {
+                self.account.request_sent();
+                self.answer(caller, comments).await
+            }
+            Event::Answered(read) => read.map_err(|fault| Failure::of_fault(&fault).into()),
+            // It may have answered before it closed.
+            Event::Closed(error) => match self.answer(caller, comments).await {
+                Err(Trouble::Failed(_)) => Err(Failure::of_fault(&Fault::Io(error)).into()),
+                outcome => outcome,
+            },
+            Event::Fault(BodyFault::Gone) => Err(Trouble::Broken(Break::Gone)),
+            Event::Fault(BodyFault::Refused(refusal)) => Err(Trouble::Refused(refusal)),
+            Event::Ending => Err(Trouble::Broken(Break::Ending)),
+            Event::Late => {
+                let time = self.provider.idle_time;
+                Err(Failure::timeout("it took nothing more of the request", time).into())
+            }
+        }
+    }
+
+    /// Reads the next piece from the client.
+    async fn receive<C: Caller>(
+        &mut self,
+        caller: &mut C,
+        upload: &mut Upload,
+        piece: &mut Vec<u8>,
+    ) -> Event {
+        let waiting = self.account.last();
+        let deadline = (waiting + upload.pace.left).min(self.attempt_deadline);
+        let event = poll_fn(|cx| {
+            if caller.seat().ending.get() {
+                return Poll::Ready(Event::Ending);
+            }
+            if let Poll::Ready(read) = self.connection.poll_head(&mut self.head, cx) {
+                return Poll::Ready(Event::Answered(read));
+            }
+            match caller.poll_piece(piece, PIECE_BYTES_MAX, cx) {
+                Poll::Ready(Ok(0)) => Poll::Ready(Event::Fault(BodyFault::Gone)),
+                Poll::Ready(Ok(_)) => Poll::Ready(Event::Moved),
+                Poll::Ready(Err(fault)) => Poll::Ready(Event::Fault(fault)),
+                Poll::Pending => caller.timer().poll(deadline, cx).map(|()| Event::Late),
+            }
+        })
+        .await;
+        self.account.waited(waiting);
+        let now = self.account.last();
+        upload.pace.waited(now.duration_since(waiting));
+        upload.pace.came(piece.len());
+        upload.is_begun |= !piece.is_empty();
+        upload.left = upload.left.saturating_sub(piece.len() as u64);
+        match event {
+            // Whoever was slow: the time of all attempts together is over for everybody.
+            Event::Late if now < self.attempt_deadline => {
+                Event::Fault(BodyFault::too_slow(upload.pace.time))
+            }
+            event => event,
+        }
+    }
+
+    /// Writes slices to the provider.
+    async fn write<C: Caller>(&mut self, caller: &mut C, slices: &[&[u8]]) -> Event {
+        let waiting = self.account.last();
+        let deadline = (waiting + self.provider.idle_time).min(self.attempt_deadline);
+        let mut written = 0;
+        let event = poll_fn(|cx| {
+            if caller.seat().ending.get() {
+                return Poll::Ready(Event::Ending);
+            }
+            if let Poll::Ready(read) = self.connection.poll_head(&mut self.head, cx) {
+                return Poll::Ready(Event::Answered(read));
+            }
+            match self.connection.poll_write(slices, &mut written, cx) {
+                Poll::Ready(Ok(())) => Poll::Ready(Event::Moved),
+                Poll::Ready(Err(error)) => Poll::Ready(Event::Closed(error)),
+                Poll::Pending => caller.timer().poll(deadline, cx).map(|()| Event::Late),
+            }
+        })
+        .await;
+        self.account.waited(waiting);
+        event
+    }
+
+    /// Waits for the answer.
+    async fn answer<C: Caller>(
+        &mut self,
+        caller: &mut C,
+        comments: &mut Comments<'_>,
+    ) -> Result<(), Trouble> {
+        let waiting = self.account.last();
+        let deadline = (waiting + self.provider.first_byte_time).min(self.attempt_deadline);
+        let reading = poll_fn(|cx| self.connection.poll_head(&mut self.head, cx));
+        let read = patiently(caller, comments, deadline, reading).await;
+        self.account.waited(waiting);
+        match read {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(fault)) => Err(Failure::of_fault(&fault).into()),
+            Err(Break::Timeout) => {
+                Err(Failure::timeout("no answer", deadline.duration_since(waiting)).into())
+            }
+            Err(broken) => Err(Trouble::Broken(broken)),
+        }
+    }
+}
+
+fn refused(refusal: Refusal) -> Trouble {
+    Trouble::Refused(Box::new(refusal))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_largest_body_buys_its_time_again() {
+        let second = Duration::from_secs(1);
+        let mut pace = Pace::new(100, 10 * second);
+        pace.waited(9 * second);
+        pace.came(99);
+        assert_eq!(pace.left, second);
+        pace.came(1);
+        assert_eq!(pace.left, 11 * second);
+        pace.came(250);
+        assert_eq!(pace.left, 31 * second);
+        pace.waited(40 * second);
+        assert_eq!(pace.left, Duration::ZERO);
+    }
+
+    #[test]
+    fn a_bound_of_nothing_is_no_endless_loop() {
+        let mut pace = Pace::new(0, Duration::from_millis(1));
+        pace.came(3);
+        assert_eq!(pace.left, Duration::from_millis(4));
+    }
+}
