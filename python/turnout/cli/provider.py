@@ -15,7 +15,7 @@ from turnout.config.compile.credential import environment_key
 from turnout.config.mistake import nearest
 from turnout.errors import TurnoutError
 from turnout.providers import ROWS, Row, row
-from turnout.providers.rows import CHECKED
+from turnout.providers.checked import compared
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +32,7 @@ def list_providers(config: Path | None) -> int:
     environment = load.environment()
     loaded = load.load(load.find(config, environment), environment)
     written = loaded.config.providers
-    table = _table(f"Known providers ({len(ROWS)}, compared with their documentation on {CHECKED})")
+    table = _table(f"Known providers ({len(ROWS)})")
     for head in ("slug", "name", "protocols", "key", "state"):
         table.add_column(head, overflow="fold")
     own = [slug for slug, provider in written.items() if row(provider.row or slug) is None]
@@ -186,7 +186,7 @@ def _facts(known: Row) -> list[tuple[str, str]]:
         ("privacy", known.privacy_url or ""),
         ("terms", known.terms_url or ""),
         ("status page", known.status_url or ""),
-        ("compared on", CHECKED),
+        *((f"compared: {one.fact}", f"{one.source}, {one.on}") for one in compared(known.slug)),
     ]
     return [(what, value) for what, value in facts if value]
 

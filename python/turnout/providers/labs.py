@@ -45,7 +45,7 @@ LABS: Final[tuple[Row, ...]] = (
             training=False,
             retention_days=30,
             zdr_offered=True,
-            source="https://platform.openai.com/docs/guides/your-data",
+            source="https://developers.openai.com/api/docs/guides/your-data",
         ),
         headquarters="US",
         privacy_url="https://openai.com/policies/privacy-policy/",
@@ -70,7 +70,7 @@ LABS: Final[tuple[Row, ...]] = (
             training=False,
             retention_days=30,
             zdr_offered=True,
-            source="https://privacy.claude.com/en/articles/7996866-how-long-do-you-store-my-organization-s-data",
+            source="https://platform.claude.com/docs/en/manage-claude/api-and-data-retention",
         ),
         headquarters="US",
         privacy_url="https://www.anthropic.com/legal/privacy",
@@ -92,7 +92,9 @@ LABS: Final[tuple[Row, ...]] = (
         auth=Header(name="x-goog-api-key"),
         docs="https://ai.google.dev/api",
         # Of paid use. The terms let Google train on what free use sends.
-        policy=Policy(training=False, retention_days=55, source="https://ai.google.dev/gemini-api/terms"),
+        policy=Policy(
+            training=False, retention_days=55, zdr_offered=True, source="https://ai.google.dev/gemini-api/docs/zdr"
+        ),
         headquarters="US",
         privacy_url="https://policies.google.com/privacy",
         terms_url="https://ai.google.dev/gemini-api/terms",
@@ -120,7 +122,7 @@ LABS: Final[tuple[Row, ...]] = (
         env=("MISTRAL_API_KEY",),
         docs="https://docs.mistral.ai/api",
         policy=Policy(
-            training=False, retention_days=30, zdr_offered=True, source="https://legal.mistral.ai/terms/privacy-policy"
+            training=False, zdr_offered=True, source="https://docs.mistral.ai/admin/monitor-comply/zero-data-retention"
         ),
         headquarters="FR",
         datacenters=("FR",),
@@ -149,10 +151,7 @@ LABS: Final[tuple[Row, ...]] = (
         env=("XAI_API_KEY",),
         docs="https://docs.x.ai/docs/api-reference",
         policy=Policy(
-            training=False,
-            retention_days=30,
-            zdr_offered=True,
-            source="https://docs.x.ai/docs/resources/faq-api/security",
+            training=False, retention_days=30, zdr_offered=True, source="https://docs.x.ai/docs/faq/security"
         ),
         headquarters="US",
         privacy_url="https://x.ai/legal/privacy-policy",
@@ -182,7 +181,7 @@ LABS: Final[tuple[Row, ...]] = (
         headquarters="CN",
         datacenters=("CN",),
         privacy_url="https://cdn.deepseek.com/policies/en-US/deepseek-privacy-policy.html",
-        terms_url="https://cdn.deepseek.com/policies/en-US/deepseek-open-platform-terms-of-service.html",
+        terms_url="https://chat.deepseek.com/downloads/DeepSeek%20Terms%20of%20Use.html",
         status_url="https://status.deepseek.com/",
     ),
     Row(
@@ -204,7 +203,7 @@ LABS: Final[tuple[Row, ...]] = (
         ),
         env=("COHERE_API_KEY", "CO_API_KEY"),
         docs="https://docs.cohere.com/reference/about",
-        policy=Policy(retention_days=30, zdr_offered=True, source="https://cohere.com/enterprise-data-commitments"),
+        policy=Policy(retention_days=30, source="https://openrouter.ai/docs/guides/privacy/provider-logging"),
         headquarters="CA",
         privacy_url="https://cohere.com/privacy",
         terms_url="https://cohere.com/terms-of-use",
@@ -223,8 +222,10 @@ LABS: Final[tuple[Row, ...]] = (
             ),
         ),
         env=("PERPLEXITY_API_KEY", "PPLX_API_KEY"),
-        docs="https://docs.perplexity.ai/guides/chat-completions-guide",
-        policy=Policy(training=False, retention_days=0, source="https://docs.perplexity.ai/guides/privacy-security"),
+        docs="https://docs.perplexity.ai/docs/sonar/openai-compatibility",
+        policy=Policy(
+            training=False, retention_days=0, source="https://docs.perplexity.ai/docs/resources/privacy-security"
+        ),
         headquarters="US",
         privacy_url="https://www.perplexity.ai/hub/legal/privacy-policy",
         terms_url="https://www.perplexity.ai/hub/legal/perplexity-api-terms-of-service",
@@ -290,7 +291,7 @@ LABS: Final[tuple[Row, ...]] = (
         docs="https://docs.z.ai/api-reference/introduction",
         headquarters="CN",
         privacy_url="https://docs.z.ai/legal-agreement/privacy-policy",
-        terms_url="https://docs.z.ai/legal-agreement/terms-of-use",
+        terms_url="https://chat.z.ai/legal-agreement/terms-of-service",
     ),
     Row(
         slug="minimax",
@@ -374,6 +375,7 @@ LABS: Final[tuple[Row, ...]] = (
         ),
         docs="https://www.tencentcloud.com/document/product/1300/82345",
         headquarters="CN",
+        terms_url="https://www.tencentcloud.com/en/document/product/301/78869",
     ),
     Row(
         slug="baidu",
@@ -389,6 +391,7 @@ LABS: Final[tuple[Row, ...]] = (
         docs="https://cloud.baidu.com/doc/qianfan-api/s/3m9b5lqft",
         headquarters="CN",
         datacenters=("CN",),
+        terms_url="https://intl.cloud.baidu.com/en/doc/Agreements/s/bmesahnjh-intl-en",
     ),
     Row(
         slug="byteplus",
@@ -417,6 +420,7 @@ LABS: Final[tuple[Row, ...]] = (
         docs="https://docs.byteplus.com/en/docs/ModelArk/1494384",
         headquarters="SG",
         privacy_url="https://docs.byteplus.com/en/docs/legal/docs-privacy-policy",
+        terms_url="https://docs.byteplus.com/en/docs/legal/docs-terms-of-service",
     ),
     Row(
         slug="stepfun",
@@ -440,6 +444,7 @@ LABS: Final[tuple[Row, ...]] = (
         ),
         docs="https://platform.stepfun.ai/docs/en/overview/concept",
         headquarters="CN",
+        terms_url="https://platform.stepfun.ai/docs/en/agreement/userservice",
     ),
     Row(
         slug="xiaomi",
@@ -461,6 +466,7 @@ LABS: Final[tuple[Row, ...]] = (
         env=("XIAOMI_API_KEY", "XIAOMI_MIMO_API_KEY"),
         docs="https://platform.xiaomimimo.com/#/docs",
         headquarters="CN",
+        terms_url="https://platform.xiaomimimo.com/#/docs/terms/user-agreement",
     ),
     Row(
         slug="meta",
@@ -478,6 +484,7 @@ LABS: Final[tuple[Row, ...]] = (
         env=("META_API_KEY",),
         docs="https://llama.developer.meta.com/docs/features/compatibility/",
         headquarters="US",
+        terms_url="https://ai.developer.meta.com/legal/terms-of-service",
     ),
     Row(
         slug="amazon-nova",
@@ -505,6 +512,7 @@ LABS: Final[tuple[Row, ...]] = (
         env=("AIONLABS_API_KEY", "AION_API_KEY"),
         docs="https://www.aionlabs.ai/docs/",
         headquarters="US",
+        terms_url="https://www.aionlabs.ai/terms/",
     ),
     Row(
         slug="inception",
@@ -522,7 +530,7 @@ LABS: Final[tuple[Row, ...]] = (
         docs="https://docs.inceptionlabs.ai/get-started/get-started",
         headquarters="US",
         privacy_url="https://www.inceptionlabs.ai/docs/privacy-policy",
-        terms_url="https://www.inceptionlabs.ai/docs/terms-of-use",
+        terms_url="https://www.inceptionlabs.ai/terms",
         status_url="https://status.inceptionlabs.ai/",
     ),
     Row(
@@ -557,7 +565,7 @@ LABS: Final[tuple[Row, ...]] = (
         docs="https://docs.reka.ai/chat/overview",
         headquarters="US",
         privacy_url="https://reka.ai/privacy-policy",
-        terms_url="https://reka.ai/terms-of-service",
+        terms_url="https://reka.ai/legal/terms-of-use",
     ),
     Row(
         slug="morph",
@@ -569,7 +577,7 @@ LABS: Final[tuple[Row, ...]] = (
         docs="https://docs.morphllm.com/api-reference/introduction",
         headquarters="US",
         privacy_url="https://www.morphllm.com/privacy",
-        terms_url="https://www.morphllm.com/terms",
+        terms_url="https://www.morphllm.com/privacy/tos",
     ),
     Row(
         slug="sarvam",

@@ -9,12 +9,13 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from turnout.auth.key import BEARER, Header
+from turnout.providers.checked import COMPARISONS
 from turnout.providers.clouds import CLOUDS
 from turnout.providers.gateways import GATEWAYS
 from turnout.providers.hosts import HOSTS
 from turnout.providers.labs import LABS
 from turnout.providers.local import LOCAL
-from turnout.providers.rows import CHECKED, ROWS
+from turnout.providers.rows import ROWS
 
 if TYPE_CHECKING:
     from turnout.providers.row import Policy, Row, Setting
@@ -30,10 +31,10 @@ its key comes from `api_key` there, else from the environment variable. Without 
 variable is set is on; those marked † are not, because their variable is commonly set for something else. A second
 account is another slug with `row: SLUG`. Any other server is given with `dialect` and `base_url`.
 
-The facts are from public documentation, compared on {CHECKED}. `turnout provider test SLUG` sends one small real
-request over each protocol and shows what came back. "unknown" means that nothing was found that could be relied on, and
-is treated as the worse case where a request asks for privacy. What a row says about data holds for an ordinary paid
-account; say in `data_policy` what your contract says.
+The facts are from public documentation; [below](#what-was-compared) stands which of them were compared with what.
+`turnout provider test SLUG` sends one small real request over each protocol and shows what came back. "unknown" means
+that nothing was found that could be relied on, and is treated as the worse case where a request asks for privacy.
+What a row says about data holds for an ordinary paid account; say in `data_policy` what your contract says.
 """
 
 _SUBJECTS: Final = (
@@ -54,6 +55,7 @@ def render() -> str:
         if rows is not LOCAL:
             parts.append(_policies(rows))
     parts.append(_settings())
+    parts.append(_comparisons())
     return "\n".join(parts)
 
 
@@ -135,6 +137,22 @@ def _settings() -> str:
             variables = ", ".join(f"`{name}`" for name in setting.env)
             default = f"`{setting.default}`" if setting.default else "required"
             lines.append(f"| `{row.slug}` | `{setting.name}` | {_meaning(setting)} | {variables} | {default} |")
+    return "\n".join([*lines, ""])
+
+
+def _comparisons() -> str:
+    lines = [
+        "## What was compared",
+        "",
+        "A row agrees with a source in that fact. What does not stand here (other links, seats, countries, and the "
+        "rows that are missing) was not compared with anything, and is as it was written down.",
+        "",
+        "| fact | source | on | rows |",
+        "| --- | --- | --- | --- |",
+    ]
+    for one in COMPARISONS:
+        slugs = ", ".join(f"`{slug}`" for slug in one.slugs)
+        lines.append(f"| {one.fact} | {one.source} | {one.on} | {slugs} |")
     return "\n".join([*lines, ""])
 
 

@@ -1,7 +1,8 @@
 """The list of known providers, one row each, from the makers of models to one's own machine.
 
-Facts are from the providers' public documentation, as of the ``CHECKED`` date; they were read, not called: ``turnout
-provider test NAME`` calls one. The order is that in which providers are switched on when only the environment decides.
+Facts are from the providers' public documentation; :mod:`turnout.providers.checked` says which of them were compared
+with what. They were read, not called: ``turnout provider test NAME`` calls one. The order is that in which providers
+are switched on when only the environment decides.
 """
 
 from __future__ import annotations
@@ -16,9 +17,6 @@ from turnout.providers.local import LOCAL
 
 if TYPE_CHECKING:
     from turnout.providers.row import Row
-
-CHECKED: Final = "2026-11-22"
-"""The day on which the rows were last compared with public documentation."""
 
 ROWS: Final[tuple[Row, ...]] = (*LABS, *HOSTS, *CLOUDS, *GATEWAYS, *LOCAL)
 
