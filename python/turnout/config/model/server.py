@@ -50,8 +50,8 @@ class Limits(Section):
         ge=64 * KIB,
         le=1 * GIB,
         description="How much is held of a larger form with sound to be transcribed; the rest goes to the provider "
-        "while it arrives. While only what is held has been sent, another endpoint can be tried. Such a form has to name its "
-        "model in this part, before the file; one that does not is held whole, up to body.",
+        "while it arrives. While only what is held has been sent, another endpoint can be tried. Such a form has to "
+        "name its model in this part, before the file; one that does not is held whole, up to body.",
     )
     upload: Bytes = Field(
         default=512 * MIB,
