@@ -45,13 +45,16 @@ def test_a_database_that_does_not_answer_leaves_what_is_known(shelf: Shelf, capl
 def test_keys_come_in_their_order_and_say_what_they_are_for(tmp_path: Path) -> None:
     vault = Vault(tmp_path)
     first = stored("a", sealed=vault.seal("a", "sk-a"), is_fallback=True, allowed_user_ids=["ada"], version=3)
-    second = stored("b", sealed=vault.seal("b", "sk-b"), sort_order=1, is_byok_only=True, disabled=True)
+    second = stored(
+        "b", sealed=vault.seal("b", "sk-b"), sort_order=1, is_byok_only=True, declared_zdr=False, disabled=True
+    )
     keys = own_keys([second, first], vault)
     assert [(key.text, key.kind, key.required, key.disabled) for key in keys] == [
         ("sk-a", "fallback", False, False),
-        ("sk-b", "prioritized", True, True),
+        ("sk-b", "prioritized", False, True),
     ]
     assert (keys[0].users, keys[0].models, keys[0].hashes) == (["ada"], None, None)
+    assert [(key.exclusive, key.zdr) for key in keys] == [(False, None), (True, False)]
     assert [key.label for key in keys] == ["byok-a.3", "byok-b"]
 
 

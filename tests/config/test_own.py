@@ -79,6 +79,7 @@ def test_little_is_shown_of_a_key(text: str, shown: str) -> None:
 
 
 def test_a_key_in_a_traceback_shows_no_secret() -> None:
-    members: dict[str, Any] = {"disabled": False, "required": False, "models": None, "hashes": None, "users": None}
+    members: dict[str, Any] = dict.fromkeys(("disabled", "required", "exclusive"), False)
+    members |= dict.fromkeys(("zdr", "models", "hashes", "users"))
     key = OwnKey(id="i", provider="p", label="l", text="sk-secret", kind="fallback", **members)
     assert "sk-secret" not in repr(key)

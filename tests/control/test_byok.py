@@ -172,6 +172,18 @@ def test_what_is_not_named_stays_and_null_lifts_a_limit(api: TestClient, keeper:
     assert own(keeper)[0].rules is None
 
 
+def test_what_is_declared_of_the_account_and_of_other_models_is_told_to_the_plane(
+    api: TestClient, keeper: Gateway
+) -> None:
+    made = posted(api, is_byok_only=True, declared_zdr=True, declared_region="global", allowed_models=["openai/gpt"])
+    assert (made["is_byok_only"], made["declared_zdr"], made["declared_region"]) == (True, True, None)
+    (used,) = own(keeper)
+    assert (used.exclusive, used.required, used.zdr) == (True, False, True)
+    changed = api.patch(f"/v1/byok/{made['id']}", json={"declared_zdr": None, "is_byok_only": False}).json()["data"]
+    assert (changed["is_byok_only"], changed["declared_zdr"]) == (False, None)
+    assert own(keeper)[0].zdr is None
+
+
 def test_a_disabled_key_is_kept_and_not_used(api: TestClient, keeper: Gateway) -> None:
     made = posted(api, disabled=True)
     assert own(keeper) == []

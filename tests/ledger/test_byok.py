@@ -27,6 +27,7 @@ def stored(key_id: str = "a", **changes: Any) -> StoredKey:
         is_required=False,
         is_byok_only=False,
         sort_order=0,
+        declared_zdr=None,
         allowed_models=None,
         allowed_user_ids=None,
         allowed_api_key_hashes=None,

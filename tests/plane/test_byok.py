@@ -117,6 +117,16 @@ def test_y04_a_required_key_takes_the_place_of_the_shared_ones() -> None:
         assert asked(rig, OTHER) == ["mine", "b"]
 
 
+def test_y04_an_exclusive_key_keeps_its_clients_from_shared_ones_for_all_models() -> None:
+    mine = own("mine", exclusive=True, rules=rules(models=["test/other"], keys=["other"]))
+    with serving([shared("a"), mine], [shared("b")], script="p;status=429") as rig:
+        assert asked(rig) == ["a", "b"]
+        assert asked(rig, OTHER) == ["b"]
+    everywhere = own("mine", exclusive=True, rules=rules(keys=["other"]))
+    with serving([shared("a"), everywhere], [shared("b")], script="p;status=429") as rig:
+        assert asked(rig, OTHER) == ["mine", "b"]
+
+
 @pytest.mark.parametrize(
     ("rule", "fits"),
     [
@@ -225,6 +235,42 @@ def test_y07_what_a_rule_about_data_drops_no_own_key_brings_back() -> None:
     with running(make) as rig:
         assert asked(rig) == ["own"]
         assert asked(rig, provider={"zdr": True}) == ["shared"]
+
+
+def test_y07_what_a_key_says_of_its_account_counts_instead() -> None:
+    kept = written.DataPolicy(training=False, retention_days=30, zdr=False)
+    none = written.DataPolicy(training=False, retention_days=0, zdr=True)
+
+    def make(address: str) -> Any:
+        keeping = [shared("a"), own("agreed", zdr=True), last("later", zdr=True, rules=rules(keys=["other"]))]
+        forgetting = [shared("b"), shared("b-kept", zdr=False), own("kept", zdr=False)]
+        return snapshot(
+            [provider(address, credentials=keeping), provider(address, "second", credentials=forgetting)],
+            [
+                model(
+                    endpoint(0, "p;status=429", data_policy=kept),
+                    endpoint(1, "p;status=429", data_policy=none, tag="b"),
+                )
+            ],
+            keys=[key(), key(OTHER, name="other")],
+            server={"attempts": {"attempts_max": 20}},
+        )
+
+    with running(make) as rig:
+        assert sorted(asked(rig)) == ["a", "agreed", "b", "b-kept", "kept"]
+        assert asked(rig, provider={"zdr": True}) == ["agreed", "b"]
+        assert asked(rig, OTHER, provider={"zdr": True}) == ["agreed", "b", "later"]
+        # Who is not asked for it is asked as ever.
+        assert sorted(asked(rig, provider={"zdr": False})) == ["a", "agreed", "b", "b-kept", "kept"]
+
+
+def test_y07_a_key_of_another_does_not_open_an_endpoint_that_keeps_things() -> None:
+    agreed = own("agreed", zdr=True, rules=rules(keys=["other"]))
+    with serving([shared("a"), agreed], script="p") as rig:
+        answer = rig.post(chat(provider={"zdr": True}), CHAT)
+        assert answer.status_code == 404
+        rig.booked(0)
+        assert asked(rig, OTHER, provider={"zdr": True}) == ["agreed"]
 
 
 @contextlib.contextmanager

@@ -43,6 +43,8 @@ class OwnKey(msgspec.Struct, frozen=True, kw_only=True):
     disabled: bool
     kind: Literal["prioritized", "fallback"]
     required: bool
+    exclusive: bool
+    zdr: bool | None
     models: list[str] | None
     hashes: list[str] | None
     """SHA-256 of the client keys that may use it."""

@@ -322,6 +322,10 @@ class Credential(Frozen, frozen=True):
     """Whether it is for everybody alike, or somebody's own: tried before or after everything else."""
     required: bool = False
     """Whether it takes the place of the provider's shared keys wherever it may be used."""
+    exclusive: bool = False
+    """The same for all models, also those that it may not be used for."""
+    zdr: bool | None = None
+    """Whether its account keeps nothing of what it is sent; ``None``: as the endpoint says."""
     rules: CredentialRules | None = None
     """Whom it may be used for; ``None``: for all."""
 

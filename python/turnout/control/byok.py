@@ -73,6 +73,7 @@ class Change(Struct, forbid_unknown_fields=True, kw_only=True):
     allowed_models: _Texts | UnsetType | None = UNSET
     allowed_user_ids: _Texts | UnsetType | None = UNSET
     allowed_api_key_hashes: _Hashes | UnsetType | None = UNSET
+    declared_zdr: bool | UnsetType | None = UNSET
     declared_region: Literal["global"] | UnsetType | None = UNSET
     """Taken for OpenRouter's clients' sake; there are no regional hosts here."""
 
@@ -127,6 +128,7 @@ async def create(request: Request) -> Response:
         is_required=False,
         is_byok_only=False,
         sort_order=0,
+        declared_zdr=None,
         allowed_models=None,
         allowed_user_ids=None,
         allowed_api_key_hashes=None,
@@ -248,15 +250,13 @@ def _compiled(gateway: Gateway, current: Ready, decision: Decision) -> Ready:
 def _changed(gateway: Gateway, key: StoredKey, body: Change) -> StoredKey:
     """The key with what the body says."""
     values: dict[str, Any] = {
-        name: value for name in (*_FLAGS, *_LISTS, "name", "sort_order") if (value := getattr(body, name)) is not UNSET
+        name: value
+        for name in (*_FLAGS, *_LISTS, "name", "sort_order", "declared_zdr")
+        if (value := getattr(body, name)) is not UNSET
     }
     key = replace(key, **values)
     if key.is_byok_only and key.is_fallback:
         raise Refusal(refusal.INVALID_REQUEST, "is_byok_only cannot be combined with is_fallback")
-    if key.is_byok_only and key.allowed_models is not None:
-        raise Refusal(
-            refusal.INVALID_REQUEST, "is_byok_only is for all models, and cannot be combined with allowed_models"
-        )
     if body.key is UNSET:
         return key
     text = body.key.strip()
@@ -353,7 +353,7 @@ def _shown(request: Request, key: StoredKey) -> dict[str, Any]:
         "allowed_user_ids": key.allowed_user_ids,
         "allowed_api_key_hashes": key.allowed_api_key_hashes,
         "declared_region": None,
-        "declared_zdr": None,
+        "declared_zdr": key.declared_zdr,
         "workspace_id": None,
         "created_at": created.replace("+00:00", "Z"),
         "problem": left.reason if left is not None else None,

@@ -39,6 +39,8 @@ keys = Table(
     Column("is_required", Boolean, nullable=False),
     Column("is_byok_only", Boolean, nullable=False),
     Column("sort_order", Integer, nullable=False),
+    # NULL: nothing was declared.
+    Column("declared_zdr", Boolean),
     # JSON text of a list, or NULL for everything.
     Column("allowed_models", Text),
     Column("allowed_user_ids", Text),
@@ -71,6 +73,7 @@ class StoredKey:
     is_required: bool
     is_byok_only: bool
     sort_order: int
+    declared_zdr: bool | None
     allowed_models: list[str] | None
     allowed_user_ids: list[str] | None
     allowed_api_key_hashes: list[str] | None

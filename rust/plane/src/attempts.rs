@@ -97,10 +97,7 @@ pub(crate) async fn attempts<'a, C: Caller>(
         last: started,
     };
     let user = request.user().map(|user| pseudonym(account.key(), user));
-    let asker = Asker {
-        key: account.key(),
-        user: request.user(),
-    };
+    let asker = Asker::new(snapshot, account.key(), request);
     thread.shared.budgets.request();
     let mut failures: Vec<(usize, Failure)> = Vec::new();
     let mut made = 0;

@@ -35,6 +35,8 @@ def key(provider: str = "openai", text: str | None = "sk-own", **changes: Any) -
         "disabled": False,
         "kind": "prioritized",
         "required": False,
+        "exclusive": False,
+        "zdr": None,
         "models": None,
         "hashes": None,
         "users": None,

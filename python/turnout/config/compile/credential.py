@@ -65,7 +65,8 @@ def credentials(
             work.wrong((*path, "api_keys", position, "label"), f"the label {label} occurs twice in this provider")
         labels.add(label)
         plain = key_credential(scheme, label=label, key=one.key.get_secret_value(), weight=one.weight)
-        made.append(msgspec.structs.replace(plain, kind=one.kind, required=one.required, rules=_rules(one)))
+        said = {"kind": one.kind, "required": one.required, "exclusive": one.exclusive, "zdr": one.zdr}
+        made.append(msgspec.structs.replace(plain, **said, rules=_rules(one)))
     return made
 
 

@@ -84,7 +84,14 @@ def credentials(
             found = token
         made.append(
             msgspec.structs.replace(
-                found, label=key.label, weight=1, kind=key.kind, required=key.required, rules=_rules(key)
+                found,
+                label=key.label,
+                weight=1,
+                kind=key.kind,
+                required=key.required,
+                exclusive=key.exclusive,
+                zdr=key.zdr,
+                rules=_rules(key),
             )
         )
     return made

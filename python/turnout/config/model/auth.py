@@ -37,6 +37,16 @@ class Credential(Section):
         default=False,
         description="Whether the provider's shared keys are not used for requests that this key fits. Default: false.",
     )
+    exclusive: bool = Field(
+        default=False,
+        description="The same for all models, also those that this key is not for: its clients are never served with "
+        "shared keys of the provider. For kind prioritized. Default: false.",
+    )
+    zdr: bool | None = Field(
+        default=None,
+        description="Whether the account of this key has zero data retention, where that differs from what data_policy "
+        "says: requests that want it are served with keys that have it. Default: as data_policy.",
+    )
     models: list[str] | None = Field(
         default=None,
         min_length=1,
@@ -61,6 +71,8 @@ class Credential(Section):
     def _has_an_owner(self) -> Credential:
         if self.required and self.kind == "shared":
             raise wrong("required is for keys of kind prioritized or fallback")
+        if self.exclusive and self.kind != "prioritized":
+            raise wrong("exclusive is for keys of kind prioritized")
         return self
 
 

@@ -3,23 +3,51 @@
 //! A key is *shared*, or it is somebody's own ("bring your own key", openrouter.md section 3.9): *prioritized*, tried before everything
 //! else, or *fallback*, tried after everything else. Each key of its own makes a copy of each endpoint of its provider ([`expand`]), after
 //! all filters, so that a rule about data holds for every key alike. Each key may be limited to some models, client keys and users; all
-//! of these must fit. A key that is *required* takes the place of its provider's shared keys wherever it fits.
+//! of these must fit. A key that is *required* takes the place of its provider's shared keys wherever it fits; one that is *exclusive* does
+//! so for all models, also those that it is not for.
+//!
+//! Where a request wants zero data retention, what a key says about its account counts instead of what the endpoint says.
 //!
 //! Shared keys are drawn by weight ([`Draw`]): those that the provider has told to wait come last, and the less is left of a key's rate
 //! limit, the less often it is drawn.
 
 use turnout_wire::cost::Prices;
 use turnout_wire::refusal::{Kind, Refusal};
+use turnout_wire::request::Request;
 
 use super::{Asking, Candidate};
 use crate::clock::Moment;
-use crate::snapshot::{Credential, CredentialKind, Key, Provider};
+use crate::snapshot::{Credential, CredentialKind, Key, Snapshot};
 
 /// Who asks, as far as keys care.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asker<'a> {
     pub(crate) key: Option<&'a Key>,
     pub(crate) user: Option<&'a str>,
+    /// Whether nothing may be kept. Never, where no key has a rule: then the endpoints alone have been asked.
+    zdr: bool,
+}
+
+impl<'a> Asker<'a> {
+    pub(crate) fn new(
+        snapshot: &Snapshot,
+        key: Option<&'a Key>,
+        request: &'a Request,
+    ) -> Asker<'a> {
+        Asker {
+            key,
+            user: request.user(),
+            zdr: snapshot.has_own_keys && wants_zdr(snapshot, key, request),
+        }
+    }
+}
+
+#[cold]
+fn wants_zdr(snapshot: &Snapshot, key: Option<&Key>, request: &Request) -> bool {
+    let of_key = key.and_then(|key| key.wishes.as_ref());
+    snapshot.routing.wishes.zdr
+        || of_key.is_some_and(|wishes| wishes.zdr)
+        || (request.preferences()).is_some_and(|preferences| preferences.zdr)
 }
 
 /// A key of somebody's own that a candidate is bound to.
@@ -36,10 +64,7 @@ pub(crate) fn expand<'a>(
     asking: &Asking<'a>,
     planned: Vec<Candidate<'a>>,
 ) -> Result<Vec<Candidate<'a>>, Refusal> {
-    let asker = Asker {
-        key: asking.key,
-        user: asking.request.user(),
-    };
+    let asker = Asker::new(asking.snapshot, asking.key, asking.request);
     let together = (asking.request.preferences()).is_some_and(|wishes| wishes.across_models);
     let fee_percent = asking.snapshot.billing.byok_fee_percent;
     let mut all = Vec::with_capacity(planned.len() + 4);
@@ -55,7 +80,7 @@ pub(crate) fn expand<'a>(
         let copies = |kind: CredentialKind, all: &mut Vec<Candidate<'a>>| {
             for candidate in group {
                 let own = candidate.provider.credentials.iter().filter(|credential| {
-                    credential.kind == kind && credential.fits(candidate.slug, asker)
+                    credential.kind == kind && credential.fits(candidate, asker)
                 });
                 all.extend(own.map(|credential| copy(candidate, credential, fee_percent)));
             }
@@ -101,34 +126,40 @@ fn copy<'a>(
 
 /// Whether shared keys of the provider may be used.
 fn has_shared(candidate: &Candidate<'_>, asker: Asker<'_>) -> bool {
-    let fits = |credential: &&Credential| credential.fits(candidate.slug, asker);
-    let mut fitting = candidate.provider.credentials.iter().filter(fits);
     let mut any = false;
-    fitting.all(|credential| {
-        any |= credential.kind == CredentialKind::Shared;
-        !credential.required
+    candidate.provider.credentials.iter().all(|credential| {
+        let fits = credential.fits(candidate, asker);
+        any |= fits && credential.kind == CredentialKind::Shared;
+        !(credential.required && fits || credential.exclusive && credential.is_for(asker))
     }) && any
 }
 
 impl Credential {
-    /// Whether it may be used for this model and this client.
-    fn fits(&self, slug: &str, asker: Asker<'_>) -> bool {
+    /// Whether it may be used at this endpoint, for this model and this client.
+    fn fits(&self, candidate: &Candidate<'_>, asker: Asker<'_>) -> bool {
+        if asker.zdr && !self.zdr.unwrap_or(candidate.endpoint.data_policy.zdr) {
+            return false;
+        }
+        let models = self.rules.as_ref().and_then(|rules| rules.models.as_ref());
+        models.is_none_or(|patterns| {
+            patterns
+                .iter()
+                .any(|pattern| match pattern.strip_suffix('*') {
+                    Some(prefix) => candidate.slug.starts_with(prefix),
+                    None => pattern == candidate.slug,
+                })
+        }) && self.is_for(asker)
+    }
+
+    /// Whether this client may use it, for whatever model.
+    fn is_for(&self, asker: Asker<'_>) -> bool {
         let Some(rules) = &self.rules else {
             return true;
         };
         let among = |list: &Option<Vec<String>>, name: Option<&str>| {
             (list.as_ref()).is_none_or(|list| list.iter().any(|one| Some(one.as_str()) == name))
         };
-        let model = rules.models.as_ref().is_none_or(|patterns| {
-            patterns
-                .iter()
-                .any(|pattern| match pattern.strip_suffix('*') {
-                    Some(prefix) => slug.starts_with(prefix),
-                    None => pattern == slug,
-                })
-        });
-        model
-            && among(&rules.keys, asker.key.map(|key| key.name.as_str()))
+        among(&rules.keys, asker.key.map(|key| key.name.as_str()))
             && among(&rules.users, asker.user)
     }
 }
@@ -136,8 +167,7 @@ impl Credential {
 /// The keys for a candidate: its own, or the shared ones of its provider in the order of a draw.
 pub(crate) fn keys<'a>(candidate: &'a Candidate<'a>, asker: Asker<'a>) -> Draw<'a> {
     Draw {
-        provider: candidate.provider,
-        slug: candidate.slug,
+        candidate,
         asker,
         own: candidate.own.as_deref().map(|own| own.credential),
         drawn: [0; DRAWN_MAX],
@@ -148,8 +178,7 @@ pub(crate) fn keys<'a>(candidate: &'a Candidate<'a>, asker: Asker<'a>) -> Draw<'
 /// The provider's keys in the order of one weighted draw without replacement, each drawn when it is asked for: nearly
 /// always the first one serves.
 pub(crate) struct Draw<'a> {
-    provider: &'a Provider,
-    slug: &'a str,
+    candidate: &'a Candidate<'a>,
     asker: Asker<'a>,
     /// The only key, for a candidate that is bound to one.
     own: Option<&'a Credential>,
@@ -168,7 +197,7 @@ impl<'a> Iterator for Draw<'a> {
     type Item = &'a Credential;
 
     fn next(&mut self) -> Option<&'a Credential> {
-        let credentials = &self.provider.credentials;
+        let credentials = &self.candidate.provider.credentials;
         if let Some(own) = self.own {
             self.count += 1;
             return (self.count == 1).then_some(own);
@@ -217,11 +246,11 @@ impl Draw<'_> {
     /// Shared keys that have not been drawn, with their weights, all above zero. `awake`: only those that need not wait.
     fn left(&self, awake: bool, now: Moment) -> impl Iterator<Item = (u16, u64)> {
         (0..)
-            .zip(&self.provider.credentials)
+            .zip(&self.candidate.provider.credentials)
             .filter(|(index, credential)| {
                 !self.drawn[..self.count].contains(index)
                     && credential.kind == CredentialKind::Shared
-                    && credential.fits(self.slug, self.asker)
+                    && credential.fits(self.candidate, self.asker)
             })
             .filter_map(move |(index, credential)| {
                 let look = credential.state.look(now);

@@ -154,7 +154,7 @@ impl<'f, 'a> Filter<'f, 'a> {
         }
         for wishes in self.wishes.into_iter().flatten() {
             may_be(endpoint, provider, &wishes.only, &wishes.ignore)?;
-            keeps(endpoint, !wishes.training, wishes.zdr)?;
+            keeps(endpoint, provider, !wishes.training, wishes.zdr)?;
         }
         let mut place = UNLISTED;
         if let Some(preferences) = self.preferences {
@@ -590,7 +590,12 @@ fn prefer(
     if place == UNLISTED && !preferences.order.is_empty() && !preferences.allow_fallbacks {
         return Err(Reason::Providers);
     }
-    keeps(endpoint, preferences.deny_data_collection, preferences.zdr)?;
+    keeps(
+        endpoint,
+        provider,
+        preferences.deny_data_collection,
+        preferences.zdr,
+    )?;
     if preferences.enforce_distillable_text
         && wanted.model.and_then(|model| model.distillable) != Some(true)
     {
@@ -621,11 +626,17 @@ fn may_be(
     }
 }
 
-fn keeps(endpoint: &Endpoint, no_training: bool, zdr: bool) -> Result<(), Reason> {
+fn keeps(
+    endpoint: &Endpoint,
+    provider: &Provider,
+    no_training: bool,
+    zdr: bool,
+) -> Result<(), Reason> {
     if no_training && endpoint.data_policy.training != Some(false) {
         return Err(Reason::Training);
     }
-    match zdr && !endpoint.data_policy.zdr {
+    // With a key of such an account it may serve; `credential::expand` leaves it the other keys out.
+    match zdr && !endpoint.data_policy.zdr && !provider.has_zdr_key {
         true => Err(Reason::Retention),
         false => Ok(()),
     }

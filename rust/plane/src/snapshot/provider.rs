@@ -20,6 +20,8 @@ pub(crate) struct Provider {
     /// The protocols that it speaks, in order of preference; at least one.
     pub(crate) wires: Vec<Wire>,
     pub(crate) credentials: Vec<Credential>,
+    /// Whether there is a key whose account keeps nothing, whatever the provider does by default.
+    pub(crate) has_zdr_key: bool,
     pub(crate) first_byte_time: Duration,
     pub(crate) idle_time: Duration,
     pub(crate) routing_fields: bool,
@@ -47,6 +49,8 @@ impl Provider {
             sigv4: None,
             kind: CredentialKind::Shared,
             required: false,
+            exclusive: false,
+            zdr: None,
             rules: None,
         }];
         let given: &[written::Credential] = if written.credentials.is_empty() {
@@ -61,6 +65,8 @@ impl Provider {
                 weight: credential.weight,
                 kind: credential.kind,
                 required: credential.required,
+                exclusive: credential.exclusive,
+                zdr: credential.zdr,
                 rules: credential.rules.clone(),
                 state: statistics.credential(&written.slug, &credential.label),
                 heads: wires
@@ -75,8 +81,9 @@ impl Provider {
                     .collect(),
                 signer: credential.sigv4.as_ref().map(Signer::new),
             })
-            .collect();
+            .collect::<Vec<_>>();
         Ok(Provider {
+            has_zdr_key: (credentials.iter()).any(|credential| credential.zdr == Some(true)),
             first_byte_time: Duration::from_millis(written.timeouts.first_byte_ms),
             idle_time: Duration::from_millis(written.timeouts.idle_ms),
             slug: written.slug,
@@ -93,6 +100,8 @@ impl Provider {
         self.credentials.iter().any(|credential| {
             credential.kind != CredentialKind::Shared
                 || credential.required
+                || credential.exclusive
+                || credential.zdr.is_some()
                 || credential.rules.is_some()
         })
     }
@@ -197,6 +206,10 @@ pub(crate) struct Credential {
     pub(crate) kind: CredentialKind,
     /// Whether it takes the place of the provider's shared keys wherever it may be used.
     pub(crate) required: bool,
+    /// The same for all models, also those that it may not be used for.
+    pub(crate) exclusive: bool,
+    /// Whether its account keeps nothing of what it is sent; `None`: as the endpoint says.
+    pub(crate) zdr: Option<bool>,
     /// Whom it may be used for; `None`: for all.
     pub(crate) rules: Option<written::CredentialRules>,
     /// What the provider said about it; the same across swaps.

@@ -230,6 +230,8 @@ pub struct Credential {
     pub sigv4: Option<SigV4>,
     pub kind: CredentialKind,
     pub required: bool,
+    pub exclusive: bool,
+    pub zdr: Option<bool>,
     pub rules: Option<CredentialRules>,
 }
 
