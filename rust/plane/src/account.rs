@@ -111,6 +111,8 @@ pub(crate) enum Purpose {
     Client,
     /// The gateway's own, to find out whether an endpoint serves.
     Probe,
+    /// The auto router's, about a request of the same key.
+    Judge,
 }
 
 impl Purpose {
@@ -119,6 +121,7 @@ impl Purpose {
         match self {
             Purpose::Client => api.name(),
             Purpose::Probe => "probe",
+            Purpose::Judge => "judge",
         }
     }
 }
@@ -168,6 +171,40 @@ pub(crate) struct Account<'a> {
     streamed_answer: Vec<u8>,
 }
 
+/// What a client says of itself, as it is booked.
+#[inline]
+pub(crate) fn client(
+    thread: &Thread,
+    request: &Request,
+    head: &Head,
+    address: std::net::IpAddr,
+) -> Vec<u8> {
+    let referer = head.text(Known::HttpReferer);
+    let referer = if referer.is_empty() {
+        head.text(Known::Referer)
+    } else {
+        referer
+    };
+    let title = head.text(Known::OpenRouterTitle);
+    let title = if title.is_empty() {
+        head.text(Known::Title)
+    } else {
+        title
+    };
+    let session = request
+        .session_id()
+        .unwrap_or_else(|| head.text(Known::SessionId));
+    Client {
+        http_referer: referer,
+        app_title: title,
+        user_agent: head.text(Known::UserAgent),
+        session_id: session,
+        user: request.user().unwrap_or_default(),
+        address: &thread.address_text(address),
+    }
+    .pack()
+}
+
 /// An attempt under way.
 struct Current<'a> {
     attempt: Attempt<'a>,
@@ -195,32 +232,23 @@ impl<'a> Account<'a> {
         began: Instant,
         waited_us: u64,
     ) -> Account<'a> {
+        let client = client(thread, request, head, address);
+        Account::of_client(thread, snapshot, key, request, client, began, waited_us)
+    }
+
+    /// The same, with what [`client`] gave.
+    #[inline]
+    pub(crate) fn of_client(
+        thread: &'a Thread,
+        snapshot: &'a Snapshot,
+        key: Option<&'a Key>,
+        request: &'a Request,
+        client: Vec<u8>,
+        began: Instant,
+        waited_us: u64,
+    ) -> Account<'a> {
         let created_ms = unix_ms();
         let now = Instant::now();
-        let referer = head.text(Known::HttpReferer);
-        let referer = if referer.is_empty() {
-            head.text(Known::Referer)
-        } else {
-            referer
-        };
-        let title = head.text(Known::OpenRouterTitle);
-        let title = if title.is_empty() {
-            head.text(Known::Title)
-        } else {
-            title
-        };
-        let session = request
-            .session_id()
-            .unwrap_or_else(|| head.text(Known::SessionId));
-        let client = Client {
-            http_referer: referer,
-            app_title: title,
-            user_agent: head.text(Known::UserAgent),
-            session_id: session,
-            user: request.user().unwrap_or_default(),
-            address: &thread.address_text(address),
-        }
-        .pack();
         Account {
             thread,
             snapshot,
@@ -696,7 +724,7 @@ impl<'a> Account<'a> {
         };
         match self.purpose {
             Purpose::Client => self.thread.metrics.generation(slot, &seen),
-            Purpose::Probe => self.thread.metrics.own(slot, &seen),
+            Purpose::Probe | Purpose::Judge => self.thread.metrics.own(slot, &seen),
         }
     }
 }

@@ -56,6 +56,7 @@ impl Fleet {
             request,
             conversation: Some(&conversation),
             region: None,
+            judged: None,
             trace: None,
         };
         let plan = route::plan(&asking).map_err(|refusal| refusal.message.into_owned())?;

@@ -47,6 +47,11 @@ impl Inside {
         }
     }
 
+    /// The answer, if it is a good one.
+    pub(crate) fn answer(self) -> Option<Vec<u8>> {
+        (self.status == 200).then_some(self.answer)
+    }
+
     /// Keeps what would be sent.
     fn take(&mut self, head: Option<&ReplyHead>) {
         if let Some(head) = head {

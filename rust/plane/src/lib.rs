@@ -8,7 +8,7 @@
 //! | clients | `edge/` (HTTP/1.1, HTTP/2, TLS), `caller`, `cors` |
 //! | the steps | `authenticate`, `admit`, `preset`, `route/`, `limits/`, `attempts`, `cache/`, `send`, `plain`, `stream`, `opaque`, `account` |
 //! | providers | `upstream/` (origin, dial, pool, connection, answer), `failure`, `gunzip` |
-//! | requests of the gateway's own | `inside`, `probe` |
+//! | requests of the gateway's own | `inside`, `probe`, `judge` |
 //! | what is known | `explain`, `snapshot/`, `models`, `health`, `statistics/`, `metrics/`, `journal/` |
 //! | life | `plane`, `thread`, `cold` (everything that is not hot goes to the control side) |
 //!
@@ -42,6 +42,7 @@ mod gunzip;
 mod health;
 mod inside;
 pub mod journal;
+mod judge;
 mod limits;
 pub mod metrics;
 mod models;

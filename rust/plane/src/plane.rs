@@ -287,7 +287,13 @@ impl Plane {
 
     /// Plans a request without sending it, and tells why it would go where it would, as JSON. `Err`: what is wrong with the bytes.
     pub fn explain(&self, rehearsal: &[u8]) -> Result<Vec<u8>, String> {
-        rehearsal::rehearse(&self.shared.snapshot.load(), &self.shared.sticky, rehearsal)
+        let shared = &self.shared;
+        rehearsal::rehearse(
+            &shared.snapshot.load(),
+            &shared.sticky,
+            &shared.judgements,
+            rehearsal,
+        )
     }
 
     /// Puts another snapshot in place; its generation number.

@@ -252,7 +252,8 @@ async fn ask(
         request: &request,
         conversation: None,
         region: None,
-        trace: None,
+        judged: None,
+            trace: None,
     };
     let mut plan = route::plan(&asking).ok()?;
     // The plan is nearly always for several endpoints. Keys of clients' own are theirs.

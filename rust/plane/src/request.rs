@@ -26,6 +26,7 @@ use crate::deadline::Wanted;
 use crate::edge::head::{Head, Known, Method};
 use crate::explain;
 use crate::health;
+use crate::judge;
 use crate::limits;
 use crate::models;
 use crate::place::{self, InPath, Place, place};
@@ -277,8 +278,10 @@ async fn generate<C: Caller>(
         caller.head(),
         caller.began(),
     );
+    // What the judge says has to live as long as the plan.
+    let mut judged = None;
     // Routing needs the body's names and nothing else of it.
-    let asking = Asking {
+    let mut asking = Asking {
         snapshot,
         key,
         request,
@@ -287,9 +290,22 @@ async fn generate<C: Caller>(
             true => snapshot.region(caller.head().text(Known::Host)),
             false => None,
         },
+        judged: None,
         trace: trace.as_deref(),
     };
     asking.note(|trace| trace.step("parse", Instant::now()));
+    // A model may be asked what the request is about, before one is chosen by that. Few gateways have it so.
+    if snapshot.has_judge {
+        match Box::pin(judge::consult(thread, caller, &asking)).await {
+            Ok(said) => judged = said,
+            Err(Gone) => return Outcome::Gone,
+        }
+        if let Some(judged) = judged.as_deref() {
+            waited_us += judged.took.as_micros() as u64;
+            asking.judged = Some(judged);
+            asking.note(|trace| trace.step("judge", Instant::now()));
+        }
+    }
     let planned = route::plan(&asking);
     asking.note(|trace| trace.step("plan", Instant::now()));
     let plan = match planned {

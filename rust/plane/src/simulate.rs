@@ -264,6 +264,7 @@ impl Simulation {
             request: self.request,
             conversation: None,
             region: None,
+            judged: None,
             trace: None,
         };
         let plan = route::plan(&asking);

@@ -27,6 +27,7 @@ use crate::journal::{Journal, Writer};
 use crate::limits::Limits;
 use crate::metrics::{Counter, Metrics, Shard};
 use crate::probe;
+use crate::route::router::judge::Memory;
 use crate::route::sticky;
 use crate::snapshot::Snapshot;
 use crate::socket::Socket;
@@ -56,6 +57,8 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) budgets: Budgets,
     pub(crate) sticky: sticky::Table,
+    /// What the judge of the auto router has said.
+    pub(crate) judgements: Memory,
     /// Answers that may be given again.
     pub(crate) cache: cache::store::Store,
     /// Held while a snapshot is read and swapped, so that generations are in order.
@@ -107,6 +110,7 @@ impl Shared {
             limits,
             budgets: Budgets::default(),
             sticky: sticky::Table::default(),
+            judgements: Memory::default(),
             cache: cache::store::Store::default(),
             swapping: Mutex::new(()),
             generation: AtomicU64::new(1),

@@ -16,7 +16,9 @@ use turnout_wire::request::Request;
 use super::{Course, of_refused};
 use crate::clock::Instant;
 use crate::edge::head::{self, Head, Known};
+use crate::judge;
 use crate::preset;
+use crate::route::router::judge::Memory;
 use crate::route::sticky::{self, Conversation};
 use crate::route::trace::{Trace, Wish};
 use crate::route::{self, Asking};
@@ -80,6 +82,7 @@ fn chat() -> String {
 pub(crate) fn rehearse(
     snapshot: &Snapshot,
     sticky: &sticky::Table,
+    judgements: &Memory,
     bytes: &[u8],
 ) -> Result<Vec<u8>, String> {
     if bytes.len() > BYTES_MAX {
@@ -142,15 +145,21 @@ pub(crate) fn rehearse(
         }
     };
     let conversation = Conversation::new(sticky, key, &request, &head, now);
-    let asking = Asking {
+    let judged;
+    let mut asking = Asking {
         snapshot,
         key,
         request: &request,
         conversation: Some(&conversation),
         region: snapshot.region(head.text(Known::Host)),
+        judged: None,
         trace: Some(&trace),
     };
     asking.note(|trace| trace.step("parse", Instant::now()));
+    if snapshot.has_judge {
+        judged = judge::rehearse(judgements, &asking);
+        asking.judged = judged.as_ref();
+    }
     let planned = route::plan(&asking);
     asking.note(|trace| trace.step("plan", Instant::now()));
     let members = match &planned {

@@ -316,6 +316,23 @@ impl Sums {
             )?;
         }
 
+        let help = "Requests to the auto router that its judge was concerned with (routers.auto.judge), by what it said.";
+        let mut family = encoder.encode_descriptor("judgements", help, None, MetricType::Counter)?;
+        for (outcome, event) in [
+            ("answered", Counter::JudgeAnswered),
+            ("remembered", Counter::JudgeRemembered),
+            ("late", Counter::JudgeLate),
+            ("failed", Counter::JudgeFailed),
+            ("nonsense", Counter::JudgeNonsense),
+            ("resting", Counter::JudgeResting),
+            ("settled", Counter::JudgeSettled),
+        ] {
+            counter(
+                family.encode_family(&[("outcome", outcome)])?,
+                self.counter(event),
+            )?;
+        }
+
         let counters = [
             (
                 "connections",

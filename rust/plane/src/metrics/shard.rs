@@ -147,6 +147,20 @@ pub enum Counter {
     ProbeLimited,
     /// A probe ended in a way that says nothing about the endpoint.
     ProbeUnclear,
+    /// The judge of the auto router answered.
+    JudgeAnswered,
+    /// It had answered the same question before.
+    JudgeRemembered,
+    /// It did not answer in time.
+    JudgeLate,
+    /// It failed, or could not be asked.
+    JudgeFailed,
+    /// It answered something else.
+    JudgeNonsense,
+    /// It was left alone, because it had failed.
+    JudgeResting,
+    /// It was not asked, because the conversation stays with its model.
+    JudgeSettled,
     /// A task panicked and its connection was closed.
     Panicked,
 }

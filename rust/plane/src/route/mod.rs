@@ -29,6 +29,7 @@ use credential::Own;
 use filter::Filter;
 pub(crate) use name::{Strategy, Wanted};
 use rank::{Entries, Entry};
+use router::judge::Judgement;
 use sticky::{Conversation, Stay};
 use tier::Asked;
 use trace::Trace;
@@ -79,6 +80,8 @@ pub(crate) struct Asking<'a> {
     pub(crate) conversation: Option<&'a Conversation<'a>>,
     /// The region that its host stands for; `None`: none.
     pub(crate) region: Option<&'a str>,
+    /// What the judge of the auto router says; `None`: there is none.
+    pub(crate) judged: Option<&'a Judgement>,
     /// Where the reasons are written down; `None` for all requests that do not ask for them.
     pub(crate) trace: Option<&'a RefCell<Trace>>,
 }

@@ -23,7 +23,8 @@ use turnout_wire::parameter::Parameter;
 use turnout_wire::refusal::{Kind, Refusal};
 use turnout_wire::suffix;
 
-use super::{Asking, router};
+use super::router::{self, Router};
+use super::Asking;
 use crate::snapshot::{Endpoint, Model, Provider, Snapshot, VARIANTS};
 
 /// A longer name is nobody's, and is not repeated in an error or a record.
@@ -184,6 +185,12 @@ pub(crate) fn wanted<'a>(asking: &Asking<'a>) -> Result<Names<'a>, Refusal> {
         }
     }
     Ok(found)
+}
+
+/// The router that a name means, with its slug.
+pub(super) fn router<'a>(asking: &Asking<'a>, name: &'a str) -> Option<(&'a str, &'a Router)> {
+    let model = look_up(asking, name).ok()?.model?;
+    Some((&model.slug, model.router.as_deref()?))
 }
 
 fn look_up<'a>(asking: &Asking<'a>, name: &'a str) -> Result<Wanted<'a>, Refusal> {

@@ -50,6 +50,8 @@ pub struct Snapshot {
     pub(crate) providers: Vec<Provider>,
     /// Whether any provider has a key that is not for everybody alike.
     pub(crate) has_own_keys: bool,
+    /// Whether any router has a judge.
+    pub(crate) has_judge: bool,
     /// Whether any provider's endpoints are probed.
     pub(crate) has_probes: bool,
     models: FastMap<String, Arc<Model>, foldhash::fast::RandomState>,

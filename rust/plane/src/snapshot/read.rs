@@ -122,6 +122,7 @@ impl Snapshot {
             billing: written.billing,
             keys,
             has_own_keys: providers.iter().any(Provider::has_own_keys),
+            has_judge: (slugs.iter()).any(|model| model.router.as_deref().is_some_and(Router::is_judged)),
             has_probes: providers.iter().any(|provider| provider.probe.is_some()),
             providers,
             models,

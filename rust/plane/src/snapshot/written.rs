@@ -374,6 +374,16 @@ pub struct Router {
     pub pools: std::collections::HashMap<String, Vec<String>>,
     pub cost_tier: CostTier,
     pub coding_score_min: u16,
+    pub judge: Option<Judge>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Judge {
+    pub model: String,
+    pub timeout_ms: u64,
+    pub ttl_ms: u64,
+    pub opinions_max: usize,
 }
 
 #[derive(Debug, Clone, Deserialize)]

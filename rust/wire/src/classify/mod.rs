@@ -5,12 +5,13 @@
 //! sample is bounded ([`SAMPLE_HEAD_MAX`], [`SAMPLE_TAIL_MAX`]), so that a long conversation costs its walk and nothing more.
 //!
 //! It is a guess and says how sure it is. Where nothing speaks for a task there is none, and the router takes its default: a wrong
-//! guess costs a model that is less apt, never a failure.
+//! guess costs a model that is less apt, never a failure. A small model can be asked for a better one: [`judge`].
 
+pub mod judge;
 mod seen;
 mod words;
 
-pub use seen::{SAMPLE_HEAD_MAX, SAMPLE_TAIL_MAX, Script, Seen};
+pub use seen::{SAMPLE_HEAD_MAX, SAMPLE_TAIL_MAX, SYSTEM_MAX, Script, Seen};
 
 use words::{Hit, WORDS};
 
@@ -165,7 +166,7 @@ const SHORT_BYTES: u64 = 160;
 pub fn classify(seen: &Seen) -> Guess {
     let mut scores = [0u32; Task::ALL.len()];
     let mut add = |task: Task, weight: u32| scores[task as usize] += weight;
-    let text = seen.sample();
+    let text = &seen.sample().to_lowercase();
     let mut thinks = false;
     for row in WORDS {
         // The same thing said in three ways is one sign and a bit.

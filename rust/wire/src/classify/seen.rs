@@ -14,6 +14,9 @@ pub const SAMPLE_HEAD_MAX: usize = 3 << 10;
 /// Bytes of them that are looked at from their end: below a long text there often stands what to do with it.
 pub const SAMPLE_TAIL_MAX: usize = 1 << 10;
 
+/// Bytes of what the program tells the model to be.
+pub const SYSTEM_MAX: usize = 512;
+
 /// Tools whose names hold one of these are for work on code.
 const CODE_TOOLS: [&str; 14] = [
     "bash",
@@ -35,7 +38,7 @@ const CODE_TOOLS: [&str; 14] = [
 /// Facts about a body.
 #[derive(Debug, Default)]
 pub struct Seen {
-    /// The user's last words in lower case: their beginning and their end.
+    /// The user's last words: their beginning and their end.
     sample: String,
     /// Bytes of the user's last words.
     pub text_bytes: u64,
@@ -154,11 +157,10 @@ impl Seen {
         .filter(|script| letters[*script as usize] > 0)
         .max_by_key(|script| letters[*script as usize])
         .unwrap_or_default();
-        seen.sample = seen.sample.to_lowercase();
         seen
     }
 
-    /// The user's last words in lower case: their beginning and their end.
+    /// The user's last words: their beginning and their end.
     pub(super) fn sample(&self) -> &str {
         &self.sample
     }
@@ -393,6 +395,63 @@ impl Seen {
     }
 }
 
+/// The first words of what a program tells the model to be (system, developer, instructions), at most [`SYSTEM_MAX`] bytes of
+/// them; empty: it tells nothing.
+pub(super) fn system_words(body: &str) -> String {
+    let mut words = String::new();
+    let _ = each_member(&mut Walker::new(body), |walker, name| match name {
+        "system" | "instructions" | "systemInstruction" | "system_instruction" => {
+            told(walker, 0, &mut words)
+        }
+        "messages" | "input" | "contents" if words.is_empty() => each_element(walker, |walker| {
+            let mut is_system = false;
+            let mut said: Option<Walker<'_>> = None;
+            each_member(walker, |walker, name| match name {
+                "role" => {
+                    let role = string(walker)?;
+                    is_system = matches!(role.as_deref(), Some("system" | "developer"));
+                    Ok::<(), Malformed>(())
+                }
+                "content" => {
+                    walker.peek();
+                    said = Some(walker.clone());
+                    walker.value().map(|_| ())
+                }
+                _ => walker.value().map(|_| ()),
+            })?;
+            match said {
+                Some(mut said) if is_system && words.is_empty() => told(&mut said, 0, &mut words),
+                _ => Ok(()),
+            }
+        }),
+        _ => walker.value().map(|_| ()),
+    });
+    words.truncate(floor(&words, SYSTEM_MAX));
+    words
+}
+
+/// What is told as a text, or in the parts of one.
+fn told(walker: &mut Walker<'_>, depth: usize, words: &mut String) -> Result<(), Malformed> {
+    match walker.peek() {
+        Some(Kind::Array) if depth < 3 => {
+            each_element(walker, |walker| told(walker, depth + 1, words))
+        }
+        Some(Kind::Object) if depth < 3 => each_member(walker, |walker, name| match name {
+            "text" | "parts" => told(walker, depth + 1, words),
+            _ => walker.value().map(|_| ()),
+        }),
+        _ => {
+            let value = walker.value()?;
+            if value.kind.is_string() && words.len() < SYSTEM_MAX {
+                let raw = json::inside(value.raw(walker.text()));
+                decode(&raw[..floor(raw, SYSTEM_MAX)], words);
+                words.push('\n');
+            }
+            Ok(())
+        }
+    }
+}
+
 /// The largest boundary of a character that is not above `at`.
 fn floor(text: &str, at: usize) -> usize {
     let mut at = at.min(text.len());
@@ -460,8 +519,8 @@ mod tests {
             "é".repeat(100_000)
         );
         let seen = Seen::of(&body);
-        assert!(seen.sample().starts_with("start "));
-        assert!(seen.sample().ends_with(" end\n"));
+        assert!(seen.sample().starts_with("START "));
+        assert!(seen.sample().ends_with(" END\n"));
         assert!(seen.sample().len() <= SAMPLE_HEAD_MAX + SAMPLE_TAIL_MAX + 8);
         assert_eq!(seen.text_bytes, 200_000 + 10);
     }
@@ -510,10 +569,34 @@ mod tests {
     }
 
     #[test]
+    fn the_first_words_of_the_program_are_found_in_every_api() {
+        let of = |body: &str| system_words(body).trim_end().to_owned();
+        for body in [
+            r#"{"messages":[{"role":"system","content":"Be a judge."},{"role":"user","content":"x"}]}"#,
+            r#"{"messages":[{"content":[{"type":"text","text":"Be a judge."}],"role":"developer"}]}"#,
+            r#"{"messages":[{"role":"user","content":"x"}],"system":[{"type":"text","text":"Be a judge."}]}"#,
+            r#"{"instructions":"Be a judge.","input":"x"}"#,
+            r#"{"contents":[],"systemInstruction":{"parts":[{"text":"Be a judge."}]}}"#,
+        ] {
+            assert_eq!(of(body), "Be a judge.", "{body}");
+        }
+        assert_eq!(of(r#"{"messages":[{"role":"user","content":"x"}]}"#), "");
+        let long = format!(r#"{{"system":"{}"}}"#, "é".repeat(10_000));
+        assert!((SYSTEM_MAX - 2..=SYSTEM_MAX).contains(&system_words(&long).len()));
+        for odd in [
+            "[]",
+            "1",
+            r#"{"system":5,"messages":[1,{"role":"system","content":{"text":{"text":[[[["x"]]]]}}}]}"#,
+        ] {
+            assert_eq!(of(odd), "");
+        }
+    }
+
+    #[test]
     fn what_tools_gave_back_is_not_what_the_user_said() {
         let seen = Seen::of(
             r#"{"messages":[{"role":"user","content":"Find it"},{"role":"user","content":[{"type":"tool_result","content":"zzz"}]}]}"#,
         );
-        assert_eq!(seen.sample(), "find it\n");
+        assert_eq!(seen.sample(), "Find it\n");
     }
 }

@@ -1,6 +1,7 @@
 //! `openrouter/auto`: a model for the task.
 //!
-//! 1. The request is classified ([`turnout_wire::classify`]): its task, and how much thought it takes.
+//! 1. The request is classified ([`turnout_wire::classify`]): its task, and how much thought it takes. Where there is a judge
+//!    ([`super::judge`]) it has been asked already, and its opinion takes the place of the guess.
 //! 2. Of the models of the task's pool (by default all) those are left that the key, the request and the configuration allow and that
 //!    can do what is asked.
 //! 3. Those are laid out by price, and the fifth that `cost_tier` names is taken. Models of equal price are in one fifth. An empty
@@ -50,7 +51,9 @@ pub(super) fn choose<'a>(turn: &Turn<'_, 'a>) -> Result<Expanded<'a>, Refusal> {
     } = AutoRouter::read(turn.asking.request.asked(), plugin)?;
     let allowed = allowed.map(Patterns::new);
     let excluded = Patterns::new(excluded);
-    let guess = classify(turn.seen);
+    let local = classify(turn.seen);
+    let judged = turn.asking.judged;
+    let guess = judged.map_or(local, |judged| judged.refine(local, turn.seen));
     let router = turn.router;
     // The request's own list is more than a default pool.
     let pool = match allowed {
@@ -92,7 +95,7 @@ pub(super) fn choose<'a>(turn: &Turn<'_, 'a>) -> Result<Expanded<'a>, Refusal> {
     }
     Ok(
         turn.chosen(Strategy::Auto, plugin, &chosen, able.len(), || {
-            explanation(turn, &guess, part)
+            explanation(turn, &local, &guess, part)
         }),
     )
 }
@@ -170,7 +173,12 @@ fn ranked<'a>(able: &[&'a Choice], field: Field, demand: Demand) -> Vec<&'a Choi
 }
 
 /// A sentence and the members of an object that say how it came about.
-fn explanation(turn: &Turn<'_, '_>, guess: &Guess, part: Part) -> (String, String) {
+fn explanation(
+    turn: &Turn<'_, '_>,
+    local: &Guess,
+    guess: &Guess,
+    part: Part,
+) -> (String, String) {
     let task = guess.task.map(|task| task.name());
     let price = match part {
         Part::Fifth(fifth) => {
@@ -179,12 +187,24 @@ fn explanation(turn: &Turn<'_, '_>, guess: &Guess, part: Part) -> (String, Strin
         }
         Part::Below(percent) => format!("\"cost_percentile_max\":{percent}"),
     };
-    let summary = match task {
+    let mut summary = match task {
         Some(task) => format!("Taken for {task}, {} % sure", guess.confidence),
         None => "No task was told; the default set was used".to_owned(),
     };
+    let mut judge = String::new();
+    if let Some(judged) = turn.asking.judged {
+        let (model, ms) = (&judged.model, judged.took.as_millis());
+        let outcome = judged.outcome.name();
+        summary.push_str(&format!("; judge {model}: {outcome}, {ms} ms"));
+        let local = local.task.map(|task| task.name());
+        judge = format!(
+            "\"judge\":{{\"model\":{},\"outcome\":\"{outcome}\",\"milliseconds\":{ms},\"guess\":{}}},",
+            serde_json::Value::from(model.as_str()),
+            local.map_or("null".to_owned(), |task| format!("\"{task}\"")),
+        );
+    }
     let members = format!(
-        "\"task_type\":{},\"confidence\":{},\"demand\":\"{}\",\"script\":\"{}\",{price},",
+        "\"task_type\":{},\"confidence\":{},\"demand\":\"{}\",\"script\":\"{}\",{judge}{price},",
         task.map_or("null".to_owned(), |task| format!("\"{task}\"")),
         guess.confidence,
         guess.demand.name(),

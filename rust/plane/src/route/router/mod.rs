@@ -4,10 +4,11 @@
 //! list of models in the order in which they are tried, and from there on the request is as if the client had named these models
 //! itself. What they share is here: which models can do at all what is asked for, patterns of slugs, and prices in order.
 //!
-//! Nothing here runs for a request that names no router.
+//! Nothing here runs for a request that names no router. A small model may be asked about a request before ([`judge`]).
 
 mod auto;
 mod free;
+pub(crate) mod judge;
 mod pareto;
 mod pattern;
 
@@ -28,6 +29,7 @@ use super::{Asking, sticky};
 use crate::snapshot::written::{CostTier, RouterKind};
 use crate::snapshot::{Endpoint, Model, written};
 
+use judge::Judge;
 use pattern::Patterns;
 
 /// Models that a router gives at most: the first and those that are tried when it fails.
@@ -48,6 +50,8 @@ pub(crate) struct Router {
     cost_tier: CostTier,
     /// Thousandths.
     coding_score_min: u16,
+    /// Who refines the guess at the task; `None`: nobody.
+    judge: Option<Judge>,
 }
 
 impl Router {
@@ -63,7 +67,13 @@ impl Router {
                 .collect(),
             cost_tier: written.cost_tier,
             coding_score_min: written.coding_score_min,
+            judge: written.judge.map(Judge::new),
         }
+    }
+
+    /// Whether it has a judge.
+    pub(crate) fn is_judged(&self) -> bool {
+        self.judge.is_some()
     }
 }
 
