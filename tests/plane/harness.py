@@ -293,7 +293,7 @@ def model(*endpoints: written.Endpoint, slug: str = "test/model", **changes: Any
 
 
 def router(kind: Literal["auto", "free", "pareto"], *names: str, **changes: Any) -> written.Router:
-    """A router that may choose any model of the cheapest fifth."""
+    """A router that may choose any model of the cheapest fifth. ``judge``: the slug of a model."""
     values: dict[str, Any] = {
         "card": json.dumps({"id": names[0]}),
         "allowed": [],
@@ -301,8 +301,11 @@ def router(kind: Literal["auto", "free", "pareto"], *names: str, **changes: Any)
         "pools": {},
         "cost_tier": "low",
         "coding_score_min": 660,
+        "judge": None,
         **changes,
     }
+    if isinstance(values["judge"], str):
+        values["judge"] = written.Judge(model=values["judge"], timeout_ms=5000, ttl_ms=60_000, opinions_max=100)
     return written.Router(kind=kind, names=list(names), **values)
 
 

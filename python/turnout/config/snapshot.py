@@ -550,6 +550,18 @@ CostTier = Literal["low", "medium", "high", "xhigh", "max"]
 """A fifth of the models by price, the cheapest fifth first."""
 
 
+class Judge(Frozen, frozen=True):
+    """Who is asked what a request is about."""
+
+    model: str
+    """A slug; no router's."""
+    timeout_ms: int
+    """For all attempts together."""
+    ttl_ms: int
+    """How long an opinion is remembered; zero: not at all."""
+    opinions_max: int
+
+
 class Router(Frozen, frozen=True):
     """A slug behind which a model is chosen for each request. What a kind has no use for is empty."""
 
@@ -567,6 +579,8 @@ class Router(Frozen, frozen=True):
     """Where the request says none."""
     coding_score_min: int
     """Of ``pareto``, thousandths, where the request says none."""
+    judge: Judge | None
+    """Of ``auto``; ``None``: it decides alone."""
 
 
 class Wildcard(Frozen, frozen=True):

@@ -39,7 +39,7 @@ class Generation(msgspec.Struct, frozen=True, array_like=True):
     key_name: str
     api: str
     """``chat``, ``completions``, ``embeddings`` …; ``probe``: the gateway's own request, to see whether an endpoint
-    serves."""
+    serves; ``judge``: the auto router's question what a request of the same key is about."""
     model_requested: str
     model: str
     """Slug that served, or the one that was tried last."""

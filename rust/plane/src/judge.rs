@@ -129,9 +129,7 @@ fn known<'a>(memory: &Memory, asking: &Asking<'a>, now: Instant) -> Known<'a> {
     let exhibit = classify::judge::exhibit(body, &seen);
     let key = Memory::key(judge, &exhibit);
     match memory.look(judge, key, now) {
-        Some(opinion) => {
-            Known::Settled(Judgement::new(judge, Outcome::Remembered, Some(opinion)))
-        }
+        Some(opinion) => Known::Settled(Judgement::new(judge, Outcome::Remembered, Some(opinion))),
         None => Known::Open(judge, key, exhibit),
     }
 }

@@ -253,7 +253,7 @@ async fn ask(
         conversation: None,
         region: None,
         judged: None,
-            trace: None,
+        trace: None,
     };
     let mut plan = route::plan(&asking).ok()?;
     // The plan is nearly always for several endpoints. Keys of clients' own are theirs.

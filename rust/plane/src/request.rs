@@ -279,7 +279,7 @@ async fn generate<C: Caller>(
         caller.began(),
     );
     // What the judge says has to live as long as the plan.
-    let mut judged = None;
+    let judged;
     // Routing needs the body's names and nothing else of it.
     let mut asking = Asking {
         snapshot,
@@ -296,10 +296,10 @@ async fn generate<C: Caller>(
     asking.note(|trace| trace.step("parse", Instant::now()));
     // A model may be asked what the request is about, before one is chosen by that. Few gateways have it so.
     if snapshot.has_judge {
-        match Box::pin(judge::consult(thread, caller, &asking)).await {
-            Ok(said) => judged = said,
+        judged = match Box::pin(judge::consult(thread, caller, &asking)).await {
+            Ok(judged) => judged,
             Err(Gone) => return Outcome::Gone,
-        }
+        };
         if let Some(judged) = judged.as_deref() {
             waited_us += judged.took.as_micros() as u64;
             asking.judged = Some(judged);

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from written import compiled, told
 
+from turnout.config import snapshot
 from turnout.config.compile.router import TASKS
 
 ROOT = Path(__file__).parents[3]
@@ -101,3 +102,30 @@ models:
     assert json.loads(known.card)["benchmarks"]["turnout"]["coding_index"] == 91.5
     assert json.loads(own.card)["benchmarks"] == {"turnout": {"intelligence_index": 12.0}}
     assert "benchmarks" not in json.loads(other.card)
+
+
+JUDGED = BASE + "routers: {auto: {judge: {model: NAME}}}\n"
+
+
+def test_a_judge_is_a_model_of_the_file_an_alias_or_one_behind_a_wildcard(tmp_path: Path) -> None:
+    auto, *rest = compiled(tmp_path, JUDGED.replace("NAME", "mine/own")).snapshot.routers
+    assert auto.judge == snapshot.Judge(model="mine/own", timeout_ms=800, ttl_ms=3_600_000, opinions_max=10_000)
+    assert [router.judge for router in rest] == [None, None]
+    aliased = JUDGED.replace("NAME", "quick") + "aliases: {quick: mine/own}\n"
+    assert compiled(tmp_path, aliased).snapshot.routers[0].judge == auto.judge
+    behind = JUDGED.replace("NAME", "else/where").replace("mine/own: local", "mine/own: local\n  else/*: local")
+    (judge,) = [router.judge for router in compiled(tmp_path, behind).snapshot.routers if router.judge]
+    assert judge.model == "else/where"
+    assert compiled(tmp_path, BASE).snapshot.routers[0].judge is None
+
+
+def test_a_judge_that_cannot_judge_is_a_mistake(tmp_path: Path) -> None:
+    def mistake(name: str, more: str = "") -> str:
+        ((_, place, sentence),) = told(tmp_path, JUDGED.replace("NAME", name) + more)
+        assert place == "routers.auto.judge.model"
+        return sentence
+
+    for router in ("openrouter/auto", "turnout/auto", "openrouter/free", "openrouter/pareto-code"):
+        assert mistake(router) == "a router cannot be the judge of a router: name a small model"
+    assert "a router cannot" in mistake("smart", "aliases: {smart: turnout/auto}\n")
+    assert "no model is called mine/owm" in mistake("mine/owm")

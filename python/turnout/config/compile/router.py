@@ -61,7 +61,12 @@ _PARETO: Final = _Kind(
 )
 
 
-def routers(work: Work, models: Mapping[str, snapshot.Model], aliases: Collection[str]) -> list[snapshot.Router]:
+def routers(
+    work: Work,
+    models: Mapping[str, snapshot.Model],
+    aliases: Mapping[str, str],
+    wildcards: Collection[snapshot.Wildcard],
+) -> list[snapshot.Router]:
     """The routers that are on. A name that the file gives to a model or an alias is that; none is served where there is
     nothing to choose from."""
     written = work.config.routers
@@ -72,8 +77,9 @@ def routers(work: Work, models: Mapping[str, snapshot.Model], aliases: Collectio
             work.wrong(("routers", "auto", "pools", name), expected, name=name, known=known_tasks)
     if not any(writes_text(model) for model in models.values()):
         return []
+    judge = _judge(work, models, aliases, wildcards)
     made = [
-        _router(work, known, options, models, aliases)
+        _router(work, known, options, models, aliases, judge)
         for known, options in ((_AUTO, written.auto), (_FREE, written.free), (_PARETO, written.pareto_code))
         if options.enabled
     ]
@@ -104,6 +110,7 @@ def _router(
     written: model.AutoRouter | model.FreeRouter | model.ParetoRouter,
     models: Mapping[str, snapshot.Model],
     aliases: Collection[str],
+    judge: snapshot.Judge | None,
 ) -> snapshot.Router:
     config = work.config.routers
     names = [name for name in known.names if name not in models and name not in aliases]
@@ -116,7 +123,33 @@ def _router(
         pools=config.auto.pools if known is _AUTO else {},
         cost_tier=config.auto.cost_tier,
         coding_score_min=round(config.pareto_code.min_coding_score * 1000),
+        judge=judge if known is _AUTO else None,
     )
+
+
+def _judge(
+    work: Work,
+    models: Mapping[str, snapshot.Model],
+    aliases: Mapping[str, str],
+    wildcards: Collection[snapshot.Wildcard],
+) -> snapshot.Judge | None:
+    """Whom the auto router asks. A router would have to ask a judge itself."""
+    written = work.config.routers.auto.judge
+    if written is None:
+        return None
+    path = ("routers", "auto", "judge", "model")
+    slug = aliases.get(written.model, written.model)
+    if slug not in models and slug in {name for kind in (_AUTO, _FREE, _PARETO) for name in kind.names}:
+        work.wrong(path, "a router cannot be the judge of a router: name a small model")
+        return None
+    if slug not in models and not any(slug.startswith(wildcard.prefix) for wildcard in wildcards):
+        known = sorted([*models, *aliases])
+        work.wrong(path, f"no model is called {written.model}", name=written.model, known=known)
+        return None
+    if slug in models and not writes_text(models[slug]):
+        work.wrong(path, f"{written.model} does not write text")
+        return None
+    return snapshot.Judge(model=slug, timeout_ms=written.timeout, ttl_ms=written.ttl, opinions_max=written.opinions)
 
 
 def scores(slug: str, written: model.Model) -> snapshot.Scores | None:

@@ -107,7 +107,7 @@ def _compile(work: Work, *, auth: bool, extra_keys: Sequence[snapshot.Key], stat
         aliases=catalogue.aliases,
         wildcards=catalogue.wildcards,
         presets=_presets(work),
-        routers=routers(work, catalogue.models, catalogue.aliases),
+        routers=routers(work, catalogue.models, catalogue.aliases, catalogue.wildcards),
     )
     settings = settings_of(work)
     if not whole.models and not whole.wildcards and not work.mistakes:

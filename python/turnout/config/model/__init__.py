@@ -21,7 +21,7 @@ from turnout.config.model.preset import Preset
 from turnout.config.model.price import Prices, PriceService, PriceTier
 from turnout.config.model.process import Ledger, Log
 from turnout.config.model.provider import DataPolicy, Provider, Quirks, UpstreamTimeouts, Wire
-from turnout.config.model.router import AutoRouter, FreeRouter, ParetoRouter, Routers
+from turnout.config.model.router import AutoRouter, FreeRouter, Judge, ParetoRouter, Routers
 from turnout.config.model.routing import (
     Adaptive,
     Breaker,
@@ -54,6 +54,7 @@ __all__ = [
     "Endpoint",
     "FreeModels",
     "FreeRouter",
+    "Judge",
     "Key",
     "KeyRate",
     "Ledger",

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from turnout.config.model.section import Section
+from turnout.config.model.section import DAY, HOUR, SECOND, Section
 from turnout.config.snapshot import CostTier
-from turnout.config.values import one_or_many
+from turnout.config.values import Milliseconds, one_or_many
 
 RouterPattern = Annotated[str, Field(min_length=1, max_length=256)]
 
@@ -36,6 +36,38 @@ class _Router(Section):
     )
 
 
+class Judge(Section):
+    """A small model that is asked what a request is about, before a model is chosen for it. What it says replaces the
+    guess that is made from the words alone; when it is late, fails or talks nonsense the guess stands. It is
+    asked in the name of the key that asks the router, which pays for it."""
+
+    model: str = Field(
+        min_length=1,
+        max_length=256,
+        description="Slug or alias of the model. One that answers in half a second, does not think first and knows "
+        "response_format is best. No router.",
+    )
+    timeout: Milliseconds = Field(
+        default=800,
+        ge=50,
+        le=30 * SECOND,
+        description="How long its answer is waited for, all attempts together. The request waits as long.",
+    )
+    ttl: Milliseconds = Field(
+        default=1 * HOUR,
+        ge=0,
+        le=7 * DAY,
+        description="How long what it said about a text is remembered. 0: not at all, every request is judged.",
+    )
+    opinions: int = Field(
+        default=10_000,
+        ge=1,
+        le=1_000_000,
+        description="Opinions that are remembered, about 80 bytes each; beyond that those go that were not asked for "
+        "the longest.",
+    )
+
+
 class AutoRouter(_Router):
     """``openrouter/auto``, also ``turnout/auto``: a model for the task. ``auto: false`` is short for enabled: false."""
 
@@ -50,6 +82,9 @@ class AutoRouter(_Router):
         description="Models for a task instead of allowed_models: task: patterns. A task is a name of "
         "docs/auto-router.md (code:debugging), its first word (code), or default, which counts for every other task "
         "and for requests of which none is told.",
+    )
+    judge: Judge | None = Field(
+        default=None, description="A small model that tells what a request is about. Default: nobody is asked."
     )
 
 

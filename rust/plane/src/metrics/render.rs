@@ -317,7 +317,8 @@ impl Sums {
         }
 
         let help = "Requests to the auto router that its judge was concerned with (routers.auto.judge), by what it said.";
-        let mut family = encoder.encode_descriptor("judgements", help, None, MetricType::Counter)?;
+        let mut family =
+            encoder.encode_descriptor("judgements", help, None, MetricType::Counter)?;
         for (outcome, event) in [
             ("answered", Counter::JudgeAnswered),
             ("remembered", Counter::JudgeRemembered),

@@ -23,8 +23,8 @@ use turnout_wire::parameter::Parameter;
 use turnout_wire::refusal::{Kind, Refusal};
 use turnout_wire::suffix;
 
-use super::router::{self, Router};
 use super::Asking;
+use super::router::{self, Router};
 use crate::snapshot::{Endpoint, Model, Provider, Snapshot, VARIANTS};
 
 /// A longer name is nobody's, and is not repeated in an error or a record.

@@ -9,7 +9,7 @@ use super::{Cache, Endpoint, Key, Model, Provider, SCHEMA, Server, Snapshot, Wil
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::preset::Preset;
-use crate::route::router::Choices;
+use crate::route::router::{Choices, Router};
 use crate::statistics::Registry;
 use crate::upstream::origin::Origins;
 
@@ -122,7 +122,8 @@ impl Snapshot {
             billing: written.billing,
             keys,
             has_own_keys: providers.iter().any(Provider::has_own_keys),
-            has_judge: (slugs.iter()).any(|model| model.router.as_deref().is_some_and(Router::is_judged)),
+            has_judge: (slugs.iter())
+                .any(|model| model.router.as_deref().is_some_and(Router::is_judged)),
             has_probes: providers.iter().any(|provider| provider.probe.is_some()),
             providers,
             models,

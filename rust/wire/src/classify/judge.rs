@@ -292,7 +292,7 @@ mod tests {
         assert_eq!(asked(r#"{"sort":"price","order":["a"]}"#), "null");
         assert_eq!(
             asked(r#"{"data_collection":"deny","zdr":true,"ignore":["b"]}"#),
-            r#"{"data_collection":"deny","ignore":["b"],"zdr":true}"#
+            r#"{"data_collection":"deny","zdr":true,"ignore":["b"]}"#
         );
         assert_eq!(asked(r#"{"only":["a"]}"#), r#"{"only":["a"]}"#);
         assert_eq!(

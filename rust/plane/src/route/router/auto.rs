@@ -173,12 +173,7 @@ fn ranked<'a>(able: &[&'a Choice], field: Field, demand: Demand) -> Vec<&'a Choi
 }
 
 /// A sentence and the members of an object that say how it came about.
-fn explanation(
-    turn: &Turn<'_, '_>,
-    local: &Guess,
-    guess: &Guess,
-    part: Part,
-) -> (String, String) {
+fn explanation(turn: &Turn<'_, '_>, local: &Guess, guess: &Guess, part: Part) -> (String, String) {
     let task = guess.task.map(|task| task.name());
     let price = match part {
         Part::Fifth(fifth) => {

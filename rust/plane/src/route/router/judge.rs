@@ -115,8 +115,8 @@ impl Judgement {
     }
 }
 
-/// The judge of the router that a request names, with the slug of the router; `None`: it names none that has one, or the API has no
-/// conversation to be judged.
+/// The judge of the router that a request names first, with the slug of the router; `None`: it names none that has one, or the API has no
+/// conversation to be judged. A router that is only there for when the first model fails is not worth everybody's wait.
 pub(crate) fn of<'a>(asking: &Asking<'a>) -> Option<(&'a str, &'a Router, &'a Judge)> {
     let request = asking.request;
     if !matches!(
@@ -125,12 +125,11 @@ pub(crate) fn of<'a>(asking: &Asking<'a>) -> Option<(&'a str, &'a Router, &'a Ju
     ) {
         return None;
     }
-    (request.model().into_iter())
-        .chain(request.models().iter().map(String::as_str))
-        .find_map(|name| {
-            let (slug, router) = name::router(asking, name)?;
-            Some((slug, router, router.judge.as_ref()?))
-        })
+    let first = request
+        .model()
+        .or(request.models().first().map(String::as_str))?;
+    let (slug, router) = name::router(asking, first)?;
+    Some((slug, router, router.judge.as_ref()?))
 }
 
 /// Whether the conversation has a model with this router that it stays with. Where tasks have pools of their own the task still counts.
@@ -272,7 +271,12 @@ mod tests {
         let (memory, judge, now) = (Memory::default(), judge(0, 100), Instant::now());
         memory.keep(&judge, 7, OPINION, now);
         assert_eq!(memory.look(&judge, 7, now), None);
-        assert!(memory.shards.iter().all(|shard| shard.lock().expect("no panic").len() == 0));
+        assert!(
+            memory
+                .shards
+                .iter()
+                .all(|shard| shard.lock().expect("no panic").len() == 0)
+        );
     }
 
     #[test]
