@@ -250,6 +250,65 @@ def test_a_body_that_is_too_large_never_arrives(tmp_path: Path) -> None:
         assert control.accepted == 0
 
 
+FILES = "/v1/files"
+SMALL = {"form_bytes_max": 64 << 10, "body_bytes_max": 128 << 10, "upload_bytes_max": 2 << 20}
+
+
+def test_a_file_passes_while_it_arrives_beyond_the_largest_body(tmp_path: Path) -> None:
+    body = bytes(range(256)) * 4000
+    with behind(says(answer()), tmp_path, limits=SMALL) as (rig, control), rig.connect() as connection:
+        for _ in range(2):
+            connection.write(request(FILES, f"content-length: {len(body)}", "expect: 100-continue", method="POST"))
+            assert connection.head()[0] == 100
+            connection.write(body)
+            assert connection.answer().status == 200
+        assert [seen.body == body for seen in control.seen] == [True, True]
+
+
+def test_only_files_may_be_larger_than_a_body_and_they_have_a_bound_too(tmp_path: Path) -> None:
+    with behind(says(answer()), tmp_path, limits=SMALL) as (rig, control):
+        for target, length in (("/page", 1 << 20), (FILES, 3 << 20)):
+            assert ask(rig, request(target, f"content-length: {length}", method="POST")).status == 413
+        assert control.accepted == 0
+
+
+def test_a_file_that_is_refused_early_is_refused_at_once(tmp_path: Path) -> None:
+    """The control side answers when it has seen the head only."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "c.sock"))
+        listener.listen()
+
+        def play() -> None:
+            connection, _ = listener.accept()
+            connection.settimeout(PATIENCE_S)
+            connection.recv(1 << 16)
+            connection.sendall(answer(b"no", status=b"401 Unauthorized"))
+            while connection.recv(1 << 20):
+                pass
+            connection.close()
+
+        thread = threading.Thread(target=play, daemon=True)
+        thread.start()
+        make = lambda address: scripted("plain", address=address, server={"limits": SMALL})  # noqa: E731
+        with running(make, control_socket=str(tmp_path / "c.sock")) as rig, rig.connect() as connection:
+            connection.write(request(FILES, f"content-length: {1 << 20}", method="POST") + bytes(100_000))
+            got = connection.answer()
+            assert (got.status, got.body, got.headers["connection"]) == (401, b"no", "close")
+        thread.join(PATIENCE_S)
+
+
+def test_a_client_that_leaves_in_the_middle_of_a_file_ends_it(tmp_path: Path) -> None:
+    with behind(says(answer()), tmp_path, limits=SMALL) as (rig, control):
+        with rig.connect() as connection:
+            connection.write(request(FILES, f"content-length: {1 << 20}", method="POST") + bytes(100_000))
+            eventually(lambda: control.accepted == 1, "the file reaches the control side")
+        # `_read` sees the end of the connection before the end of the body, so nothing counts as seen.
+        with rig.connect() as connection:
+            connection.write(request("/page"))
+            assert connection.answer().status == 200
+        assert [seen.line for seen in control.seen] == ["GET /page HTTP/1.1"]
+
+
 def test_nothing_in_a_body_is_ever_a_second_request(tmp_path: Path) -> None:
     inner = request("/smuggled")
     with behind(says(answer()), tmp_path) as (rig, control), rig.connect() as connection:

@@ -8,6 +8,7 @@
 
 use std::future::poll_fn;
 use std::net::IpAddr;
+use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -19,12 +20,13 @@ use crate::admit::admit;
 use crate::caller::{BodyFault, Break, Caller, Comments, Gone, ReplyHead, Seat, patiently};
 use crate::clock::Instant;
 use crate::cors;
-use crate::edge::head::{Known, Method};
+use crate::edge::head::{BodyLength, Head, Known, Method};
 use crate::metrics::Counter;
 use crate::request::{Outcome, client_address, refuse};
 use crate::snapshot::Snapshot;
 use crate::socket::Socket;
 use crate::thread::Thread;
+use crate::upload::{self, Poured};
 use crate::upstream::answer::AnswerHead;
 use crate::upstream::connection::{Connection, Fault};
 
@@ -84,7 +86,12 @@ pub(crate) async fn serve<C: Caller>(
             .get(Known::Upgrade)
             .is_some_and(|protocol| protocol.eq_ignore_ascii_case(b"websocket"));
     let limit = snapshot.server.limits.body_bytes_max;
-    let body = match caller.body(limit, snapshot.server.body_time).await {
+    let file = file_length(caller.head(), snapshot);
+    let body = match file {
+        Some(_) => Ok(Vec::new()),
+        None => caller.body(limit, snapshot.server.body_time).await,
+    };
+    let body = match body {
         Ok(body) => body,
         Err(BodyFault::Gone) => return Outcome::Gone,
         Err(BodyFault::Refused(refusal)) => {
@@ -94,7 +101,7 @@ pub(crate) async fn serve<C: Caller>(
     let text = write_head(
         caller,
         client_address(snapshot, caller),
-        body.len(),
+        file.unwrap_or(body.len() as u64),
         upgrade,
         thread.shared.tls.load().is_some(),
     );
@@ -110,18 +117,22 @@ pub(crate) async fn serve<C: Caller>(
         .pop()
         .filter(|connection| !connection.is_stale());
     let (mut connection, head) = loop {
+        if let Some(length) = file {
+            let passing = pass_file(snapshot, caller, &mut comments, &path, &text, length);
+            match Box::pin(passing).await {
+                Ok(answered) => break answered,
+                Err(Unanswered::Gone) => return Outcome::Gone,
+                Err(Unanswered::Refused(refusal)) => {
+                    return refuse(thread, snapshot, caller, &refusal, "").await;
+                }
+            }
+        }
         let reused = kept.is_some();
         let mut head = AnswerHead::with_lines();
         let exchange = async {
             let mut connection = match kept.take() {
                 Some(connection) => connection,
-                None => {
-                    match tokio::time::timeout(CONNECT_TIME, UnixStream::connect(&path)).await {
-                        Ok(Ok(stream)) => Connection::new(Socket::Unix(stream)),
-                        Ok(Err(error)) => return Err(Fault::Io(error)),
-                        Err(_) => return Err(Fault::Io(std::io::ErrorKind::TimedOut.into())),
-                    }
-                }
+                None => connect(&path).await?,
             };
             let _ = connection.write(&[text.as_bytes(), &body]).await;
             poll_fn(|cx| connection.poll_head(&mut head, cx)).await?;
@@ -185,6 +196,86 @@ pub(crate) async fn serve<C: Caller>(
     outcome
 }
 
+/// A new connection to the control side.
+async fn connect(path: &Path) -> Result<Connection, Fault> {
+    match tokio::time::timeout(CONNECT_TIME, UnixStream::connect(path)).await {
+        Ok(Ok(stream)) => Ok(Connection::new(Socket::Unix(stream))),
+        Ok(Err(error)) => Err(Fault::Io(error)),
+        Err(_) => Err(Fault::Io(std::io::ErrorKind::TimedOut.into())),
+    }
+}
+
+/// How long a file is that is to be stored, where it is too large to be held. The control side passes it on in parts as well, and has a
+/// bound of its own.
+fn file_length(head: &Head, snapshot: &Snapshot) -> Option<u64> {
+    let limits = &snapshot.server.limits;
+    match head.body {
+        BodyLength::Known(length)
+            if length > limits.form_bytes_max as u64
+                && length <= limits.upload_bytes_max as u64
+                && head.method == Method::Post
+                && head.path().ends_with("/files") =>
+        {
+            Some(length)
+        }
+        _ => None,
+    }
+}
+
+/// Why a file's request has no answer of the control side's.
+enum Unanswered {
+    Gone,
+    Refused(Box<Refusal>),
+}
+
+/// Sends a file to the control side while it arrives. On a new connection: what has gone cannot be sent again.
+async fn pass_file<C: Caller>(
+    snapshot: &Snapshot,
+    caller: &mut C,
+    comments: &mut Comments<'_>,
+    path: &Path,
+    text: &str,
+    length: u64,
+) -> Result<(Connection, AnswerHead), Unanswered> {
+    let away = || {
+        let refusal = Refusal::new(Kind::ControlUnavailable).with_retry_after_secs(1);
+        Unanswered::Refused(Box::new(refusal))
+    };
+    let Ok(mut connection) = connect(path).await else {
+        return Err(away());
+    };
+    let mut head = AnswerHead::with_lines();
+    let poured = upload::pour(
+        caller,
+        &snapshot.server,
+        &mut connection,
+        &mut head,
+        text.as_bytes(),
+        length,
+        IDLE_TIME,
+    )
+    .await;
+    match poured {
+        Poured::Sent => {
+            let reading = poll_fn(|cx| connection.poll_head(&mut head, cx));
+            let deadline = Instant::now() + FIRST_BYTE_TIME;
+            match patiently(caller, comments, deadline, reading).await {
+                Ok(Ok(())) => Ok((connection, head)),
+                Ok(Err(_)) | Err(Break::Timeout | Break::Ending) => Err(away()),
+                Err(Break::Gone) => Err(Unanswered::Gone),
+            }
+        }
+        Poured::Answered(Ok(())) => {
+            // What is left of the file stands between this answer and the next.
+            head.keep_alive = false;
+            Ok((connection, head))
+        }
+        Poured::Answered(Err(_)) | Poured::Stuck => Err(away()),
+        Poured::Refused(refusal) => Err(Unanswered::Refused(refusal)),
+        Poured::Gone => Err(Unanswered::Gone),
+    }
+}
+
 /// Sends the answer: short ones whole, long or slow ones in parts as they come.
 async fn pass_on<C: Caller>(
     caller: &mut C,
@@ -232,7 +323,7 @@ fn finished(sent: Result<(), Gone>) -> Outcome {
 fn write_head<C: Caller>(
     caller: &C,
     client: IpAddr,
-    body_bytes: usize,
+    body_bytes: u64,
     upgrade: bool,
     tls: bool,
 ) -> String {

@@ -197,15 +197,18 @@ pub(crate) async fn send<C: Caller>(
         // Cannot happen: who calls has looked.
         return Err(Failure::connect("there is nothing to send".to_owned()).into());
     };
+    let mut head = AnswerHead::with_lines();
     let mut passage = Passage {
         account,
-        provider,
-        connection: &mut connection,
-        head: AnswerHead::with_lines(),
-        attempt_deadline,
+        first_byte_time: provider.first_byte_time,
+        pour: Pour {
+            connection: &mut connection,
+            head: &mut head,
+            idle_time: provider.idle_time,
+            deadline: attempt_deadline,
+        },
     };
     let outcome = passage.run(caller, comments, &mut upload, text, body).await;
-    let mut head = passage.head;
     // What is left of the request stands between this answer and the next.
     head.keep_alive &= upload.left == 0;
     *caller.upload() = Some(upload);
@@ -215,23 +218,8 @@ pub(crate) async fn send<C: Caller>(
 /// One attempt to send a form that is still arriving.
 struct Passage<'a, 'b> {
     account: &'a mut Account<'b>,
-    provider: &'a Provider,
-    connection: &'a mut Connection,
-    head: AnswerHead,
-    attempt_deadline: Instant,
-}
-
-/// What a wait ended with.
-enum Event {
-    /// Bytes came, or went.
-    Moved,
-    /// The client's part failed.
-    Fault(BodyFault),
-    /// Nothing more can be written: the provider has closed, perhaps with an answer.
-    Closed(std::io::Error),
-    Answered(Result<(), Fault>),
-    Late,
-    Ending,
+    first_byte_time: Duration,
+    pour: Pour<'a>,
 }
 
 impl Passage<'_, '_> {
@@ -246,20 +234,26 @@ impl Passage<'_, '_> {
         let mut slices = Vec::with_capacity(8);
         slices.push(text);
         slices.extend(body.pieces());
-        let mut event = self.write(caller, &slices).await;
+        let mut event = self.pour.write(caller, &slices).await;
         let mut piece = Vec::new();
         while matches!(event, Event::Moved) && upload.left > 0 {
-            piece.clear();
-            event = self.receive(caller, upload, &mut piece).await;
+            event = self
+                .pour
+                .receive(caller, &mut upload.pace, &mut piece)
+                .await;
+            upload.is_begun |= !piece.is_empty();
+            upload.left = upload.left.saturating_sub(piece.len() as u64);
             if !matches!(event, Event::Moved) {
                 break;
             }
             upload
                 .rest
                 .push(&piece, upload.left == 0)
-                .map_err(refused)?;
-            event = self.write(caller, &[&piece]).await;
+                .map_err(|refusal| Trouble::Refused(Box::new(refusal)))?;
+            event = self.pour.write(caller, &[&piece]).await;
         }
+        // All of it was waiting, for one side or the other.
+        self.account.waited(self.account.last());
         match event {
             Event::Moved => {
                 self.account.request_sent();
@@ -275,72 +269,10 @@ impl Passage<'_, '_> {
             Event::Fault(BodyFault::Refused(refusal)) => Err(Trouble::Refused(refusal)),
             Event::Ending => Err(Trouble::Broken(Break::Ending)),
             Event::Late => {
-                let time = self.provider.idle_time;
+                let time = self.pour.idle_time;
                 Err(Failure::timeout("it took nothing more of the request", time).into())
             }
         }
-    }
-
-    /// Reads the next piece from the client.
-    async fn receive<C: Caller>(
-        &mut self,
-        caller: &mut C,
-        upload: &mut Upload,
-        piece: &mut Vec<u8>,
-    ) -> Event {
-        let waiting = self.account.last();
-        let deadline = (waiting + upload.pace.left).min(self.attempt_deadline);
-        let event = poll_fn(|cx| {
-            if caller.seat().ending.get() {
-                return Poll::Ready(Event::Ending);
-            }
-            if let Poll::Ready(read) = self.connection.poll_head(&mut self.head, cx) {
-                return Poll::Ready(Event::Answered(read));
-            }
-            match caller.poll_piece(piece, PIECE_BYTES_MAX, cx) {
-                Poll::Ready(Ok(0)) => Poll::Ready(Event::Fault(BodyFault::Gone)),
-                Poll::Ready(Ok(_)) => Poll::Ready(Event::Moved),
-                Poll::Ready(Err(fault)) => Poll::Ready(Event::Fault(fault)),
-                Poll::Pending => caller.timer().poll(deadline, cx).map(|()| Event::Late),
-            }
-        })
-        .await;
-        self.account.waited(waiting);
-        let now = self.account.last();
-        upload.pace.waited(now.duration_since(waiting));
-        upload.pace.came(piece.len());
-        upload.is_begun |= !piece.is_empty();
-        upload.left = upload.left.saturating_sub(piece.len() as u64);
-        match event {
-            // Whoever was slow: the time of all attempts together is over for everybody.
-            Event::Late if now < self.attempt_deadline => {
-                Event::Fault(BodyFault::too_slow(upload.pace.time))
-            }
-            event => event,
-        }
-    }
-
-    /// Writes slices to the provider.
-    async fn write<C: Caller>(&mut self, caller: &mut C, slices: &[&[u8]]) -> Event {
-        let waiting = self.account.last();
-        let deadline = (waiting + self.provider.idle_time).min(self.attempt_deadline);
-        let mut written = 0;
-        let event = poll_fn(|cx| {
-            if caller.seat().ending.get() {
-                return Poll::Ready(Event::Ending);
-            }
-            if let Poll::Ready(read) = self.connection.poll_head(&mut self.head, cx) {
-                return Poll::Ready(Event::Answered(read));
-            }
-            match self.connection.poll_write(slices, &mut written, cx) {
-                Poll::Ready(Ok(())) => Poll::Ready(Event::Moved),
-                Poll::Ready(Err(error)) => Poll::Ready(Event::Closed(error)),
-                Poll::Pending => caller.timer().poll(deadline, cx).map(|()| Event::Late),
-            }
-        })
-        .await;
-        self.account.waited(waiting);
-        event
     }
 
     /// Waits for the answer.
@@ -350,8 +282,8 @@ impl Passage<'_, '_> {
         comments: &mut Comments<'_>,
     ) -> Result<(), Trouble> {
         let waiting = self.account.last();
-        let deadline = (waiting + self.provider.first_byte_time).min(self.attempt_deadline);
-        let reading = poll_fn(|cx| self.connection.poll_head(&mut self.head, cx));
+        let deadline = (waiting + self.first_byte_time).min(self.pour.deadline);
+        let reading = poll_fn(|cx| self.pour.connection.poll_head(self.pour.head, cx));
         let read = patiently(caller, comments, deadline, reading).await;
         self.account.waited(waiting);
         match read {
@@ -365,8 +297,142 @@ impl Passage<'_, '_> {
     }
 }
 
-fn refused(refusal: Refusal) -> Trouble {
-    Trouble::Refused(Box::new(refusal))
+/// A body on its way from the client to a connection, as fast as the slower of them allows.
+struct Pour<'a> {
+    connection: &'a mut Connection,
+    head: &'a mut AnswerHead,
+    /// How long the connection may take nothing.
+    idle_time: Duration,
+    /// When all of it must be over.
+    deadline: Instant,
+}
+
+/// How a body's way to the control side ended.
+pub(crate) enum Poured {
+    Sent,
+    /// Answered before all of it was sent, or closed.
+    Answered(Result<(), Fault>),
+    Refused(Box<Refusal>),
+    Gone,
+    /// The other side takes nothing, or the plane is shutting down.
+    Stuck,
+}
+
+/// Sends a head and then the body of `length` bytes as it comes. `idle_time`: how long the other side may take nothing.
+pub(crate) async fn pour<C: Caller>(
+    caller: &mut C,
+    server: &Server,
+    connection: &mut Connection,
+    head: &mut AnswerHead,
+    text: &[u8],
+    length: u64,
+    idle_time: Duration,
+) -> Poured {
+    if caller.invite().await.is_err() {
+        return Poured::Gone;
+    }
+    let mut pace = Pace::new(server.limits.body_bytes_max, server.body_time);
+    let mut pour = Pour {
+        connection,
+        head,
+        idle_time,
+        deadline: Instant::now() + server.attempts_time,
+    };
+    let mut left = length;
+    let mut piece = Vec::new();
+    let mut event = pour.write(caller, &[text]).await;
+    while matches!(event, Event::Moved) && left > 0 {
+        event = pour.receive(caller, &mut pace, &mut piece).await;
+        left = left.saturating_sub(piece.len() as u64);
+        if matches!(event, Event::Moved) {
+            event = pour.write(caller, &[&piece]).await;
+        }
+    }
+    match event {
+        Event::Moved => Poured::Sent,
+        Event::Answered(read) => Poured::Answered(read),
+        Event::Closed(_) => {
+            // What it has said before it closed is here already.
+            let read = poll_fn(|cx| pour.connection.poll_head(pour.head, cx)).await;
+            Poured::Answered(read)
+        }
+        Event::Fault(BodyFault::Refused(refusal)) => Poured::Refused(refusal),
+        Event::Fault(BodyFault::Gone) => Poured::Gone,
+        Event::Late | Event::Ending => Poured::Stuck,
+    }
+}
+
+/// What a wait ended with.
+enum Event {
+    /// Bytes came, or went.
+    Moved,
+    /// The client's part failed.
+    Fault(BodyFault),
+    /// Nothing more can be written: the other side has closed, perhaps with an answer.
+    Closed(std::io::Error),
+    Answered(Result<(), Fault>),
+    Late,
+    Ending,
+}
+
+impl Pour<'_> {
+    /// Reads the next piece from the client.
+    async fn receive<C: Caller>(
+        &mut self,
+        caller: &mut C,
+        pace: &mut Pace,
+        piece: &mut Vec<u8>,
+    ) -> Event {
+        piece.clear();
+        let waiting = Instant::now();
+        let deadline = (waiting + pace.left).min(self.deadline);
+        let event = poll_fn(|cx| {
+            if caller.seat().ending.get() {
+                return Poll::Ready(Event::Ending);
+            }
+            if let Poll::Ready(read) = self.connection.poll_head(self.head, cx) {
+                return Poll::Ready(Event::Answered(read));
+            }
+            match caller.poll_piece(piece, PIECE_BYTES_MAX, cx) {
+                Poll::Ready(Ok(0)) => Poll::Ready(Event::Fault(BodyFault::Gone)),
+                Poll::Ready(Ok(_)) => Poll::Ready(Event::Moved),
+                Poll::Ready(Err(fault)) => Poll::Ready(Event::Fault(fault)),
+                Poll::Pending => caller.timer().poll(deadline, cx).map(|()| Event::Late),
+            }
+        })
+        .await;
+        let now = Instant::now();
+        pace.waited(now.duration_since(waiting));
+        pace.came(piece.len());
+        match event {
+            Event::Late if now < self.deadline => Event::Fault(BodyFault::too_slow(pace.time)),
+            Event::Late => Event::Fault(BodyFault::refused(
+                Kind::RequestTimeout,
+                "The request's body did not arrive within the time of all attempts (server.attempts.total)",
+            )),
+            event => event,
+        }
+    }
+
+    /// Writes slices to the connection.
+    async fn write<C: Caller>(&mut self, caller: &mut C, slices: &[&[u8]]) -> Event {
+        let deadline = (Instant::now() + self.idle_time).min(self.deadline);
+        let mut written = 0;
+        poll_fn(|cx| {
+            if caller.seat().ending.get() {
+                return Poll::Ready(Event::Ending);
+            }
+            if let Poll::Ready(read) = self.connection.poll_head(self.head, cx) {
+                return Poll::Ready(Event::Answered(read));
+            }
+            match self.connection.poll_write(slices, &mut written, cx) {
+                Poll::Ready(Ok(())) => Poll::Ready(Event::Moved),
+                Poll::Ready(Err(error)) => Poll::Ready(Event::Closed(error)),
+                Poll::Pending => caller.timer().poll(deadline, cx).map(|()| Event::Late),
+            }
+        })
+        .await
+    }
 }
 
 #[cfg(test)]

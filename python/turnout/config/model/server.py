@@ -57,8 +57,8 @@ class Limits(Section):
         default=512 * MIB,
         ge=64 * KIB,
         le=16 * GIB,
-        description="Largest form that is passed on in this way. It costs no memory; providers take 25 MB to 1 GB. "
-        "Above it: 413.",
+        description="Largest form that is passed on in this way, and largest file that POST /files passes on. "
+        "It costs no memory; providers take 25 MB to 1 GB. Above it: 413.",
     )
     headers_size: Bytes = Field(
         default=64 * KIB,
