@@ -442,7 +442,9 @@ fn tools(ask: &Ask<'_>, target: &Target<'_>, out: &mut Vec<u8>) -> Result<(), Re
     if functions == 0 && own.is_empty() {
         return Ok(());
     }
-    if !target.takes(Parameter::Tools)? {
+    // A search is a wish of its own: an endpoint may search and take no tools of the client's.
+    let only_searches = functions == 0 && own == ["googleSearch"];
+    if !only_searches && !target.takes(Parameter::Tools)? {
         return Ok(());
     }
     out.extend_from_slice(b",\"tools\":[");

@@ -605,6 +605,11 @@ fn tools(ask: &Ask<'_>, target: &Target<'_>, out: &mut Vec<u8>) -> Result<(), Re
         }
         rest = rest.get(taken..).unwrap_or_default();
     }
+    // A search is a wish of its own: an endpoint may search and take no tools of the client's.
+    let takes_tools = ask.tools.is_empty() || target.takes(Parameter::Tools)?;
+    if !takes_tools {
+        list.clear();
+    }
     match ask.web_search {
         Some(options) if target.takes(Parameter::WebSearchOptions)? => {
             separate(&mut list);
@@ -616,12 +621,15 @@ fn tools(ask: &Ask<'_>, target: &Target<'_>, out: &mut Vec<u8>) -> Result<(), Re
         }
         _ => {}
     }
-    if list.is_empty() || !target.takes(Parameter::Tools)? {
+    if list.is_empty() {
         return Ok(());
     }
     out.extend_from_slice(b",\"tools\":[");
     out.extend_from_slice(&list);
     out.push(b']');
+    if !takes_tools {
+        return Ok(());
+    }
     if let Some(choice) = &ask.tool_choice
         && target.takes(Parameter::ToolChoice)?
     {
