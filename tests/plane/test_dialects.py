@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -847,3 +848,19 @@ def told(api: str, answer: httpx.Response, *, stream: bool) -> tuple[int, int, i
     # Here what a cache gave or got stands beside the prompt and not in it.
     read, stored = usage.get("cache_read_input_tokens", 0), usage.get("cache_creation_input_tokens", 0)
     return usage["input_tokens"] + read + stored, read, usage["output_tokens"]
+
+
+@pytest.mark.parametrize(("script", "status"), [("plain", "completed"), ("plain;finish=max_tokens", "incomplete")])
+def test_a_response_says_when_it_was_complete_and_only_if_it_was(script: str, status: str) -> None:
+    with running(speaking(("anthropic", script))) as rig:
+        plain = ask(rig, "responses").json()
+        events = ask(rig, "responses", stream=True).text.split("\n\n")
+    told = [json.loads(event.partition("data: ")[2]) for event in events if '"response":{' in event]
+    first, last = told[0]["response"], told[-1]["response"]
+    assert (first["status"], first["completed_at"]) == ("in_progress", None)
+    for whole in (plain, last):
+        assert whole["status"] == status
+        if status == "completed":
+            assert whole["created_at"] <= whole["completed_at"] <= time.time()
+        else:
+            assert whole["completed_at"] is None

@@ -22,7 +22,7 @@ use turnout_wire::stream::StreamEditor;
 
 use crate::account::Account;
 use crate::caller::{Break, Caller, Comments, EVENT_STREAM, ReplyHead};
-use crate::clock::{Instant, Moment};
+use crate::clock::{Instant, Moment, unix_seconds};
 use crate::conclude::conclude;
 use crate::cors;
 use crate::deadline::{Deadlines, Until, Wanted};
@@ -266,6 +266,7 @@ async fn give_up<C: Caller>(
         asked: request.asked_of(candidate.wire().dialect),
         id: id.as_str(),
         created: account.created_ms / 1000,
+        now: unix_seconds,
         model: candidate.slug,
         provider: &candidate.provider.name,
         prices: None,
@@ -453,6 +454,7 @@ impl<'a> One<'_, 'a> {
             asked: self.request.asked_of(self.candidate.wire().dialect),
             id: id.as_str(),
             created: account.created_ms / 1000,
+            now: unix_seconds,
             model: self.candidate.slug,
             provider: &provider.name,
             prices: self.candidate.prices(),

@@ -18,6 +18,11 @@ pub(crate) fn unix_ms() -> u64 {
         .map_or(0, |d| d.as_millis() as u64)
 }
 
+/// The same in seconds.
+pub(crate) fn unix_seconds() -> u64 {
+    unix_ms() / 1000
+}
+
 /// A point in time in whole milliseconds that never goes back: the date when the process first asked, and what has passed since.
 ///
 /// For what threads leave each other in atomics, and for what is to mean the same after a restart.

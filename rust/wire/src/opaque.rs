@@ -551,6 +551,7 @@ mod tests {
             asked: "",
             id: "",
             created: 0,
+            now: || 9,
             model: "",
             provider: "",
             prices: Some(prices),

@@ -189,6 +189,7 @@ mod tests {
         asked: "{}",
         id: "gen-1-a",
         created: 5,
+        now: || 9,
         model: "a/b",
         provider: "P",
         prices: None,
@@ -283,6 +284,7 @@ mod tests {
         for serving in [
             Serving {
                 created: 6,
+                now: || 9,
                 ..SERVING
             },
             Serving {

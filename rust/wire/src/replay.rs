@@ -13,6 +13,8 @@ const METADATA: [&str; 2] = ["openrouter_metadata", "turnout_explain"];
 const USAGE: [&str; 2] = ["usage", "usageMetadata"];
 /// Members that say when the answer was made.
 const TIMES: [&str; 2] = ["created", "created_at"];
+/// The member that says when it was complete: seconds after the time of creation. Given again, it is complete at once.
+const COMPLETED: &str = "completed_at";
 /// Objects of events that hold an answer, or the beginning of one.
 const INSIDE: [&str; 2] = ["response", "message"];
 
@@ -204,7 +206,7 @@ impl Rewriting<'_> {
                 self.object(walker, cursor)?;
             } else {
                 let value = walker.value()?;
-                if TIMES.contains(&key.name) && value.raw(cursor.text) == self.created {
+                if self.is_time(key.name, value.raw(cursor.text)) {
                     cursor.copy_to(value.span.start, &mut self.out);
                     self.times.push(self.out.len() as u32);
                 }
@@ -214,6 +216,17 @@ impl Rewriting<'_> {
             more = walker.next_member()?;
         }
         Ok(())
+    }
+
+    /// Whether a member says when the answer was made, by our own clock.
+    fn is_time(&self, name: &str, value: &str) -> bool {
+        if name == COMPLETED {
+            // It stands behind the time of creation, and is the provider's own where that is.
+            return !self.times.is_empty()
+                && value.len() == self.created.len()
+                && value.bytes().all(|byte| byte.is_ascii_digit());
+        }
+        TIMES.contains(&name) && value == self.created
     }
 
     /// Makes every number of a value zero.
@@ -315,6 +328,25 @@ mod tests {
             again(array, false),
             r#"[{"usageMetadata":{"n":0}},{"responseId":"gen-1764032000-TTTTTTTTTTTTTTTTTTTT"}]"#
         );
+    }
+
+    #[test]
+    fn k05_what_is_given_again_is_complete_when_it_is_given() {
+        assert_eq!(
+            again(
+                r#"{"created_at":1764031697,"completed_at":1764031705}"#,
+                false
+            ),
+            r#"{"created_at":1764032000,"completed_at":1764032000}"#
+        );
+        // The provider's own times, and one that was never complete.
+        for sent in [
+            r#"{"created_at":1700000000,"completed_at":1700000005}"#,
+            r#"{"created_at":1764031697,"completed_at":null}"#,
+        ] {
+            let expected = sent.replace("1764031697", "1764032000");
+            assert_eq!(again(sent, false), expected);
+        }
     }
 
     #[test]

@@ -84,6 +84,7 @@ fn serving(api: Api, prices: &Prices) -> Serving<'_> {
         asked: "{}",
         id: "gen-1764031697-AbCdEfGhIjKlMnOpQrSt",
         created: 1_764_031_697,
+        now: || 1_764_031_705,
         model: "author/model",
         provider: "Provider",
         prices: Some(prices),

@@ -122,6 +122,7 @@ proptest! {
             asked: "",
             id: "",
             created: 0,
+            now: || 9,
             model: "",
             provider: "",
             prices: None,

@@ -32,6 +32,7 @@ fn serving(api: Api) -> Serving<'static> {
         asked: r#"{"generationConfig":{"thinkingConfig":{"includeThoughts":true}}}"#,
         id: "gen-1",
         created: 5,
+        now: || 9,
         model: "a/b",
         provider: "P",
         prices: None,

@@ -25,6 +25,7 @@ fn serving(api: Api, dialect: Dialect) -> Serving<'static> {
         asked: r#"{"reasoning":{"exclude":false}}"#,
         id: "gen-1-a",
         created: 5,
+        now: || 9,
         model: "a/b",
         provider: "P",
         prices: None,

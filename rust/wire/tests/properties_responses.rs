@@ -26,6 +26,7 @@ fn serving(api: Api, dialect: Dialect) -> Serving<'static> {
         asked: r#"{"include":["reasoning.encrypted_content"],"tools":[{"type":"custom","name":"c"}]}"#,
         id: "gen-1-a",
         created: 5,
+        now: || 9,
         model: "a/b",
         provider: "P",
         prices: None,

@@ -34,6 +34,7 @@ fn serving(api: Api) -> Serving<'static> {
         asked: "{}",
         id: "gen-1-a",
         created: 5,
+        now: || 9,
         model: "a/b",
         provider: "P",
         prices: None,

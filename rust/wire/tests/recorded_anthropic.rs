@@ -27,6 +27,7 @@ const SERVING: Serving<'static> = Serving {
     asked: "{}",
     id: "gen-1-a",
     created: 5,
+    now: || 9,
     model: "a/b",
     provider: "P",
     prices: None,

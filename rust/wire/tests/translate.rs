@@ -229,6 +229,7 @@ fn serving<'a>(api: Api, dialect: Dialect, asked: &'a str, prices: &'a Prices) -
         asked,
         id: "gen-1764031697-AbCdEfGhIjKlMnOpQrSt",
         created: 1_764_031_697,
+        now: || 1_764_031_705,
         model: "author/model",
         provider: "Provider",
         prices: Some(prices),

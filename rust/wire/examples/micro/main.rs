@@ -237,6 +237,7 @@ fn serving(api: Api, dialect: Dialect) -> Serving<'static> {
         asked: "{}",
         id: "gen-1764031697-AbCdEfGhIjKlMnOpQrSt",
         created: 1_764_031_697,
+        now: || 9,
         model: "author/model",
         provider: "Provider",
         prices: None,

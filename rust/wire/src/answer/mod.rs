@@ -35,6 +35,8 @@ pub struct Serving<'a> {
     pub id: &'a str,
     /// Unix seconds.
     pub created: u64,
+    /// Unix seconds at the moment of the call, for what is written when an answer is complete. This crate has no clock.
+    pub now: fn() -> u64,
     /// The slug that serves.
     pub model: &'a str,
     /// Display name of the provider.

@@ -143,6 +143,7 @@ mod tests {
                 asked: ASKED,
                 id: "gen-1",
                 created: 5,
+                now: || 9,
                 model: "a/b",
                 provider: "P",
                 prices: None,

@@ -31,6 +31,7 @@ mod tests {
         asked: "{}",
         id: "gen-1-a",
         created: 5,
+        now: || 9,
         model: "a/b",
         provider: "P",
         prices: None,

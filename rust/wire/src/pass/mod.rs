@@ -111,6 +111,7 @@ mod tests {
                 asked: "{}",
                 id: "gen-1",
                 created: 1,
+                now: || 9,
                 model: "a/b",
                 provider: "P",
                 prices: None,

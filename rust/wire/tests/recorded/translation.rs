@@ -23,6 +23,7 @@ fn serving(api: Api, dialect: Dialect) -> Serving<'static> {
         asked: r#"{"generationConfig":{"thinkingConfig":{"includeThoughts":true}}}"#,
         id: "gen-1-a",
         created: 5,
+        now: || 9,
         model: "a/b",
         provider: "P",
         prices: None,

@@ -288,6 +288,7 @@ mod tests {
             asked,
             id: "gen-1",
             created: 1,
+            now: || 9,
             model: "a/m",
             provider: "P",
             prices: None,

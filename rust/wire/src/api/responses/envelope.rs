@@ -158,8 +158,13 @@ impl Envelope {
         write_number(serving.created, out);
         out.extend_from_slice(b",\"status\":\"");
         out.extend_from_slice(state.name().as_bytes());
-        // Nothing in this crate has a clock.
-        out.extend_from_slice(b"\",\"completed_at\":null,\"error\":");
+        out.extend_from_slice(b"\",\"completed_at\":");
+        // Null for one that was cut short, too: it has not been completed.
+        match state.name() {
+            "completed" => write_number((serving.now)(), out),
+            _ => out.extend_from_slice(b"null"),
+        }
+        out.extend_from_slice(b",\"error\":");
         match &state {
             State::Failed(refusal, _) => write_error(refusal, out),
             State::Ended(closing) if closing.finish == Finish::Error => {

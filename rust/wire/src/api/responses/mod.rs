@@ -122,6 +122,7 @@ mod tests {
             asked: "{}",
             id: "gen-1-a",
             created: 5,
+            now: || 9,
             model: "a/b",
             provider: "P",
             prices: None,
