@@ -1,6 +1,7 @@
 //! A door for the micro bench (`examples/route`): what a request costs until its endpoints are in order, without a socket.
 
 use turnout_wire::request::Request;
+use turnout_wire::usage::Usage;
 
 use crate::clock::Instant;
 use crate::edge::head::{HEADERS_MAX, Head};
@@ -43,6 +44,28 @@ impl Fleet {
             table: Table::default(),
             head,
         })
+    }
+
+    /// Remembers that the conversation of a request is at the endpoint with this tag.
+    pub fn served(&self, request: &Request, tag: &str) -> Result<(), String> {
+        let now = Instant::now();
+        let conversation = Conversation::new(&self.table, None, request, &self.head, now);
+        let asking = Asking {
+            snapshot: &self.snapshot,
+            key: None,
+            request,
+            conversation: Some(&conversation),
+            region: None,
+            judged: None,
+            trace: None,
+        };
+        let plan = route::plan(&asking).map_err(|refusal| refusal.message.into_owned())?;
+        let mut candidates = plan.candidates.iter();
+        let candidate = (candidates.find(|candidate| candidate.endpoint.tag == tag))
+            .ok_or_else(|| format!("{tag}: no candidate has this tag"))?;
+        let sticky = &self.snapshot.routing.sticky;
+        conversation.served(candidate, &Usage::default(), sticky, now);
+        Ok(())
     }
 
     /// Decides about a request; slugs and tags in the order in which they would be tried are given to `each`. An error is what the

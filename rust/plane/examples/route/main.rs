@@ -2,6 +2,8 @@
 //!
 //! `make bench-micro` builds this with optimisations and runs it. Times are the fastest of many rounds, because what disturbs a round
 //! only ever makes it slower. The configuration is the golden one with models of many endpoints in place of its own.
+//!
+//! With the number of a line, from 0, and of rounds (`route 3 10000`) only these are run, for a profiler that counts instructions.
 
 #![allow(
     clippy::unwrap_used,
@@ -23,9 +25,18 @@ use turnout_wire::request::Request;
 /// How long one figure is measured.
 const MEASURED: Duration = Duration::from_millis(200);
 
+/// One line of the table.
+struct Line {
+    name: &'static str,
+    models: usize,
+    endpoints: usize,
+    body: Value,
+    /// The conversation was at this endpoint before.
+    home: Option<&'static str>,
+    limit_us: Option<f64>,
+}
+
 fn main() {
-    println!("| request | endpoints | µs | limit | allocations |");
-    println!("| --- | --- | --- | --- | --- |");
     let wishes = json!({
         "ignore": ["nobody"], "data_collection": "allow", "max_price": {"prompt": 1000},
         "preferred_max_latency": 5, "allow_fallbacks": true,
@@ -37,41 +48,86 @@ fn main() {
     wished["session_id"] = json!("s");
     let mut many = wished.clone();
     many["models"] = json!(["bench/1", "bench/2", "bench/3", "bench/4"]);
-    measure("plain", 1, 1, &plain, None);
-    measure("plain", 1, 20, &plain, None);
-    measure("with preferences", 1, 20, &wished, Some(2.0));
-    measure("with preferences", 5, 20, &many, Some(10.0));
+    let line = |name, models, endpoints, body: &Value| Line {
+        name,
+        models,
+        endpoints,
+        body: body.clone(),
+        home: None,
+        limit_us: None,
+    };
+    let lines = [
+        line("plain", 1, 1, &plain),
+        line("plain", 1, 20, &plain),
+        Line {
+            limit_us: Some(2.0),
+            ..line("with preferences", 1, 20, &wished)
+        },
+        Line {
+            home: Some("provider-19"),
+            limit_us: Some(2.0),
+            ..line("with preferences, kept where it was", 1, 20, &wished)
+        },
+        Line {
+            limit_us: Some(10.0),
+            ..line("with preferences", 5, 20, &many)
+        },
+    ];
+    let mut arguments = (std::env::args().skip(1)).map(|text| text.parse::<usize>().unwrap());
+    if let (Some(line), Some(rounds)) = (arguments.next(), arguments.next()) {
+        let (fleet, request) = lines[line].made();
+        (0..rounds).for_each(|_| plan(&fleet, &request));
+        return;
+    }
+    println!("| request | endpoints | µs | limit | allocations |");
+    println!("| --- | --- | --- | --- | --- |");
+    lines.iter().for_each(measure);
 }
 
-fn measure(name: &str, models: usize, endpoints: usize, body: &Value, limit_us: Option<f64>) {
-    let fleet = Fleet::read(configuration(models, endpoints).as_bytes()).unwrap();
-    let request = Request::read(body.to_string().into_bytes(), Api::Chat).unwrap();
-    let mut tried = 0;
-    fleet.plan(&request, |_, _| tried += 1).unwrap();
-    assert_eq!(tried, models * endpoints);
-    let ((), allocations) = counting::counted(|| {
-        let planned = fleet.plan(&request, |_, tag| {
-            black_box(tag);
-        });
-        planned.unwrap();
+impl Line {
+    fn made(&self) -> (Fleet, Request) {
+        let fleet = Fleet::read(configuration(self.models, self.endpoints).as_bytes()).unwrap();
+        let request = Request::read(self.body.to_string().into_bytes(), Api::Chat).unwrap();
+        if let Some(home) = self.home {
+            fleet.served(&request, home).unwrap();
+        }
+        let mut tried = Vec::new();
+        fleet
+            .plan(&request, |_, tag| tried.push(tag.to_owned()))
+            .unwrap();
+        assert_eq!(tried.len(), self.models * self.endpoints);
+        assert!(self.home.is_none_or(|home| tried[0] == home));
+        (fleet, request)
+    }
+}
+
+fn plan(fleet: &Fleet, request: &Request) {
+    let planned = fleet.plan(black_box(request), |_, tag| {
+        black_box(tag);
     });
+    planned.unwrap();
+}
+
+fn measure(line: &Line) {
+    let (fleet, request) = line.made();
+    let ((), allocations) = counting::counted(|| plan(&fleet, &request));
     let (began, mut fastest) = (Instant::now(), Duration::MAX);
     while began.elapsed() < MEASURED {
         let round = Instant::now();
-        for _ in 0..100 {
-            fleet
-                .plan(black_box(&request), |_, tag| {
-                    black_box(tag);
-                })
-                .unwrap();
-        }
+        (0..100).for_each(|_| plan(&fleet, &request));
         fastest = fastest.min(round.elapsed() / 100);
     }
     let micros = fastest.as_secs_f64() * 1e6;
-    let (limit, over) = match limit_us {
+    let (limit, over) = match line.limit_us {
         Some(limit) => (limit.to_string(), if micros > limit { " !" } else { "" }),
         None => (String::new(), ""),
     };
+    let Line {
+        name,
+        models,
+        endpoints,
+        ..
+    } = line;
     println!("| {name} | {models} × {endpoints} | {micros:.2}{over} | {limit} | {allocations} |");
 }
 

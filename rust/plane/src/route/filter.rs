@@ -16,11 +16,12 @@
 //! usual. One that does not fit by the usual estimate stands behind those that it fits into.
 
 use turnout_wire::api::Task;
+use turnout_wire::cost::Prices;
 use turnout_wire::count;
 use turnout_wire::dialect::{Dialect, Op};
 use turnout_wire::feature::{self, Media, Medium};
 use turnout_wire::parameter::{Parameter, Parameters};
-use turnout_wire::preferences::{MaxPrice, Preferences};
+use turnout_wire::preferences::{MaxPrice, Preferences, Quantizations};
 use turnout_wire::refusal::{Kind, Refusal};
 
 use super::Asking;
@@ -28,16 +29,25 @@ use super::name::{self, Names, Wanted};
 use super::rank::{Entries, Entry, UNLISTED};
 use super::reason::{Reason, Reasons};
 use super::tier::Asked;
+use super::way;
 use crate::snapshot::written::{ServiceTier, Wishes};
 use crate::snapshot::{Endpoint, Provider};
 
 /// What a request asks of the endpoints that serve it, and what was found out about that so far.
 pub(crate) struct Filter<'f, 'a> {
     asking: &'f Asking<'a>,
+    /// How an endpoint is asked for this.
+    way: way::Asked,
     preferences: Option<&'a Preferences>,
+    /// Those preferences, where they say who may serve.
+    picky: Option<&'a Preferences>,
+    /// Their `max_price`; `None`: they have none.
+    limits: Option<Limits>,
     /// Those of the gateway and of the key, where they say who may serve.
     wishes: [Option<&'a Wishes>; 2],
     pub(crate) tier: Asked,
+    /// The most tokens that the conversation and its answer could have: one has at least a byte. 0 where no answer is generated.
+    tokens_max: u64,
     /// Read when an endpoint lacks something.
     needs: Option<Parameters>,
     parameters: Option<Parameters>,
@@ -65,14 +75,24 @@ impl<'f, 'a> Filter<'f, 'a> {
         let restricts = |wishes: &&Wishes| {
             !wishes.only.is_empty() || !wishes.ignore.is_empty() || !wishes.training || wishes.zdr
         };
+        let request = asking.request;
+        let preferences = request.preferences();
+        let asked = request.max_tokens().unwrap_or(0);
         Filter {
             asking,
-            preferences: asking.request.preferences(),
+            way: way::Asked::new(request.api(), request.stream()),
+            preferences,
+            picky: preferences.filter(|preferences| is_picky(preferences)),
+            limits: preferences.and_then(|preferences| Limits::of(&preferences.max_price)),
             wishes: [
                 Some(&asking.snapshot.routing.wishes).filter(restricts),
                 (asking.key.and_then(|key| key.wishes.as_ref())).filter(restricts),
             ],
-            tier: Asked::of(asking.request),
+            tier: Asked::of(request),
+            tokens_max: match request.api().task() {
+                Task::Generate => (request.body().len() as u64).saturating_add(asked),
+                _ => 0,
+            },
             needs: None,
             parameters: None,
             media: None,
@@ -90,16 +110,37 @@ impl<'f, 'a> Filter<'f, 'a> {
     /// Adds those endpoints of a model to the ranking that may serve.
     pub(crate) fn pass(&mut self, model: usize, wanted: &Wanted<'a>, entries: &mut Entries<'a>) {
         let start = entries.len();
+        let model = u16::try_from(model).unwrap_or(u16::MAX);
+        let (mut all_read_files, mut all_take_everything) = (true, true);
         for endpoint in wanted.endpoints {
             let Some(provider) = self.asking.snapshot.providers.get(endpoint.provider) else {
                 continue;
             };
             match self.judge(wanted, endpoint, provider) {
-                Ok(passed) => entries.push(Entry::new(endpoint, provider, model, passed)),
+                Ok(passed) => {
+                    all_read_files &= endpoint.media.has(Medium::File);
+                    all_take_everything &= endpoint.parameters.is_none_or(takes_everything);
+                    entries.push(Entry::new(endpoint, provider, model, passed));
+                }
                 Err(reason) => self.dropped(wanted.slug, provider, endpoint, reason),
             }
         }
-        if entries.len() > start {
+        let passed = entries.len() - start;
+        if passed > 0 && self.tier == Asked::Flex {
+            self.favour(
+                wanted.slug,
+                entries,
+                start,
+                Reason::ServiceTier,
+                |endpoint| endpoint.service_tier == Some(ServiceTier::Flex),
+            );
+        }
+        if passed > 1 && !all_read_files && self.media().has(Medium::File) {
+            self.favour(wanted.slug, entries, start, Reason::Modality, |endpoint| {
+                endpoint.media.has(Medium::File)
+            });
+        }
+        if passed > 0 && !all_take_everything && !self.needs().is_empty() {
             self.narrow(wanted.slug, entries, start);
         }
     }
@@ -118,6 +159,7 @@ impl<'f, 'a> Filter<'f, 'a> {
         self.takes_too_long
     }
 
+    #[inline(never)]
     fn dropped(&mut self, slug: &'a str, provider: &Provider, endpoint: &Endpoint, reason: Reason) {
         self.reasons.add(reason);
         if self.nearest.is_none_or(|(nearest, _)| nearest < reason) {
@@ -129,19 +171,14 @@ impl<'f, 'a> Filter<'f, 'a> {
     }
 
     /// How it would be asked.
+    #[inline(always)]
     fn judge(
         &mut self,
         wanted: &Wanted<'_>,
         endpoint: &Endpoint,
         provider: &Provider,
     ) -> Result<Passed, Reason> {
-        let request = self.asking.request;
-        let api = request.api();
-        let way = match endpoint.outputs.serve(api.task()) {
-            true => provider.way(api, request.stream(), endpoint.dialect),
-            false => None,
-        };
-        let (wire_index, op) = way.ok_or(Reason::Operation)?;
+        let (wire_index, op) = endpoint.ways.get(self.way).ok_or(Reason::Operation)?;
         if let Some(tier) = endpoint.service_tier
             && !self.admits(tier, wanted, endpoint)
         {
@@ -152,17 +189,25 @@ impl<'f, 'a> Filter<'f, 'a> {
         {
             return Err(Reason::Region);
         }
-        for wishes in self.wishes.into_iter().flatten() {
+        for wishes in self.wishes.iter().flatten() {
             may_be(endpoint, provider, &wishes.only, &wishes.ignore)?;
             keeps(endpoint, provider, !wishes.training, wishes.zdr)?;
         }
         let mut place = UNLISTED;
-        if let Some(preferences) = self.preferences {
+        if let Some(preferences) = self.picky {
             place = prefer(preferences, wanted, endpoint, provider)?;
+            if let Some(limits) = &self.limits
+                && !(endpoint.prices.as_ref()).is_some_and(|prices| limits.admit(prices))
+            {
+                return Err(Reason::MaxPrice);
+            }
         }
-        let doubtful = self.fits(endpoint)?;
-        if let (Some(asked), Some(max)) = (request.max_tokens(), endpoint.completion_tokens_max)
-            && asked > max
+        let doubtful = match endpoint.context_length {
+            Some(context) if self.tokens_max > context => self.fits(context)?,
+            _ => false,
+        };
+        if let Some(max) = endpoint.completion_tokens_max
+            && self.asking.request.max_tokens() > Some(max)
         {
             self.longest = self.longest.max(Some(max));
             return Err(Reason::MaxTokens);
@@ -197,18 +242,11 @@ impl<'f, 'a> Filter<'f, 'a> {
             })
     }
 
-    /// Whether the conversation and the answer fit; true inside: they may not.
-    fn fits(&mut self, endpoint: &Endpoint) -> Result<bool, Reason> {
+    /// Whether the conversation and the answer fit, where that is not plain from their length in bytes; true inside: they may not.
+    #[cold]
+    fn fits(&mut self, context: u64) -> Result<bool, Reason> {
         let request = self.asking.request;
-        let (Some(context), Task::Generate) = (endpoint.context_length, request.api().task())
-        else {
-            return Ok(false);
-        };
         let asked = request.max_tokens().unwrap_or(0);
-        // A token has at least a byte.
-        if (request.body().len() as u64).saturating_add(asked) <= context {
-            return Ok(false);
-        }
         let tokens = *self.tokens.get_or_insert_with(|| count::estimate(request));
         if (tokens / 2).saturating_add(asked) > context {
             self.largest = self.largest.max(Some(context));
@@ -224,7 +262,7 @@ impl<'f, 'a> Filter<'f, 'a> {
         &mut self,
         endpoint: &Endpoint,
         provider: &Provider,
-        wire_index: usize,
+        wire_index: u8,
     ) -> Result<(), Reason> {
         let request = self.asking.request;
         if let Some(known) = endpoint.parameters {
@@ -235,7 +273,7 @@ impl<'f, 'a> Filter<'f, 'a> {
             }
         }
         // Only these two protocols have marks for what is to be kept; another gateway passes them on.
-        let marks = (provider.wires.get(wire_index))
+        let marks = (provider.wires.get(usize::from(wire_index)))
             .is_some_and(|wire| matches!(wire.dialect, Dialect::Anthropic | Dialect::Bedrock));
         match marks || provider.routing_fields || !feature::marks_cache(request) {
             true => Ok(()),
@@ -243,36 +281,9 @@ impl<'f, 'a> Filter<'f, 'a> {
         }
     }
 
-    /// The weaker wishes, among the endpoints of one model: those from `start` on.
+    /// The weaker wishes about parameters, among the endpoints of one model: those from `start` on.
     fn narrow(&mut self, slug: &'a str, entries: &mut Entries<'a>, start: usize) {
-        if self.tier == Asked::Flex {
-            self.favour(slug, entries, start, Reason::ServiceTier, |endpoint| {
-                endpoint.service_tier == Some(ServiceTier::Flex)
-            });
-        }
-        let group = entries.get(start..).unwrap_or_default();
-        if group.len() > 1
-            && group
-                .iter()
-                .any(|entry| !entry.endpoint.media.has(Medium::File))
-            && self.media().has(Medium::File)
-        {
-            self.favour(slug, entries, start, Reason::Modality, |endpoint| {
-                endpoint.media.has(Medium::File)
-            });
-        }
-        let group = entries.get(start..).unwrap_or_default();
-        let takes_everything = |entry: &Entry<'_>| {
-            let lacks = |known: Parameters| WEAKER.first_beyond(known).is_some();
-            !entry.endpoint.parameters.is_some_and(lacks)
-        };
-        if group.iter().all(takes_everything) {
-            return;
-        }
         let needs = self.needs();
-        if needs.is_empty() {
-            return;
-        }
         let takes = |parameter: Parameter| {
             move |endpoint: &Endpoint| {
                 (endpoint.parameters).is_none_or(|known| known.has(parameter))
@@ -561,31 +572,45 @@ const CONFIGURE: &str = "routing in turnout.yaml (docs/routing.md)";
 
 const NANO: u64 = 1_000_000_000;
 
-/// Parameters that make an endpoint preferable, not necessary.
-const WEAKER: Parameters = Parameters::NONE
-    .with(Parameter::Tools)
-    .with(Parameter::ResponseFormat)
-    .with(Parameter::StructuredOutputs)
-    .with(Parameter::Verbosity);
+/// Whether an endpoint takes every parameter that makes one preferable and is not necessary.
+fn takes_everything(known: Parameters) -> bool {
+    known.has(Parameter::Tools)
+        && known.has(Parameter::ResponseFormat)
+        && known.has(Parameter::StructuredOutputs)
+        && known.has(Parameter::Verbosity)
+}
 
 /// How an endpoint that may serve would be asked.
 pub(crate) struct Passed {
-    pub(crate) wire_index: usize,
+    pub(crate) wire_index: u8,
     pub(crate) op: Op,
-    pub(crate) place: usize,
+    pub(crate) place: u8,
     pub(crate) doubtful: bool,
 }
 
-/// The request's own wishes; the place in `order`.
+/// Whether preferences say anything about who may serve, or in which order.
+fn is_picky(preferences: &Preferences) -> bool {
+    !preferences.only.is_empty()
+        || !preferences.ignore.is_empty()
+        || !preferences.order.is_empty()
+        || preferences.deny_data_collection
+        || preferences.zdr
+        || preferences.enforce_distillable_text
+        || preferences.quantizations != Quantizations::default()
+        || preferences.max_price != MaxPrice::default()
+}
+
+/// The request's own wishes, but for its price; the place in `order`.
 fn prefer(
     preferences: &Preferences,
     wanted: &Wanted<'_>,
     endpoint: &Endpoint,
     provider: &Provider,
-) -> Result<usize, Reason> {
+) -> Result<u8, Reason> {
     may_be(endpoint, provider, &preferences.only, &preferences.ignore)?;
-    let place = (preferences.order.iter())
-        .position(|name| is_named(endpoint, provider, name))
+    let place = (0..UNLISTED)
+        .zip(&preferences.order)
+        .find_map(|(place, name)| is_named(endpoint, provider, name).then_some(place))
         .unwrap_or(UNLISTED);
     if place == UNLISTED && !preferences.order.is_empty() && !preferences.allow_fallbacks {
         return Err(Reason::Providers);
@@ -607,10 +632,7 @@ fn prefer(
     {
         return Err(Reason::Quantization);
     }
-    match is_affordable(endpoint, &preferences.max_price) {
-        true => Ok(place),
-        false => Err(Reason::MaxPrice),
-    }
+    Ok(place)
 }
 
 fn may_be(
@@ -642,19 +664,36 @@ fn keeps(
     }
 }
 
-fn is_affordable(endpoint: &Endpoint, max: &MaxPrice) -> bool {
-    if *max == MaxPrice::default() {
-        return true;
+/// [`MaxPrice`] with the largest number where there is no bound, so that each endpoint takes five comparisons.
+#[derive(Debug)]
+struct Limits {
+    prompt: u64,
+    completion: u64,
+    request: u64,
+    image: u64,
+    audio: u64,
+}
+
+impl Limits {
+    /// `None`: there is no bound at all, and a price that is not known is none either.
+    fn of(max: &MaxPrice) -> Option<Limits> {
+        let bound = |max: Option<u64>| max.unwrap_or(u64::MAX);
+        (*max != MaxPrice::default()).then(|| Limits {
+            prompt: bound(max.prompt),
+            completion: bound(max.completion),
+            request: bound(max.request),
+            image: bound(max.image),
+            audio: bound(max.audio),
+        })
     }
-    let Some(prices) = &endpoint.prices else {
-        return false;
-    };
-    let within = |price: u64, max: Option<u64>| max.is_none_or(|max| price <= max);
-    within(prices.prompt, max.prompt)
-        && within(prices.completion, max.completion)
-        && within(prices.request, max.request)
-        && within(prices.image, max.image)
-        && within(prices.audio_prompt.unwrap_or(prices.prompt), max.audio)
+
+    fn admit(&self, prices: &Prices) -> bool {
+        prices.prompt <= self.prompt
+            && prices.completion <= self.completion
+            && prices.request <= self.request
+            && prices.image <= self.image
+            && prices.audio_prompt.unwrap_or(prices.prompt) <= self.audio
+    }
 }
 
 /// Whether `name` means this endpoint: its tag, its provider's slug, or its provider's display name. The latter two mean all endpoints

@@ -14,6 +14,7 @@ pub(crate) mod router;
 pub(crate) mod sticky;
 mod tier;
 pub(crate) mod trace;
+pub(crate) mod way;
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -27,8 +28,9 @@ use crate::snapshot::{Endpoint, Key, Provider, Snapshot, Wire};
 
 use credential::Own;
 use filter::Filter;
+use name::Names;
 pub(crate) use name::{Strategy, Wanted};
-use rank::{Entries, Entry};
+use rank::{Entries, Entry, Order};
 use router::judge::Judgement;
 use sticky::{Conversation, Stay};
 use tier::Asked;
@@ -106,12 +108,14 @@ pub(crate) struct Plan<'a> {
 
 /// Decides who may serve, and in which order.
 pub(crate) fn plan<'a>(asking: &Asking<'a>) -> Result<Plan<'a>, Refusal> {
-    let names = name::wanted(asking)?;
+    let mut names = Names::default();
+    name::read(asking, &mut names)?;
     asking.note(|trace| trace.strategy = Some(names.strategy));
     let mut filter = Filter::new(asking);
+    let mut entries = Entries::new();
     // More than fit on the stack are made room for at once.
     let most = names.wanted.iter().map(|wanted| wanted.endpoints.len());
-    let mut entries = Entries::with_capacity(most.sum());
+    entries.reserve(most.sum());
     for (model, wanted) in names.wanted.iter().enumerate() {
         filter.pass(model, wanted, &mut entries);
     }
@@ -123,15 +127,18 @@ pub(crate) fn plan<'a>(asking: &Asking<'a>) -> Result<Plan<'a>, Refusal> {
     if entries.is_empty() {
         return Err(filter.refusal(&names));
     }
-    let order = rank::rank(asking, &names, &mut filter, &mut entries);
+    let mut order = Order::new();
+    rank::rank(asking, &names, &mut filter, &mut entries, &mut order);
     let mut candidates = Vec::with_capacity(order.len());
-    candidates.extend(order.iter().filter_map(|index| {
-        let entry = entries.get(usize::from(*index))?;
-        let wanted = names.wanted.get(entry.model)?;
+    candidates.extend(order.iter().filter_map(|key| {
+        let entry = entries.get(rank::index_of(*key))?;
+        let wanted = names.wanted.get(usize::from(entry.model))?;
         Some(candidate(asking, filter.tier, wanted, entry))
     }));
     if candidates.len() > 1 {
-        for of_one_model in candidates.chunk_by_mut(|a, b| a.slug == b.slug) {
+        // Nearly always it is the same text in the same place.
+        let is_same = |a: &str, b: &str| std::ptr::eq(a, b) || a == b;
+        for of_one_model in candidates.chunk_by_mut(|a, b| is_same(a.slug, b.slug)) {
             sticky::prefer(asking, of_one_model);
         }
         if let Some(preferences) = asking.request.preferences() {
@@ -154,7 +161,7 @@ fn candidate<'a>(
     entry: &Entry<'a>,
 ) -> Candidate<'a> {
     let mut overrides = tier::overrides(asking.request, tier, wanted, entry.endpoint);
-    overrides.extend(wanted.overrides(asking, entry.provider));
+    wanted.tell(asking, entry.provider, &mut overrides);
     let model = &entry.endpoint.model;
     Candidate {
         slug: wanted.slug,
@@ -164,7 +171,7 @@ fn candidate<'a>(
             Some(rest) if model.contains('*') => Cow::Owned(model.replacen('*', rest, 1)),
             _ => Cow::Borrowed(model),
         },
-        wire_index: entry.wire_index,
+        wire_index: usize::from(entry.wire_index),
         op: entry.op,
         overrides,
         own: None,

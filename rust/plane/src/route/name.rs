@@ -62,13 +62,19 @@ impl<'a> Wanted<'a> {
         }
     }
 
-    /// What an endpoint at this provider is told otherwise than the body says.
-    pub(crate) fn overrides(&self, asking: &Asking<'a>, provider: &Provider) -> Vec<Override<'a>> {
-        let mut overrides = self.overrides.clone();
+    /// Adds what an endpoint at this provider is told otherwise than the body says.
+    pub(crate) fn tell(
+        &self,
+        asking: &Asking<'a>,
+        provider: &Provider,
+        overrides: &mut Vec<Override<'a>>,
+    ) {
+        if !self.overrides.is_empty() {
+            overrides.extend_from_slice(&self.overrides);
+        }
         if self.online {
             overrides.extend(suffix::online(asking.request, provider.routing_fields));
         }
-        overrides
     }
 }
 
@@ -119,22 +125,27 @@ impl Strategy {
 
 /// All that is asked for.
 pub(crate) struct Names<'a> {
-    /// In order; never empty. Nearly always there is one.
-    pub(crate) wanted: SmallVec<[Wanted<'a>; 1]>,
+    /// In order; not empty once they are read. Nearly always there is one, and a list has a few.
+    pub(crate) wanted: SmallVec<[Wanted<'a>; 6]>,
     pub(crate) strategy: Strategy,
 }
 
-/// Reads the names of a request.
-pub(crate) fn wanted<'a>(asking: &Asking<'a>) -> Result<Names<'a>, Refusal> {
+impl Default for Names<'_> {
+    fn default() -> Self {
+        Names {
+            wanted: SmallVec::new(),
+            strategy: Strategy::Direct,
+        }
+    }
+}
+
+/// Reads the names of a request. Into what the caller has, which is too large to be handed around.
+pub(crate) fn read<'a>(asking: &Asking<'a>, found: &mut Names<'a>) -> Result<(), Refusal> {
     let request = asking.request;
     let names = request
         .model()
         .into_iter()
         .chain(request.models().iter().map(String::as_str));
-    let mut found = Names {
-        wanted: SmallVec::new(),
-        strategy: Strategy::Direct,
-    };
     for name in names {
         let one = look_up(asking, name)?;
         if let Some((model, router)) = one.model.and_then(|m| Some((m, m.router.as_deref()?))) {
@@ -184,7 +195,7 @@ pub(crate) fn wanted<'a>(asking: &Asking<'a>) -> Result<Names<'a>, Refusal> {
             one.overrides.extend(suffix::thinking(request));
         }
     }
-    Ok(found)
+    Ok(())
 }
 
 /// The router that a name means, with its slug.
@@ -332,8 +343,8 @@ fn missing_variant(snapshot: &Snapshot, name: &str) -> Option<Refusal> {
 
 /// Whether an endpoint can search the web by itself: where it lists its parameters it says so, and otherwise its protocol has to have
 /// a search of its own.
-pub(crate) fn searches(endpoint: &Endpoint, provider: &Provider, wire_index: usize) -> bool {
-    let Some(wire) = provider.wires.get(wire_index) else {
+pub(crate) fn searches(endpoint: &Endpoint, provider: &Provider, wire_index: u8) -> bool {
+    let Some(wire) = provider.wires.get(usize::from(wire_index)) else {
         return false;
     };
     if provider.routing_fields {

@@ -12,7 +12,9 @@
 //! 6. With tools, those that call them well ([`exacto`](super::policy::exacto)), unless somebody has said how to order.
 //! 7. The policy's score ([`policy`](super::policy)), and among equals the configuration's order.
 //!
-//! All of this is packed into one number for each endpoint, and the numbers are sorted.
+//! All of this is packed into one number for each endpoint, and the numbers are sorted. Every endpoint of a model is looked at for every
+//! request for it, so what is kept of one is small, nothing is allocated for as many as anybody has ([`INLINE`]), and of its statistics only
+//! that is read which the policy and the request ask about.
 
 use smallvec::SmallVec;
 use turnout_wire::dialect::Op;
@@ -26,56 +28,47 @@ use super::tier::Asked;
 use super::{Asking, Candidate};
 use crate::clock::Moment;
 use crate::snapshot::{Endpoint, Provider};
-use crate::statistics::Look;
+use crate::statistics::{Standing, Statistics, Uptime};
 
-/// [`Entry::place`] of an endpoint that `order` does not name.
-pub(crate) const UNLISTED: usize = usize::MAX;
+/// [`Entry::place`] of an endpoint that `order` does not name. A list has at most 64 names.
+pub(crate) const UNLISTED: u8 = u8::MAX;
 
-/// Endpoints that are ranked without an allocation.
-const INLINE: usize = 24;
+/// Endpoints that are ranked without an allocation: five models with twenty each, and some. They take 6 KB of the stack.
+const INLINE: usize = 128;
 
 /// An endpoint that may serve, while its place is decided.
 pub(crate) struct Entry<'a> {
     pub(crate) endpoint: &'a Endpoint,
     pub(crate) provider: &'a Provider,
-    /// Which of the wanted models it is an endpoint of.
-    pub(crate) model: usize,
-    pub(crate) wire_index: usize,
-    pub(crate) op: Op,
-    /// Where `order` has it; [`UNLISTED`]: nowhere.
-    place: usize,
-    /// The conversation may be too long for it.
-    doubtful: bool,
-    /// What is known of it; nothing until it is ranked.
-    pub(crate) look: Look,
     /// What the policy compares; less is better.
     pub(crate) score: f64,
+    /// Which of the wanted models it is an endpoint of.
+    pub(crate) model: u16,
+    pub(crate) wire_index: u8,
+    pub(crate) op: Op,
+    /// Where `order` has it; [`UNLISTED`]: nowhere.
+    place: u8,
+    /// The conversation may be too long for it.
+    doubtful: bool,
 }
 
 impl<'a> Entry<'a> {
     pub(crate) fn new(
         endpoint: &'a Endpoint,
         provider: &'a Provider,
-        model: usize,
+        model: u16,
         passed: Passed,
     ) -> Entry<'a> {
         Entry {
             endpoint,
             provider,
+            score: 0.0,
             model,
             wire_index: passed.wire_index,
             op: passed.op,
             place: passed.place,
             doubtful: passed.doubtful,
-            look: Look::default(),
-            score: 0.0,
         }
-    }
-
-    /// The blended price; `None`: not known.
-    pub(crate) fn price(&self) -> Option<u64> {
-        let prices = self.endpoint.prices.as_ref()?;
-        Some(prices.blended())
     }
 }
 
@@ -85,33 +78,46 @@ pub(crate) type Entries<'a> = SmallVec<[Entry<'a>; INLINE]>;
 /// What an entry is sorted by, from the highest bit: resting 1, model 8, place 8, tier 1, class 6, quality 2, score 64, index 16.
 type Key = u128;
 
+/// The order in which entries are tried.
+pub(crate) type Order = SmallVec<[Key; INLINE]>;
+
+/// Where the next in order stands among the entries.
+pub(crate) fn index_of(key: Key) -> usize {
+    usize::from(key as u16)
+}
+
 const INDEX_BITS: u32 = 16;
 const SCORE_BITS: u32 = 64;
-const QUALITY_SHIFT: u32 = INDEX_BITS + SCORE_BITS;
-const CLASS_SHIFT: u32 = QUALITY_SHIFT + 2;
+const CLASS_SHIFT: u32 = 2;
+/// Within the class, from its lowest bit: too slow 1, doubtful 1, uptime 2, failing 1.
+const DOUBTFUL_SHIFT: u32 = CLASS_SHIFT + 1;
+const UPTIME_SHIFT: u32 = CLASS_SHIFT + 2;
+const FAILING_SHIFT: u32 = CLASS_SHIFT + 4;
 const TIER_SHIFT: u32 = CLASS_SHIFT + 6;
 const PLACE_SHIFT: u32 = TIER_SHIFT + 1;
 const MODEL_SHIFT: u32 = PLACE_SHIFT + 8;
 const REST_SHIFT: u32 = MODEL_SHIFT + 8;
+/// Where all of the above begins, which is put together as a number of half the width.
+const UPPER_SHIFT: u32 = INDEX_BITS + SCORE_BITS;
 
-/// The order in which entries are tried, as indices into them. Those that no fallback may reach are not among them.
+/// Finds the order in which entries are tried; `keys` is empty before.
 pub(crate) fn rank(
     asking: &Asking<'_>,
     names: &Names<'_>,
     filter: &mut Filter<'_, '_>,
     entries: &mut Entries<'_>,
-) -> SmallVec<[u16; INLINE]> {
+    keys: &mut Order,
+) {
     if entries.len() < 2 && asking.trace.is_none() {
-        return (0..).take(entries.len()).collect();
+        keys.extend(entries.iter().map(|_| 0));
+        return;
     }
     // One look at the clock is enough for all of them.
     let now = Moment::now();
-    for entry in entries.iter_mut() {
-        entry.look = entry.endpoint.statistics.look_at(now);
-    }
     let preferences = asking.request.preferences();
     let across = preferences.is_some_and(|preferences| preferences.across_models);
-    let mut keys: SmallVec<[Key; INLINE]> = SmallVec::with_capacity(entries.len());
+    let wishes = preferences.filter(|wishes| wishes_speed(wishes));
+    keys.reserve(entries.len());
     let mut start = 0;
     while let Some(first) = entries.get(start) {
         let model = first.model;
@@ -124,7 +130,7 @@ pub(crate) fn rank(
         let Some(group) = entries.get_mut(start..start + length) else {
             break;
         };
-        let wanted = names.wanted.get(model);
+        let wanted = names.wanted.get(usize::from(model));
         let chosen = Chosen::of(
             asking,
             wanted.and_then(|wanted| wanted.shortcut),
@@ -150,56 +156,51 @@ pub(crate) fn rank(
                 (group.iter_mut()).filter(|entry| entry.endpoint.service_tier.is_some()),
             );
         }
+        let common = Common {
+            across,
+            tier: filter.tier,
+            // That order wants to know nothing. Adaptive prices failures as well, but what fails now is worth no guess at its price:
+            // without this it fails its clients twice as often in an outage (docs/simulation.md).
+            by_health: chosen.policy != Policy::Order,
+            wishes,
+        };
         for (at, entry) in group.iter().enumerate() {
             let quality = quality.get(at).copied().unwrap_or(0);
-            let index = start + at;
-            keys.push(key(
-                entry,
-                index,
-                quality,
-                across,
-                filter.tier,
-                chosen.policy,
-                preferences,
-            ));
+            let standing = entry.endpoint.statistics.standing(now);
+            keys.push(common.key(entry, start + at, quality, standing));
         }
         start += length;
     }
     keys.sort_unstable();
     let policy_of = |entry: &Entry<'_>| {
-        let shortcut = names
-            .wanted
-            .get(entry.model)
-            .and_then(|wanted| wanted.shortcut);
+        let wanted = names.wanted.get(usize::from(entry.model));
+        let shortcut = wanted.and_then(|wanted| wanted.shortcut);
         Chosen::of(asking, shortcut, filter.tier).policy
     };
     if entries.first().map(policy_of) == Some(Policy::LeastBusy) {
-        policy::least_busy::choose(&mut keys, QUALITY_SHIFT, |key| {
+        policy::least_busy::choose(keys, UPPER_SHIFT, |key| {
             let entry = entries.get(index_of(key));
             let entry = entry.filter(|entry| policy_of(entry) == Policy::LeastBusy);
-            entry.map_or(0, |entry| entry.look.in_flight)
+            entry.map_or(0, |entry| entry.endpoint.statistics.in_flight())
         });
     }
     asking.note(|trace| {
-        for entry in keys.iter().filter_map(|key| entries.get(index_of(*key))) {
-            if let Some(wanted) = names.wanted.get(entry.model) {
-                let group = group_name(entry);
+        for key in keys.iter() {
+            let Some(entry) = entries.get(index_of(*key)) else {
+                continue;
+            };
+            if let Some(wanted) = names.wanted.get(usize::from(entry.model)) {
                 trace.ranked(
                     wanted.slug,
                     entry.provider,
                     entry.endpoint,
                     entry.score,
-                    group,
-                    entry.look,
+                    group_name(*key),
+                    entry.endpoint.statistics.look_at(now),
                 );
             }
         }
     });
-    keys.iter().map(|key| index_of(*key) as u16).collect()
-}
-
-fn index_of(key: Key) -> usize {
-    usize::from(key as u16)
 }
 
 /// Keeps the first endpoint of each model, or of all together, for a client that wants no fallbacks and gave no order. `candidates`: in the
@@ -214,46 +215,58 @@ pub(super) fn without_fallbacks(preferences: &Preferences, candidates: &mut Vec<
     }
 }
 
-fn key(
-    entry: &Entry<'_>,
-    index: usize,
-    quality: u8,
+/// What the keys of a group have in common.
+struct Common<'a> {
+    /// The endpoints of all models are ordered together.
     across: bool,
     tier: Asked,
-    policy: Policy,
-    preferences: Option<&Preferences>,
-) -> Key {
-    let look = &entry.look;
-    let bit = |is: bool, shift: u32| Key::from(is) << shift;
-    let model = match across {
-        true => 0,
-        false => entry.model.min(0xff),
-    };
-    // That order wants to know nothing. Adaptive prices failures as well, but what fails now is worth no guess at its price: without this
-    // it fails its clients twice as often in an outage (docs/simulation.md).
-    let health = match policy {
-        Policy::Order => 0,
-        _ => bit(look.is_failing, 4) | ((look.uptime as Key) << 2),
-    };
-    let class = health
-        | bit(entry.doubtful, 1)
-        | bit(
-            preferences.is_some_and(|wishes| !is_fast_enough(look, wishes)),
-            0,
-        );
-    let is_other_tier = tier == Asked::Priority && entry.endpoint.service_tier.is_none();
-    bit(look.is_resting, REST_SHIFT)
-        | ((model as Key) << MODEL_SHIFT)
-        | ((entry.place.min(0xff) as Key) << PLACE_SHIFT)
-        | bit(is_other_tier, TIER_SHIFT)
-        | (class << CLASS_SHIFT)
-        | (Key::from(quality.min(3)) << QUALITY_SHIFT)
-        | (Key::from(sortable(entry.score)) << INDEX_BITS)
-        | (index.min(0xffff) as Key)
+    /// What fails stands behind what does not.
+    by_health: bool,
+    /// The request's preferences, where they wish for speed.
+    wishes: Option<&'a Preferences>,
+}
+
+impl Common<'_> {
+    fn key(&self, entry: &Entry<'_>, index: usize, quality: u8, standing: Standing) -> Key {
+        let bit = |is: bool, shift: u32| u64::from(is) << shift;
+        let model = match self.across {
+            true => 0,
+            false => entry.model.min(0xff),
+        };
+        let health = match self.by_health {
+            true => {
+                bit(standing.is_failing, FAILING_SHIFT) | ((standing.uptime as u64) << UPTIME_SHIFT)
+            }
+            false => 0,
+        };
+        let statistics = &entry.endpoint.statistics;
+        let is_slow = (self.wishes).is_some_and(|wishes| !is_fast_enough(statistics, wishes));
+        let is_other_tier = self.tier == Asked::Priority && entry.endpoint.service_tier.is_none();
+        let upper = bit(standing.is_resting, REST_SHIFT)
+            | (u64::from(model) << MODEL_SHIFT)
+            | (u64::from(entry.place) << PLACE_SHIFT)
+            | bit(is_other_tier, TIER_SHIFT)
+            | health
+            | bit(entry.doubtful, DOUBTFUL_SHIFT)
+            | bit(is_slow, CLASS_SHIFT)
+            | u64::from(quality.min(3));
+        (Key::from(upper) << UPPER_SHIFT)
+            | (Key::from(sortable(entry.score)) << INDEX_BITS)
+            | (index.min(0xffff) as Key)
+    }
+}
+
+/// Whether anything is said about speed.
+fn wishes_speed(wishes: &Preferences) -> bool {
+    wishes.throughput_min != [0; 4] || wishes.latency_max_us != [u32::MAX; 4]
 }
 
 /// Whether an endpoint reaches the speed that is wished, as far as it is known.
-fn is_fast_enough(look: &Look, wishes: &Preferences) -> bool {
+fn is_fast_enough(statistics: &Statistics, wishes: &Preferences) -> bool {
+    reaches(statistics.speed(), statistics.ttft_us(), wishes)
+}
+
+fn reaches(speed: Option<[u32; 4]>, ttft_us: Option<[u32; 4]>, wishes: &Preferences) -> bool {
     let is_slow = |speed: [u32; 4]| {
         let mut pairs = speed.iter().zip(&wishes.throughput_min);
         pairs.any(|(speed, min)| speed < min)
@@ -262,7 +275,7 @@ fn is_fast_enough(look: &Look, wishes: &Preferences) -> bool {
         let mut pairs = ttft_us.iter().zip(&wishes.latency_max_us);
         pairs.any(|(ttft_us, max)| ttft_us > max)
     };
-    !look.speed.is_some_and(is_slow) && !look.ttft_us.is_some_and(is_late)
+    !speed.is_some_and(is_slow) && !ttft_us.is_some_and(is_late)
 }
 
 /// A score as bits that sort as it does.
@@ -275,14 +288,16 @@ fn sortable(score: f64) -> u64 {
 }
 
 /// What an entry's class is called where the decision is explained.
-fn group_name(entry: &Entry<'_>) -> &'static str {
-    use crate::statistics::Uptime;
-    match (&entry.look, entry.place) {
-        (look, _) if look.is_resting => "resting",
-        (_, place) if place != UNLISTED => "listed",
-        (look, _) if look.is_failing => "failing",
-        (look, _) if look.uptime == Uptime::Fallback => "fallback",
-        (look, _) if look.uptime == Uptime::Lower => "lower",
+fn group_name(key: Key) -> &'static str {
+    let upper = (key >> UPPER_SHIFT) as u64;
+    let has = |shift: u32| upper >> shift & 1 == 1;
+    let uptime = upper >> UPTIME_SHIFT & 3;
+    match (upper >> PLACE_SHIFT) as u8 {
+        _ if has(REST_SHIFT) => "resting",
+        place if place != UNLISTED => "listed",
+        _ if has(FAILING_SHIFT) => "failing",
+        _ if uptime == Uptime::Fallback as u64 => "fallback",
+        _ if uptime == Uptime::Lower as u64 => "lower",
         _ => "normal",
     }
 }
@@ -313,26 +328,13 @@ mod tests {
             latency_max_us: [u32::MAX, u32::MAX, u32::MAX, 2_000_000],
             ..Preferences::default()
         };
-        let look = |speed, ttft_us| Look {
-            speed,
-            ttft_us,
-            ..Look::default()
-        };
-        assert!(is_fast_enough(&look(None, None), &wishes));
+        assert!(wishes_speed(&wishes) && !wishes_speed(&Preferences::default()));
+        assert!(reaches(None, None, &wishes));
         let speed = Some([50_000, 40_000, 10_000, 1]);
-        assert!(is_fast_enough(
-            &look(speed, Some([1, 2, 3, 2_000_000])),
-            &wishes
-        ));
-        assert!(!is_fast_enough(
-            &look(speed, Some([1, 2, 3, 2_000_001])),
-            &wishes
-        ));
-        assert!(!is_fast_enough(
-            &look(Some([50_000, 40_000, 9_999, 1]), None),
-            &wishes
-        ));
+        assert!(reaches(speed, Some([1, 2, 3, 2_000_000]), &wishes));
+        assert!(!reaches(speed, Some([1, 2, 3, 2_000_001]), &wishes));
+        assert!(!reaches(Some([50_000, 40_000, 9_999, 1]), None, &wishes));
         wishes.throughput_min = [0; 4];
-        assert!(is_fast_enough(&look(Some([1; 4]), None), &wishes));
+        assert!(reaches(Some([1; 4]), None, &wishes));
     }
 }

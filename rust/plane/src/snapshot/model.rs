@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use turnout_wire::api::Task;
 use turnout_wire::cost::Prices;
-use turnout_wire::dialect::Dialect;
 use turnout_wire::exchange::Effort;
 use turnout_wire::feature::Media;
 use turnout_wire::parameter::Parameters;
@@ -14,6 +13,7 @@ use super::provider::read_dialect;
 use super::{BadSnapshot, Provider, written};
 use crate::metrics::{Metrics, Slot};
 use crate::route::router::Router;
+use crate::route::way::Ways;
 use crate::statistics::{Registry, Statistics};
 
 /// Suffixes that are part of a slug (openrouter.md section 2.4).
@@ -83,14 +83,16 @@ pub(crate) struct Endpoint {
     pub(crate) tag: String,
     pub(crate) prices: Option<Prices>,
     pub(crate) completion_tokens_max: Option<u64>,
-    /// The only protocol in which the endpoint is there; `None`: any of the provider's.
-    pub(crate) dialect: Option<Dialect>,
     /// What it takes; `None`: not known.
     pub(crate) parameters: Option<Parameters>,
     /// The media that it reads; all, where that is not known.
     pub(crate) media: Media,
     /// What it gives.
     pub(crate) outputs: Outputs,
+    /// How it is asked in each API that it serves.
+    pub(crate) ways: Ways,
+    /// One number to compare prices by ([`Prices::blended`]); `None`: not known.
+    pub(crate) price: Option<u64>,
     /// Prompt and completion together.
     pub(crate) context_length: Option<u64>,
     pub(crate) quantization: Option<String>,
@@ -132,8 +134,14 @@ impl Endpoint {
                 provider.slug, endpoint.dialect
             )));
         }
+        let outputs = Outputs(endpoint.outputs);
         Ok(Endpoint {
             provider: endpoint.provider,
+            ways: Ways::new(|api, stream| match outputs.serve(api.task()) {
+                true => provider.way(api, stream, dialect),
+                false => None,
+            }),
+            price: endpoint.prices.as_ref().map(Prices::blended),
             slot: metrics.slot(slug, &provider.slug),
             statistics: statistics.of(slug, &endpoint.tag),
             model: endpoint.model,
@@ -150,12 +158,11 @@ impl Endpoint {
             },
             prices: endpoint.prices,
             completion_tokens_max: endpoint.completion_tokens_max,
-            dialect,
             parameters: endpoint
                 .parameters
                 .as_ref()
                 .map(|names| names.iter().map(String::as_str).collect()),
-            outputs: Outputs(endpoint.outputs),
+            outputs,
         })
     }
 }

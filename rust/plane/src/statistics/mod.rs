@@ -1,7 +1,7 @@
 //! What is known of each endpoint from its recent requests: is it up, how fast, how busy.
 //!
 //! One [`Statistics`] per model and endpoint, the same one across swaps of the configuration. Threads write to it without a lock, at the
-//! beginning and the end of each attempt; routing reads it through [`Statistics::look`], which is a few loads of atomics. What takes
+//! beginning and the end of each attempt; routing reads it through [`Statistics::standing`] and its neighbours, each a few loads of atomics. What takes
 //! longer, percentiles and shares, is worked out beside the traffic, once a second for the endpoints that were used
 //! ([`Registry::tick`]). Nothing here knows a clock: every function is told the [`Moment`].
 //!
@@ -192,6 +192,27 @@ pub(crate) struct Look {
     pub(crate) mean: Option<Mean>,
 }
 
+/// What of a [`Look`] is looked at for every endpoint of every request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Standing {
+    /// [`Look::is_failing`].
+    pub(crate) is_failing: bool,
+    /// [`Look::is_resting`].
+    pub(crate) is_resting: bool,
+    pub(crate) uptime: Uptime,
+}
+
+/// How well an endpoint calls tools.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Calls {
+    /// [`Look::requests`].
+    pub(crate) requests: u32,
+    /// [`Look::tool_answers`].
+    pub(crate) answers: u32,
+    /// [`Look::tool_errors`].
+    pub(crate) errors: u32,
+}
+
 /// Tokens of a mean request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 pub(crate) struct Mean {
@@ -257,15 +278,60 @@ impl Statistics {
         self.look_at(Moment::now())
     }
 
-    /// What routing sees at this moment. For the looks at many endpoints: they need one look at the clock together.
+    /// All that routing may see at this moment. Each rule reads the little that it needs by the methods below: an endpoint is looked at
+    /// by every request for its model.
     pub(crate) fn look_at(&self, now: Moment) -> Look {
-        let in_flight = self.in_flight.load(Ordering::Relaxed);
-        self.summary.look(Look {
-            in_flight,
+        let standing = self.standing(now);
+        Look {
+            in_flight: self.in_flight(),
+            is_failing: standing.is_failing,
+            is_resting: standing.is_resting,
+            ..self.learnt()
+        }
+    }
+
+    /// How it stands at this moment. For many endpoints one look at the clock is enough.
+    pub(crate) fn standing(&self, now: Moment) -> Standing {
+        Standing {
             is_failing: self.is_failing(now),
-            is_resting: self.rest.is_resting(in_flight, now),
-            ..Look::default()
-        })
+            is_resting: self.rest.is_resting(self.in_flight(), now),
+            uptime: self.summary.uptime(),
+        }
+    }
+
+    /// What the last hours have shown: a look without what changes from request to request.
+    pub(crate) fn learnt(&self) -> Look {
+        self.summary.look(Look::default())
+    }
+
+    /// [`Look::in_flight`].
+    pub(crate) fn in_flight(&self) -> u32 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// [`Look::ttft_us`].
+    pub(crate) fn ttft_us(&self) -> Option<[u32; 4]> {
+        self.summary.ttft_us()
+    }
+
+    /// [`Look::speed`].
+    pub(crate) fn speed(&self) -> Option<[u32; 4]> {
+        self.summary.speed()
+    }
+
+    /// Time to the first token in the median.
+    pub(crate) fn median_ttft_us(&self) -> Option<u32> {
+        self.summary.median_ttft_us()
+    }
+
+    /// Speed in the median.
+    pub(crate) fn median_speed(&self) -> Option<u32> {
+        self.summary.median_speed()
+    }
+
+    /// How well it calls tools.
+    pub(crate) fn calls(&self) -> Calls {
+        self.summary.calls()
     }
 
     fn is_failing(&self, now: Moment) -> bool {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::buckets::{SPEED_BUCKETS, TTFT_BUCKETS, percentiles};
 use super::history::{History, Period, Totals, permille};
-use super::{Look, Mean, Served, Uptime};
+use super::{Calls, Look, Mean, Served, Uptime};
 use crate::clock::Moment;
 
 /// Requests from which on an uptime is an uptime (openrouter.md section 3.4).
@@ -46,22 +46,17 @@ pub(super) struct Summary {
 impl Summary {
     /// Adds what is here to a look.
     pub(super) fn look(&self, look: Look) -> Look {
-        let load = |cell: &AtomicU32| cell.load(Ordering::Relaxed);
-        let ttft = self.ttft_us.each_ref().map(load);
-        let speed = self.speed.each_ref().map(load);
+        let ttft_us = self.ttft_us();
         let mean = self.mean.each_ref().map(load);
+        let calls = self.calls();
         Look {
-            uptime: match load(&self.uptime) {
-                0 => Uptime::Normal,
-                1 => Uptime::Lower,
-                _ => Uptime::Fallback,
-            },
-            ttft_us: (ttft[0] != 0).then_some([ttft[0], ttft[1], ttft[2], ttft[3]]),
-            ttft_p95_us: (ttft[0] != 0).then_some(ttft[4]),
-            speed: (speed[0] != 0).then_some(speed),
-            requests: load(&self.requests),
-            tool_answers: load(&self.tool_answers),
-            tool_errors: load(&self.tool_errors),
+            uptime: self.uptime(),
+            ttft_us,
+            ttft_p95_us: ttft_us.map(|_| load(&self.ttft_us[4])),
+            speed: self.speed(),
+            requests: calls.requests,
+            tool_answers: calls.answers,
+            tool_errors: calls.errors,
             limited_permille: load(&self.limited_permille) as u16,
             failed_permille: load(&self.failed_permille) as u16,
             failed_lately_permille: match load(&self.broken_of) {
@@ -74,6 +69,44 @@ impl Summary {
                 completion: mean[2],
             }),
             ..look
+        }
+    }
+
+    pub(super) fn uptime(&self) -> Uptime {
+        match load(&self.uptime) {
+            0 => Uptime::Normal,
+            1 => Uptime::Lower,
+            _ => Uptime::Fallback,
+        }
+    }
+
+    /// [`Look::ttft_us`].
+    pub(super) fn ttft_us(&self) -> Option<[u32; 4]> {
+        let [p50, p75, p90, p99, _] = self.ttft_us.each_ref().map(load);
+        (p50 != 0).then_some([p50, p75, p90, p99])
+    }
+
+    /// [`Look::speed`].
+    pub(super) fn speed(&self) -> Option<[u32; 4]> {
+        let speed = self.speed.each_ref().map(load);
+        (speed[0] != 0).then_some(speed)
+    }
+
+    /// The first of these: time to the first token in the median.
+    pub(super) fn median_ttft_us(&self) -> Option<u32> {
+        Some(load(&self.ttft_us[0])).filter(|median| *median != 0)
+    }
+
+    /// The first of those.
+    pub(super) fn median_speed(&self) -> Option<u32> {
+        Some(load(&self.speed[0])).filter(|median| *median != 0)
+    }
+
+    pub(super) fn calls(&self) -> Calls {
+        Calls {
+            requests: load(&self.requests),
+            answers: load(&self.tool_answers),
+            errors: load(&self.tool_errors),
         }
     }
 
@@ -144,6 +177,10 @@ impl Summary {
         store(&self.tool_answers, answers);
         store(&self.tool_errors, errors);
     }
+}
+
+fn load(cell: &AtomicU32) -> u32 {
+    cell.load(Ordering::Relaxed)
 }
 
 /// Periods added up.

@@ -14,6 +14,7 @@
 //! Endpoints whose breaker is open, and those over the cap that was learnt from their 429s, stand behind the others whatever the policy
 //! (checklist R36; `statistics`).
 
+use smallvec::SmallVec;
 use turnout_wire::cost::Prices;
 
 use super::drawn;
@@ -21,6 +22,8 @@ use crate::route::rank::Entry;
 use crate::snapshot::written::Adaptive;
 use crate::statistics::Look;
 
+/// Endpoints that are compared without an allocation.
+const INLINE: usize = 24;
 /// The request that is asked for while none has been seen.
 const USUAL_PROMPT: f64 = 1000.0;
 const USUAL_COMPLETION: f64 = 300.0;
@@ -31,19 +34,20 @@ const COST_MIN: f64 = 1.0;
 
 /// Scores by a draw.
 pub(crate) fn draw(group: &mut [Entry<'_>], rates: &Adaptive) {
-    let offers = group
-        .iter()
-        .map(|entry| (entry.endpoint.prices.as_ref(), &entry.look));
-    let market = Market::of(offers);
+    let looks = group.iter().map(|entry| entry.endpoint.statistics.learnt());
+    let looks: SmallVec<[Look; INLINE]> = looks.collect();
+    let prices = group.iter().map(|entry| entry.endpoint.prices.as_ref());
+    let market = Market::of(prices.zip(&looks));
     let mut sum = 0.0;
-    for entry in group.iter_mut() {
-        let cost = market.cost(entry.endpoint.prices.as_ref(), &entry.look, rates);
+    for (entry, look) in group.iter_mut().zip(&looks) {
+        let cost = market.cost(entry.endpoint.prices.as_ref(), look, rates);
         entry.score = weight(cost);
         sum += entry.score;
     }
     let count = group.len() as f64;
+    let mut rng = fastrand::Rng::new();
     for entry in group.iter_mut() {
-        entry.score = drawn(explored(entry.score / sum, count, rates));
+        entry.score = drawn(&mut rng, explored(entry.score / sum, count, rates));
     }
 }
 
@@ -260,12 +264,12 @@ mod tests {
         let offers = [(prices(1.0), look(300, 50)), (prices(50.0), look(9000, 5))];
         let shares = shares(&offers);
         assert!(shares[1] < 1e-5);
-        fastrand::seed(35);
+        let mut rng = fastrand::Rng::with_seed(35);
         let mut second = 0;
         for _ in 0..5000 {
             let scores = shares
                 .iter()
-                .map(|share| drawn(explored(*share, 2.0, &RATES)));
+                .map(|share| drawn(&mut rng, explored(*share, 2.0, &RATES)));
             let scores: Vec<f64> = scores.collect();
             second += u32::from(scores[1] < scores[0]);
         }
@@ -277,12 +281,12 @@ mod tests {
     fn the_draw_follows_the_shares() {
         let offers = [(prices(1.0), look(300, 50)), (prices(1.2), look(300, 50))];
         let shares = shares(&offers);
-        fastrand::seed(7);
+        let mut rng = fastrand::Rng::with_seed(7);
         let mut first = 0;
         for _ in 0..20_000 {
             let mut scores = shares
                 .iter()
-                .map(|share| drawn(explored(*share, 2.0, &RATES)));
+                .map(|share| drawn(&mut rng, explored(*share, 2.0, &RATES)));
             let (one, two) = (scores.next(), scores.next());
             first += u32::from(one < two);
         }

@@ -31,13 +31,14 @@ const BEHIND: u8 = 2;
 /// Finds the tier of each endpoint of a group.
 pub(crate) fn tiers(group: &[Entry<'_>], tiers: &mut [u8; GROUP_MAX]) {
     let has_data = |entry: &Entry<'_>| {
-        entry.look.requests >= REQUESTS_MIN && entry.look.tool_answers >= TOOL_ANSWERS_MIN
+        let calls = entry.endpoint.statistics.calls();
+        calls.requests >= REQUESTS_MIN && calls.answers >= TOOL_ANSWERS_MIN
     };
     let known = || group.iter().take(GROUP_MAX).filter(|entry| has_data(entry));
     if known().count() < PEERS_MIN {
         return;
     }
-    let speed = |entry: &Entry<'_>| entry.look.speed.map(|[median, ..]| f64::from(median));
+    let speed = |entry: &Entry<'_>| entry.endpoint.statistics.median_speed().map(f64::from);
     let slow = cutoff(known().filter_map(speed), 1.5);
     let wrong = cutoff(known().map(right_share), 2.0);
     for (entry, tier) in group.iter().zip(tiers) {
@@ -62,28 +63,24 @@ pub(crate) fn score(group: &mut [Entry<'_>]) {
         let tier = found.get(at).copied().unwrap_or(GOOD);
         // In steps of a thousandth, so that speed decides between those that are equally good.
         let wrong = ((1.0 - smoothed_share(entry)) * 1000.0).round();
-        let speed = entry
-            .look
-            .speed
-            .map_or(0.0, |[median, ..]| f64::from(median));
+        let speed = entry.endpoint.statistics.median_speed();
+        let speed = f64::from(speed.unwrap_or(0));
         entry.score = f64::from(tier) * 1e6 + wrong - speed / f64::from(u32::MAX);
     }
 }
 
 /// The share of answers whose tool calls were right.
 fn right_share(entry: &Entry<'_>) -> f64 {
-    let answers = f64::from(entry.look.tool_answers.max(1));
-    1.0 - f64::from(entry.look.tool_errors) / answers
+    let calls = entry.endpoint.statistics.calls();
+    1.0 - f64::from(calls.errors) / f64::from(calls.answers.max(1))
 }
 
 /// The same with a few answers of the usual quality added, so that one answer decides nothing.
 fn smoothed_share(entry: &Entry<'_>) -> f64 {
     const ADDED: f64 = 20.0;
     const USUAL: f64 = 0.97;
-    let (answers, errors) = (
-        f64::from(entry.look.tool_answers),
-        f64::from(entry.look.tool_errors),
-    );
+    let calls = entry.endpoint.statistics.calls();
+    let (answers, errors) = (f64::from(calls.answers), f64::from(calls.errors));
     (answers - errors + ADDED * USUAL) / (answers + ADDED)
 }
 

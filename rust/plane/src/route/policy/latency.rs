@@ -6,7 +6,7 @@ use crate::route::rank::Entry;
 /// Scores by the median time to the first token.
 pub(crate) fn score(group: &mut [Entry<'_>]) {
     for entry in group {
-        let median = entry.look.ttft_us.map(|[median, ..]| f64::from(median));
-        entry.score = median.unwrap_or(f64::INFINITY);
+        let median = entry.endpoint.statistics.median_ttft_us();
+        entry.score = median.map_or(f64::INFINITY, f64::from);
     }
 }

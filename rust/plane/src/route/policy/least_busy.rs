@@ -2,6 +2,17 @@
 //! meets the next that is drawn, and so on. That spreads load nearly as well as asking all of them, without sending everybody to the
 //! same one at the same moment (Mitzenmacher, "The power of two choices in randomized load balancing", 2001).
 
+use super::drawn;
+use crate::route::rank::Entry;
+
+/// Scores by an even draw; who of two neighbours is busier is looked at when they are in order.
+pub(crate) fn draw(group: &mut [Entry<'_>]) {
+    let mut rng = fastrand::Rng::new();
+    for entry in group {
+        entry.score = drawn(&mut rng, 1.0);
+    }
+}
+
 /// Lets neighbours change places. `keys` are in the order of the draw; they may meet where all above the lowest `shift` bits is equal.
 pub(crate) fn choose(keys: &mut [u128], shift: u32, in_flight: impl Fn(u128) -> u32) {
     for at in 1..keys.len() {

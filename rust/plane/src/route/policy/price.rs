@@ -10,12 +10,15 @@ use crate::route::rank::Entry;
 
 /// Scores by a draw.
 pub(crate) fn draw(group: &mut [Entry<'_>]) {
-    let dearest = group.iter().filter_map(Entry::price).max().unwrap_or(1);
+    let prices = group.iter().map(|entry| entry.endpoint.price);
+    let dearest = prices.max().flatten().unwrap_or(1);
+    let mut rng = fastrand::Rng::new();
     for entry in group {
-        entry.score = match entry.price().unwrap_or(dearest) {
+        let draw = drawn(&mut rng, 1.0);
+        entry.score = match entry.endpoint.price.unwrap_or(dearest) {
             // Below every score that a price can give, and still drawn.
-            0 => -1.0 / (1.0 + drawn(1.0)),
-            price => drawn(1.0) * (price as f64) * (price as f64),
+            0 => -1.0 / (1.0 + draw),
+            price => draw * (price as f64) * (price as f64),
         };
     }
 }
@@ -23,6 +26,7 @@ pub(crate) fn draw(group: &mut [Entry<'_>]) {
 /// Scores by the price alone; what has none is last.
 pub(crate) fn score(group: &mut [Entry<'_>]) {
     for entry in group {
-        entry.score = entry.price().map_or(f64::INFINITY, |price| price as f64);
+        let price = entry.endpoint.price;
+        entry.score = price.map_or(f64::INFINITY, |price| price as f64);
     }
 }

@@ -6,7 +6,7 @@ use crate::route::rank::Entry;
 /// Scores by the median speed.
 pub(crate) fn score<'e, 'a: 'e>(entries: impl Iterator<Item = &'e mut Entry<'a>>) {
     for entry in entries {
-        let median = entry.look.speed.map(|[median, ..]| f64::from(median));
-        entry.score = median.map_or(f64::INFINITY, |speed| -speed);
+        let median = entry.endpoint.statistics.median_speed();
+        entry.score = median.map_or(f64::INFINITY, |speed| -f64::from(speed));
     }
 }

@@ -6,7 +6,8 @@ use crate::route::rank::Entry;
 
 /// Scores by a draw.
 pub(crate) fn draw(group: &mut [Entry<'_>]) {
+    let mut rng = fastrand::Rng::new();
     for entry in group {
-        entry.score = drawn(f64::from(entry.endpoint.weight));
+        entry.score = drawn(&mut rng, f64::from(entry.endpoint.weight));
     }
 }
