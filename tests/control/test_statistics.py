@@ -64,6 +64,24 @@ def test_o07_the_page_shows_uptime_latency_and_throughput_to_callers_with_a_key(
     assert private["uptime_last_1d"] == 99.5
 
 
+def test_the_page_shows_the_last_probe_where_there_was_one(tmp_path: Path) -> None:
+    made = make(tmp_path, config=CONFIG)
+    began = {"began_ms": 1_764_031_697_123, "took_ms": 42}
+    try:
+        made.plane.known = [  # type: ignore[attr-defined]  # the fake's own
+            known("local", probe={**began, "outcome": "failed"}),
+            known("groq", probe={**began, "outcome": "nothing"}),
+            known("mistral", probe=None),
+        ]
+        client = TestClient(control(made), raise_server_exceptions=False, headers=bearer(CLIENT))
+        shown = {endpoint["tag"]: endpoint for endpoint in client.get(PATH).json()["data"]["endpoints"]}
+    finally:
+        store.close_ledger(made.ledger)
+    at = "2025-11-25T00:48:17.123+00:00"
+    assert shown["local"]["turnout_probe"] == {"at": at, "outcome": "failed", "milliseconds": 42}
+    assert not any("turnout_probe" in shown[tag] for tag in ("groq", "mistral"))
+
+
 def test_an_endpoint_that_nobody_asked_is_well_and_unknown() -> None:
     assert statistics.read(b'{"endpoints":[],"credentials":[]}') == {}
     assert statistics.UNKNOWN.status == 0

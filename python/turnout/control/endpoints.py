@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from turnout.config.snapshot import Endpoint, Snapshot
     from turnout.control.listing import Shown
-    from turnout.control.statistics import Percentiles
+    from turnout.control.statistics import Percentiles, Probe
 
 
 async def read(request: Request) -> Response:
@@ -86,7 +87,16 @@ def shape(shown: Shown, endpoint: Endpoint, snapshot: Snapshot, known: statistic
         "uptime_last_1d": known.uptime_last_1d,
         "latency_last_30m": _percentiles(known.latency_last_30m),
         "throughput_last_30m": _percentiles(known.throughput_last_30m),
+        **_probe(known.probe),
     }
+
+
+def _probe(known: Probe | None) -> dict[str, Any]:
+    """What OpenRouter does not have: the gateway's own last look, where it had one."""
+    if known is None or known.outcome == "nothing":
+        return {}
+    at = datetime.fromtimestamp(known.began_ms / 1000, UTC).isoformat(timespec="milliseconds")
+    return {"turnout_probe": {"at": at, "outcome": known.outcome, "milliseconds": known.took_ms}}
 
 
 def _percentiles(known: Percentiles | None) -> dict[str, float] | None:

@@ -27,6 +27,16 @@ class Percentiles(msgspec.Struct, frozen=True):
     p99: float
 
 
+class Probe(msgspec.Struct, frozen=True):
+    """The last request that the gateway made by itself, to see whether an endpoint serves."""
+
+    began_ms: int
+    """Unix time in milliseconds."""
+    outcome: str
+    """``served``, ``failed``, ``limited``, ``unclear``; ``nothing``: it is under way, or could not be made."""
+    took_ms: int
+
+
 class Endpoint(msgspec.Struct, frozen=True):
     """One endpoint: what is shown of ``EndpointReport`` in ``rust/plane/src/statistics/report.rs``."""
 
@@ -40,6 +50,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     uptime_last_1d: float | None
     latency_last_30m: Percentiles | None
     throughput_last_30m: Percentiles | None
+    probe: Probe | None = None
 
 
 UNKNOWN: Final = Endpoint(
@@ -52,7 +63,7 @@ UNKNOWN: Final = Endpoint(
     latency_last_30m=None,
     throughput_last_30m=None,
 )
-"""Of an endpoint that never had a request: nothing speaks against it."""
+"""Of an endpoint that never had a request, nor a probe: nothing speaks against it."""
 
 
 class _Report(msgspec.Struct, frozen=True):

@@ -30,7 +30,7 @@ pub(crate) struct Pace {
     pub(crate) every_ms: u64,
     /// Without traffic; zero: idle endpoints are not probed.
     pub(crate) idle_ms: u64,
-    /// Before this moment nothing was idle: the start of the process.
+    /// Before this moment nothing was idle or had failed: the start of the process.
     pub(crate) since: Moment,
     /// Thousandths, another for each endpoint, by which waits are longer, so that they do not end together.
     pub(crate) spread: u64,
@@ -177,11 +177,13 @@ impl Statistics {
                 .load(Ordering::Relaxed)
                 .min(BACKOFF_MAX);
             let wait_ms = spread(pace.every_ms << doubled);
+            // What was known before the start is not all looked into at the start.
+            let from = |moment_ms: u64| moment_ms.max(probed_at).max(pace.since.ms());
             match open {
-                None => failed_at.max(probed_at) + wait_ms,
-                Some((opened_at, until)) => (opened_at.max(probed_at) + wait_ms)
+                None => from(failed_at) + wait_ms,
+                Some((opened_at, until)) => (from(opened_at) + wait_ms)
                     .min(until.saturating_sub(LEAD_MS))
-                    .max(opened_at.max(probed_at) + pace.every_ms),
+                    .max(from(opened_at) + pace.every_ms),
             }
         };
         (at_ms <= now.ms()).then_some(Due {
@@ -378,6 +380,22 @@ mod tests {
             "it has shown nothing"
         );
         drop(probing);
+    }
+
+    #[test]
+    fn what_failed_before_a_restart_is_not_all_asked_at_the_start() {
+        let statistics = Statistics::default();
+        for second in 0..5 {
+            end(&statistics, FAILED, second);
+        }
+        let started = Pace {
+            since: at(5000),
+            ..pace()
+        };
+        assert_eq!(due(&statistics, &started, 5000), 5010);
+        statistics.rest.close(at(6));
+        let waits = [0, 1000].map(|spread| due(&statistics, &Pace { spread, ..started }, 5000));
+        assert_eq!(waits, [5010, 5013]);
     }
 
     #[test]
