@@ -22,6 +22,7 @@ from tests.plane.harness import (
     provider,
     routing,
     running,
+    scripted,
     serving,
     snapshot,
     wire,
@@ -76,9 +77,12 @@ def test_a_provider_is_only_probed_where_that_is_configured() -> None:
 def test_a_probe_closes_the_breaker_before_a_client_tries() -> None:
     # Two failures open it, two probes fail as well, and the third is served.
     scripts = ("plain;status=500;times=4", "plain")
-    with serving(*scripts, provider={"probe": {}}, routing=routing(breaker=BREAKER)) as rig:
+    with serving(*scripts, routing=routing(breaker=BREAKER)) as rig:
         for _ in range(2):
             assert rig.chat().json()["provider"] == "Second"
+        assert rig.statistics()["breaker"] == "open"
+        probed = scripted(*scripts, address=rig.mock.address, provider={"probe": {}}, routing=routing(breaker=BREAKER))
+        rig.swap(probed)
         eventually(lambda: rig.statistics()["breaker"] == "closed", "a probe closes it")
         # What failed a moment ago is still behind the others, as after any failure.
         known = rig.statistics()
@@ -210,11 +214,11 @@ def test_a_key_that_was_told_to_wait_is_left_alone() -> None:
 
 def test_an_endpoint_has_one_probe_at_a_time_and_a_slow_one_has_failed() -> None:
     scripts = ("plain;stall=0", "plain;tokens=3")
-    with serving(*scripts, provider={"probe": {**IDLE, "timeout_ms": 400}}) as rig:
+    with serving(*scripts, provider={"probe": {**IDLE, "timeout_ms": 1500}}) as rig:
         eventually(lambda: len(asked(rig, scripts[1])) >= 4, "the other one is asked meanwhile")
         assert len(asked(rig, scripts[0])) == 1
         eventually(lambda: probe(rig).get("outcome") == "failed", "its time is over")
-        assert probe(rig)["took_ms"] >= 390
+        assert probe(rig)["took_ms"] >= 1490
         assert rig.statistics()["is_failing"]
 
 
