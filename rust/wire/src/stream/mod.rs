@@ -1,6 +1,6 @@
 //! A provider's streamed answer, made the client's.
 //!
-//! Where both speak the same protocol, events keep their bytes but for the members that the gateway speaks for: `openai.rs` here for
+//! Where both speak the same protocol, events keep their bytes but for the members that the gateway speaks for: `openai` here for
 //! OpenAI's older family, whose chunks are the hot path, and [`crate::pass`] for the others. Otherwise each frame is read into
 //! steps of the middle shape, and the steps are written as the client's events; what is held is a few words per open block.
 //!
