@@ -12,7 +12,7 @@ def cost(prices: bytes, usage: bytes, *, service_tier: str | None = None) -> tup
     """What ``usage`` costs at ``prices``, as a generation is booked: nano-dollars in all, for prompt and for answer.
 
     ``prices``: JSON of :class:`turnout.config.snapshot.Prices`. ``usage``: a JSON object with counts by kind; the names
-    are those of ``Usage`` in ``rust/wire/src/usage.rs``, what is absent is 0. ``service_tier``: the tier that served,
+    are those of ``Usage`` in ``rust/wire/src/usage/``, what is absent is 0. ``service_tier``: the tier that served,
     ``flex``, ``priority`` or ``batch``. Raises ``ValueError`` for JSON that is not this.
     """
 

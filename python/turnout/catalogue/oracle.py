@@ -62,7 +62,7 @@ class Case:
     """``provider/model`` of genai-prices, to find it again."""
     prices: Prices
     usage: dict[str, int]
-    """By the field names of ``Usage`` in ``rust/wire/src/usage.rs``; what is absent is 0."""
+    """By the field names of ``Usage`` in ``rust/wire/src/usage/mod.rs``; what is absent is 0."""
     service_tier: str | None
     nano: int
     """Nano-dollars."""

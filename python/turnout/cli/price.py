@@ -37,7 +37,7 @@ def price(
 ) -> int:
     """Prints what ``usage`` costs at the endpoints of ``model``, the cheapest first; 1 for mistakes or no such name.
 
-    ``usage`` has counts under the names of ``Usage`` in ``rust/wire/src/usage.rs``.
+    ``usage`` has counts under the names of ``Usage`` in ``rust/wire/src/usage/mod.rs``.
     """
     environment = load.environment()
     console = Console(highlight=False, markup=False, emoji=False)

@@ -7,7 +7,7 @@ use std::hash::Hasher;
 
 use crate::api::Api;
 use crate::json::{Kind, Malformed, Walker};
-use crate::reading::{each_element, each_member, string};
+use crate::member::lenient::{each_element, each_member, string};
 
 /// Members that say where to cache, and nothing about the conversation.
 const MARKS: [&str; 3] = ["cache_control", "prompt_cache_breakpoint", "cachePoint"];

@@ -7,7 +7,7 @@
 
 use crate::api::Api;
 use crate::json::{self, Kind, Malformed, Value, Walker, write_number};
-use crate::reading::each_member;
+use crate::member::lenient::each_member;
 use crate::request::Request;
 use crate::usage::BYTES_PER_TOKEN;
 

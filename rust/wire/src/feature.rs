@@ -10,8 +10,8 @@ use memchr::memmem::Finder;
 
 use crate::api::{Api, Task};
 use crate::json::{self, Kind, Malformed, Value, Walker};
+use crate::member::lenient::{each_element, each_member};
 use crate::parameter::{Parameter, Parameters};
-use crate::reading::{each_element, each_member};
 use crate::request::Request;
 
 /// A medium that a model may be able to read beside text.

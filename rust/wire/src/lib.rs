@@ -28,11 +28,10 @@
 //! | [`sse`] | byte streams cut into frames |
 //! | [`json`] | the walker, and what is needed to write JSON back |
 //! | `detail` | `reasoning_details`, in which clients and providers carry thoughts |
-//! | `member` | members of objects, read with refusals that say where, and written |
+//! | `member` | members of objects and elements of arrays: read leniently, or with refusals that say where, and written |
 //! | `merge` | bodies with members changed |
 //! | [`preset`] | members of a body that are kept under a name |
 //! | [`suffix`] | what a model's name says about the body |
-//! | `reading` | documents taken apart level by level, tolerantly or with a path for refusals |
 //! | [`plugin`] | what a request says to the routers |
 //! | [`request`] | what routing reads of a client's body, and the body that goes upstream |
 //! | [`answer`] | a plain answer of a provider, made ours |
@@ -79,7 +78,6 @@ mod pass;
 pub mod plugin;
 pub mod preferences;
 pub mod preset;
-mod reading;
 pub mod refusal;
 mod repeat;
 pub mod replay;

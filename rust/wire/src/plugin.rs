@@ -3,7 +3,9 @@
 //! They are read only when a router is asked for, and each router reads only the entry with its own id. What it acts on is read
 //! strictly; other members, and entries for others, are tolerated. `enabled: false` makes an entry say nothing.
 
-use crate::reading::{Reading, each_member, string};
+use crate::json::Walker;
+use crate::member::Reading;
+use crate::member::lenient::{each_member, string};
 use crate::refusal::Refusal;
 
 /// Most patterns in a list.
@@ -134,9 +136,10 @@ impl ParetoRouter {
 fn entry<'a>(
     body: &'a str,
     id: &str,
-    mut each: impl FnMut(&mut Reading<'a>, &str) -> Result<(), Refusal>,
+    mut each: impl FnMut(&mut Reading<'_, 'a>, &str) -> Result<(), Refusal>,
 ) -> Result<(), Refusal> {
-    let mut reading = Reading::new(body);
+    let mut walker = Walker::new(body);
+    let mut reading = Reading::new(&mut walker);
     reading.members(|reading, name| {
         if name != "plugins" {
             return reading.skip();
@@ -164,7 +167,7 @@ fn entry<'a>(
 }
 
 /// A list of patterns; `None` for null.
-fn patterns(reading: &mut Reading<'_>) -> Result<Option<Vec<String>>, Refusal> {
+fn patterns(reading: &mut Reading<'_, '_>) -> Result<Option<Vec<String>>, Refusal> {
     if reading.peek() == Some(crate::json::Kind::Null) {
         reading.skip()?;
         return Ok(None);

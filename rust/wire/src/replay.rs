@@ -5,7 +5,7 @@
 //! where its id and its time stand is remembered, so that giving it again is a copy with a few bytes written over.
 
 use crate::json::{Kind, Malformed, Walker};
-use crate::reading::{each_element, each_member};
+use crate::member::lenient::{each_element, each_member};
 
 /// Members that say how one request was served.
 const METADATA: [&str; 2] = ["openrouter_metadata", "turnout_explain"];

@@ -7,13 +7,15 @@ use crate::answer::{Closing, Serving};
 use crate::cost::write_dollars;
 use crate::exchange::{RerankAnswer, RerankAsk};
 use crate::json::{Kind, Walker, write_number, write_string};
-use crate::reading::{Reading, comma, key, number_member, string_member};
+use crate::member::Reading;
+use crate::member::write::{comma, key, number_member, string_member};
 use crate::refusal::Refusal;
 
 /// Reads a request.
 pub(crate) fn read(text: &str) -> Result<RerankAsk<'_>, Refusal> {
     let mut ask = RerankAsk::default();
-    let mut reading = Reading::new(text);
+    let mut walker = Walker::new(text);
+    let mut reading = Reading::new(&mut walker);
     let (mut query, mut documents) = (None, false);
     reading.members(|reading, name| {
         match name {

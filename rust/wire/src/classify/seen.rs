@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use crate::json::{self, Kind, Malformed, Value, Walker};
-use crate::reading::{each_element, each_member, string};
+use crate::member::lenient::{each_element, each_member, string};
 
 /// Bytes of the user's last words that are looked at from their beginning.
 pub const SAMPLE_HEAD_MAX: usize = 3 << 10;

@@ -6,7 +6,7 @@
 //! What both sides of the gateway need of the protocol stands here: how it counts tokens.
 
 use crate::json::{Malformed, Walker};
-use crate::reading::{self, each_member};
+use crate::member::lenient::{self, each_member};
 use crate::usage::Usage;
 
 mod read;
@@ -68,14 +68,14 @@ impl Counts {
                 "output_tokens_details" => new.thinking = inner(walker, "thinking_tokens")?,
                 "server_tool_use" => new.web_searches = inner(walker, "web_search_requests")?,
                 "service_tier" => {
-                    new.tier = reading::string(walker)?.and_then(|tier| match tier.as_ref() {
+                    new.tier = lenient::string(walker)?.and_then(|tier| match tier.as_ref() {
                         "priority" => Some(Tier::Priority),
                         "batch" => Some(Tier::Batch),
                         "standard" => Some(Tier::Standard),
                         _ => None,
                     });
                 }
-                "speed" => fast = reading::string(walker)?.as_deref() == Some("fast"),
+                "speed" => fast = lenient::string(walker)?.as_deref() == Some("fast"),
                 _ => drop(walker.value()?),
             }
             Ok::<(), Malformed>(())

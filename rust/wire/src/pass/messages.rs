@@ -10,8 +10,9 @@ use crate::api::messages::{
 use crate::dialect::anthropic::{self, Counts, Parts};
 use crate::finish::Finish;
 use crate::json::{self, Kind, Malformed, Walker, write_string};
+use crate::member::lenient::each_member;
+use crate::member::write::key;
 use crate::pass::FrameEditor;
-use crate::reading::{each_member, key};
 use crate::refusal::Refusal;
 use crate::sse::Frame;
 use crate::stream::{Notes, StreamFault};
@@ -219,7 +220,7 @@ impl Editor {
         let mut inside = message.clone();
         each_member(&mut inside, |walker, name| {
             match name {
-                "id" => notes.upstream_id = crate::reading::string(walker)?.map(Into::into),
+                "id" => notes.upstream_id = crate::member::lenient::string(walker)?.map(Into::into),
                 "usage" => self.counts.read(walker)?,
                 _ => drop(walker.value()?),
             }

@@ -34,10 +34,10 @@ use crate::dialect::Dialect;
 pub use crate::dialect::Target;
 use crate::feature;
 use crate::json::{Kind, Malformed, Span, Walker};
+use crate::member::lenient::each_member;
 use crate::opaque::Counted;
 use crate::parameter::Parameter;
 use crate::preferences::Preferences;
-use crate::reading::each_member;
 
 /// Most entries of `models`, and of each list in `provider`. More is refused.
 pub const LIST_MAX: usize = 64;

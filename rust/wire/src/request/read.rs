@@ -5,10 +5,10 @@ use super::scan::{Field, Noted, Scan, Stop, malformed, scan};
 use super::{Form, LIST_MAX, Request, StreamOptions, Text};
 use crate::api::Api;
 use crate::json::{self, Kind, Malformed, Reach, Span, Value, Walker};
+use crate::member::lenient::each_member;
 use crate::multipart::{self, FormReader};
 use crate::opaque::{self, Counted};
 use crate::preferences;
-use crate::reading::each_member;
 use crate::refusal::{Kind as RefusalKind, Refusal};
 
 /// Most characters of `session_id` (checklist Q16).

@@ -14,7 +14,8 @@ use crate::exchange::{
     Thought, ThoughtKind, Tool, ToolCall, ToolChoice, ToolResult, Turn, format,
 };
 use crate::json::{Kind, Malformed, Walker};
-use crate::reading::{self, Later, Reading};
+use crate::member::lenient;
+use crate::member::{Later, Reading};
 use crate::refusal::Refusal;
 use crate::request::ROUTING_FIELDS;
 
@@ -30,7 +31,7 @@ pub(crate) fn read(text: &str) -> Result<Ask<'_>, Refusal> {
     let mut thinking = Thinking::default();
     let mut effort = None;
     let mut speed = None;
-    Reading::new(text).members(|reading, name| {
+    Reading::new(&mut Walker::new(text)).members(|reading, name| {
         match name {
             "messages" => ask.turns = turns(reading)?,
             "system" => ask.system = system(reading)?,
@@ -90,7 +91,7 @@ struct Thinking<'a> {
     display: Option<Cow<'a, str>>,
 }
 
-fn read_thinking<'a>(reading: &mut Reading<'a>) -> Result<Thinking<'a>, Refusal> {
+fn read_thinking<'a>(reading: &mut Reading<'_, 'a>) -> Result<Thinking<'a>, Refusal> {
     let mut thinking = Thinking::default();
     reading.members(|reading, name| {
         match name {
@@ -139,7 +140,7 @@ fn put_thinking<'a>(ask: &mut Ask<'a>, thinking: Thinking<'a>, effort: Option<Co
     }
 }
 
-fn output_format<'a>(reading: &mut Reading<'a>) -> Result<Option<Format<'a>>, Refusal> {
+fn output_format<'a>(reading: &mut Reading<'_, 'a>) -> Result<Option<Format<'a>>, Refusal> {
     let mut schema = None;
     reading.members(|reading, name| {
         match name {
@@ -157,7 +158,7 @@ fn output_format<'a>(reading: &mut Reading<'a>) -> Result<Option<Format<'a>>, Re
     }))
 }
 
-fn cache<'a>(reading: &mut Reading<'a>) -> Result<Option<CacheMark<'a>>, Refusal> {
+fn cache<'a>(reading: &mut Reading<'_, 'a>) -> Result<Option<CacheMark<'a>>, Refusal> {
     let mut seen = false;
     let mut mark = CacheMark::default();
     reading.members(|reading, name| {
@@ -171,7 +172,7 @@ fn cache<'a>(reading: &mut Reading<'a>) -> Result<Option<CacheMark<'a>>, Refusal
     Ok(seen.then_some(mark))
 }
 
-fn system<'a>(reading: &mut Reading<'a>) -> Result<Vec<Block<'a>>, Refusal> {
+fn system<'a>(reading: &mut Reading<'_, 'a>) -> Result<Vec<Block<'a>>, Refusal> {
     let mut blocks = Vec::new();
     let mut signatures = Vec::new();
     content(reading, &[], &mut blocks, &mut signatures)?;
@@ -181,7 +182,7 @@ fn system<'a>(reading: &mut Reading<'a>) -> Result<Vec<Block<'a>>, Refusal> {
     Ok(blocks)
 }
 
-fn turns<'a>(reading: &mut Reading<'a>) -> Result<Vec<Turn<'a>>, Refusal> {
+fn turns<'a>(reading: &mut Reading<'_, 'a>) -> Result<Vec<Turn<'a>>, Refusal> {
     let mut turns: Vec<Turn<'a>> = Vec::new();
     reading.elements(|reading| {
         let mut role = None;
@@ -245,7 +246,7 @@ fn give_back<'a>(blocks: &mut [Block<'a>], signatures: &[CallSignature<'a>]) {
 
 /// Reads content: a string, or an array of blocks.
 fn content<'a>(
-    reading: &mut Reading<'a>,
+    reading: &mut Reading<'_, 'a>,
     before: &[Turn<'a>],
     into: &mut Vec<Block<'a>>,
     signatures: &mut Vec<CallSignature<'a>>,
@@ -291,7 +292,7 @@ struct Parts<'a> {
 }
 
 fn block<'a>(
-    reading: &mut Reading<'a>,
+    reading: &mut Reading<'_, 'a>,
     before: &[Turn<'a>],
     into: &mut Vec<Block<'a>>,
     signatures: &mut Vec<CallSignature<'a>>,
@@ -466,7 +467,7 @@ fn redacted_thinking<'a>(mut parts: Parts<'a>, into: &mut Vec<Block<'a>>) {
 }
 
 fn tool_result<'a>(
-    reading: &mut Reading<'a>,
+    reading: &mut Reading<'_, 'a>,
     parts: Parts<'a>,
     before: &[Turn<'a>],
     into: &mut Vec<Block<'a>>,
@@ -527,7 +528,7 @@ impl<'a> Origin<'a> {
     }
 }
 
-fn read_source<'a>(reading: &mut Reading<'a>) -> Result<Origin<'a>, Refusal> {
+fn read_source<'a>(reading: &mut Reading<'_, 'a>) -> Result<Origin<'a>, Refusal> {
     let mut origin = Origin::default();
     reading.members(|reading, name| {
         match name {
@@ -546,7 +547,7 @@ fn read_source<'a>(reading: &mut Reading<'a>) -> Result<Origin<'a>, Refusal> {
 
 /// A document of text becomes text, with its title and its context before it: no other protocol has a place for those.
 fn document<'a>(
-    reading: &mut Reading<'a>,
+    reading: &mut Reading<'_, 'a>,
     mut parts: Parts<'a>,
     before: &[Turn<'a>],
     into: &mut Vec<Block<'a>>,
@@ -622,12 +623,12 @@ fn heading(lines: &[Option<&str>]) -> String {
 
 /// A result of the client's own search: its title and where it is from, then its text.
 fn search_result<'a>(
-    reading: &mut Reading<'a>,
+    reading: &mut Reading<'_, 'a>,
     mut parts: Parts<'a>,
     into: &mut Vec<Block<'a>>,
 ) -> Result<(), Refusal> {
     let source = match parts.source.take() {
-        Some(later) => reading.again(later, "source", Reading::string)?,
+        Some(later) => reading.again(later, "source", |reading| reading.string())?,
         None => None,
     };
     let mut text = heading(&[parts.title.as_deref(), source.as_deref()]);
@@ -652,7 +653,7 @@ fn search_result<'a>(
 
 /// `citations` of a text in the conversation. (Of a document it is an object with a switch, which never comes here.)
 fn citations<'a>(
-    reading: &mut Reading<'a>,
+    reading: &mut Reading<'_, 'a>,
     later: Option<Later<'a>>,
 ) -> Result<Vec<Citation<'a>>, Refusal> {
     let mut citations = Vec::new();
@@ -670,7 +671,7 @@ fn citations<'a>(
     Ok(citations)
 }
 
-fn tool_choice<'a>(reading: &mut Reading<'a>, ask: &mut Ask<'a>) -> Result<(), Refusal> {
+fn tool_choice<'a>(reading: &mut Reading<'_, 'a>, ask: &mut Ask<'a>) -> Result<(), Refusal> {
     let mut kind = None;
     let mut name = None;
     reading.members(|reading, member| {
@@ -700,7 +701,7 @@ fn tool_choice<'a>(reading: &mut Reading<'a>, ask: &mut Ask<'a>) -> Result<(), R
     Ok(())
 }
 
-fn tools<'a>(reading: &mut Reading<'a>, ask: &mut Ask<'a>) -> Result<(), Refusal> {
+fn tools<'a>(reading: &mut Reading<'_, 'a>, ask: &mut Ask<'a>) -> Result<(), Refusal> {
     reading.elements(|reading| {
         let mut whole = reading.ahead();
         let mut kind = None;
@@ -739,7 +740,7 @@ fn tools<'a>(reading: &mut Reading<'a>, ask: &mut Ask<'a>) -> Result<(), Refusal
         if kind.starts_with("web_search") {
             ask.web_search = serde_json::from_str("{}").ok();
         }
-        if let Ok(Some(raw)) = reading::raw(&mut whole) {
+        if let Ok(Some(raw)) = lenient::raw(&mut whole) {
             ask.tools.push(Tool::Server { kind, raw });
         }
         Ok(())

@@ -14,7 +14,7 @@ use crate::answer::{Closing, Serving};
 use crate::api::StreamWriter;
 use crate::exchange::{Delta, Event, Open, ThoughtKind, format, joined_name};
 use crate::json::{self, write_number, write_string};
-use crate::reading::{key, number_member, raw_member, string_member};
+use crate::member::write::{key, number_member, raw_member, string_member};
 use crate::refusal::Refusal;
 use crate::usage::Usage;
 use std::borrow::Cow;

@@ -8,7 +8,8 @@ use crate::exchange::{
 };
 use crate::finish::Finish;
 use crate::json::{self, Walker};
-use crate::reading::{self, comma, key, number_member, raw_member, string_member};
+use crate::member::lenient;
+use crate::member::write::{comma, key, number_member, raw_member, string_member};
 use crate::refusal::Refusal;
 use crate::usage::Usage;
 use std::borrow::Cow;
@@ -123,11 +124,11 @@ impl Thoughts {
         let mut display = None;
         let mut walker = Walker::new(asked);
         // What cannot be read asks for nothing.
-        let _ = reading::each_member(&mut walker, |walker, name| match name {
-            "thinking" => reading::each_member(walker, |walker, name| {
+        let _ = lenient::each_member(&mut walker, |walker, name| match name {
+            "thinking" => lenient::each_member(walker, |walker, name| {
                 match name {
-                    "type" => kind = reading::string(walker)?,
-                    "display" => display = reading::string(walker)?,
+                    "type" => kind = lenient::string(walker)?,
+                    "display" => display = lenient::string(walker)?,
                     _ => drop(walker.value()?),
                 }
                 Ok::<(), json::Malformed>(())

@@ -15,7 +15,7 @@ use crate::exchange::{
 };
 use crate::finish::Finish;
 use crate::json::{self, Kind, Malformed, Walker};
-use crate::reading::{self, each_element, each_member};
+use crate::member::lenient::{self, each_element, each_member};
 use crate::sse::Frame;
 use crate::stream::StreamFault;
 use crate::upstream_error::UpstreamError;
@@ -29,9 +29,9 @@ pub(crate) fn citation(raw: &RawValue) -> Citation<'_> {
     // A part of a document that was read before; what is not understood in it is absent.
     let _ = each_member(&mut Walker::new(raw.get()), |walker, name| {
         match name {
-            "url" | "source" => citation.url = reading::string(walker)?.unwrap_or_default(),
-            "title" | "document_title" => citation.title = reading::string(walker)?,
-            "cited_text" => citation.content = reading::string(walker)?,
+            "url" | "source" => citation.url = lenient::string(walker)?.unwrap_or_default(),
+            "title" | "document_title" => citation.title = lenient::string(walker)?,
+            "cited_text" => citation.content = lenient::string(walker)?,
             _ => drop(walker.value()?),
         }
         Ok::<(), Malformed>(())
@@ -63,13 +63,13 @@ pub(crate) fn read_answer(text: &str) -> Result<Answer<'_>, Unusable> {
     let mut read = || {
         each_member(&mut walker, |walker, name| {
             match name {
-                "id" => answer.id = reading::string(walker)?,
+                "id" => answer.id = lenient::string(walker)?,
                 "content" => {
                     has_content = walker.peek() == Some(Kind::Array);
                     each_element(walker, |walker| answer_block(walker, &mut answer.blocks))?;
                 }
-                "stop_reason" => answer.native_finish = reading::string(walker)?,
-                "stop_sequence" => answer.stop_sequence = reading::string(walker)?,
+                "stop_reason" => answer.native_finish = lenient::string(walker)?,
+                "stop_sequence" => answer.stop_sequence = lenient::string(walker)?,
                 "usage" => counts.read(walker)?,
                 _ => drop(walker.value()?),
             }
@@ -96,18 +96,18 @@ fn answer_block<'a>(walker: &mut Walker<'a>, into: &mut Vec<Block<'a>>) -> Resul
     let mut citations = Vec::new();
     each_member(walker, |walker, member| {
         match member {
-            "type" => kind = reading::string(walker)?,
-            "text" | "thinking" => text = reading::string(walker)?,
-            "signature" => signature = reading::string(walker)?,
-            "data" => data = reading::string(walker)?,
-            "id" => id = reading::string(walker)?,
-            "name" => name = reading::string(walker)?,
+            "type" => kind = lenient::string(walker)?,
+            "text" | "thinking" => text = lenient::string(walker)?,
+            "signature" => signature = lenient::string(walker)?,
+            "data" => data = lenient::string(walker)?,
+            "id" => id = lenient::string(walker)?,
+            "name" => name = lenient::string(walker)?,
             "input" => {
                 let value = walker.value()?;
                 arguments = Some(value.raw(walker.text()));
             }
             "citations" => each_element(walker, |walker| {
-                citations.extend(reading::raw(walker)?.map(citation));
+                citations.extend(lenient::raw(walker)?.map(citation));
                 Ok::<(), Malformed>(())
             })?,
             _ => drop(walker.value()?),
@@ -138,7 +138,7 @@ fn answer_block<'a>(walker: &mut Walker<'a>, into: &mut Vec<Block<'a>>) -> Resul
             arguments: Cow::Borrowed(arguments.unwrap_or("{}")),
             ..ToolCall::default()
         }),
-        _ => match reading::raw(&mut whole)? {
+        _ => match lenient::raw(&mut whole)? {
             Some(raw) => Block::Foreign(raw),
             None => return Ok(()),
         },
@@ -198,7 +198,7 @@ impl<'a> Parts<'a> {
         each_member(&mut walker, |walker, name| {
             walker.peek();
             match name {
-                "type" => parts.kind = reading::string(walker)?,
+                "type" => parts.kind = lenient::string(walker)?,
                 "index" => parts.index = walker.whole()?,
                 other => {
                     let here = walker.clone();
@@ -308,7 +308,7 @@ impl Reader {
         if let Some(mut message) = parts.message {
             each_member(&mut message, |walker, name| {
                 match name {
-                    "id" => id = reading::string(walker)?,
+                    "id" => id = lenient::string(walker)?,
                     "usage" => self.counts.read(walker)?,
                     "content" => {
                         walker.peek();
@@ -453,7 +453,7 @@ impl Reader {
             let step = match name {
                 "text" | "thinking" | "partial_json" => {
                     let json = name == "partial_json";
-                    let Some(text) = reading::string(walker)? else {
+                    let Some(text) = lenient::string(walker)? else {
                         return Ok(());
                     };
                     if text.is_empty() || (json && open.whole) {
@@ -466,9 +466,9 @@ impl Reader {
                     });
                     return Ok(());
                 }
-                "signature" => reading::string(walker)?,
+                "signature" => lenient::string(walker)?,
                 "citation" => {
-                    if let Some(raw) = reading::raw(walker)? {
+                    if let Some(raw) = lenient::raw(walker)? {
                         sink(Event::Delta {
                             block: open.number,
                             delta: Delta::Citation(&citation(raw)),
@@ -523,8 +523,8 @@ pub(crate) fn ending(
     if let Some(mut delta) = delta {
         each_member(&mut delta, |walker, name| {
             match name {
-                "stop_reason" => reason = reading::string(walker)?,
-                "stop_sequence" => sequence = reading::string(walker)?,
+                "stop_reason" => reason = lenient::string(walker)?,
+                "stop_sequence" => sequence = lenient::string(walker)?,
                 _ => drop(walker.value()?),
             }
             Ok::<(), Malformed>(())

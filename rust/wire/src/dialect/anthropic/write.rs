@@ -23,8 +23,9 @@ use crate::exchange::{
     Text, Thought, ThoughtKind, Tool, ToolCall, ToolChoice, ToolResult, Turn, format, joined_name,
 };
 use crate::json::{Malformed, Walker, write_string};
+use crate::member::lenient::{self, each_member};
+use crate::member::write::{comma, key, number_member, raw_member, string_member};
 use crate::parameter::Parameter;
-use crate::reading::{self, comma, each_member, key, number_member, raw_member, string_member};
 use crate::refusal::{Kind, Refusal};
 
 /// `max_tokens` where neither the client nor the catalogue says any: what every model of the protocol can generate.
@@ -1088,7 +1089,7 @@ fn web_search(options: &RawValue, out: &mut Vec<u8>) {
     let mut approximate = |walker: &mut Walker<'_>| {
         each_member(walker, |walker, name| {
             let known = matches!(name, "city" | "region" | "country" | "timezone");
-            if let (true, Some(text)) = (known, reading::string(walker)?) {
+            if let (true, Some(text)) = (known, lenient::string(walker)?) {
                 place.push((name.to_owned(), Cow::Owned(text.into_owned())));
             }
             Ok::<(), Malformed>(())

@@ -21,8 +21,8 @@ use crate::exchange::{
     ToolChoice, ToolResult, Turn, format, joined_name,
 };
 use crate::json::{Kind, Walker, write_string};
+use crate::member::write::{comma, key, number_member, raw_member, string_member};
 use crate::parameter::Parameter;
-use crate::reading::{comma, key, number_member, raw_member, string_member};
 use crate::refusal::Refusal;
 
 /// `maxTokens` where a thinking budget has to fit into it and nobody said a limit.

@@ -13,8 +13,8 @@ use crate::exchange::{
     joined_name,
 };
 use crate::json::write_string;
+use crate::member::write::{comma, key, number_member, raw_member, string_member};
 use crate::parameter::Parameter;
-use crate::reading::{comma, key, number_member, raw_member, string_member};
 use crate::refusal::Refusal;
 
 /// Tokens of thought where the client says an effort and no limit of tokens to take it from.

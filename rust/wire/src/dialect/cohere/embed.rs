@@ -9,7 +9,7 @@ use crate::answer::Unusable;
 use crate::dialect::Target;
 use crate::exchange::{EmbedAnswer, EmbedAsk, EmbedInput};
 use crate::json::{Malformed, write_string};
-use crate::reading::{comma, key, number_member, raw_member, string_member};
+use crate::member::write::{comma, key, number_member, raw_member, string_member};
 use crate::refusal::Refusal;
 use crate::usage::Usage;
 

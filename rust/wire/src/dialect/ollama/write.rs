@@ -8,8 +8,8 @@ use crate::exchange::{
     joined_name,
 };
 use crate::json::{Kind, Walker, write_string};
+use crate::member::write::{comma, key, number_member, raw_member, string_member};
 use crate::parameter::Parameter;
-use crate::reading::{comma, key, number_member, raw_member, string_member};
 use crate::refusal::Refusal;
 
 /// Writes a request's body.

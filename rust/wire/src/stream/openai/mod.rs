@@ -588,6 +588,7 @@ fn not_a_body(start: &[u8]) -> Result<(), StreamFault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::answer::Unusable;
     use crate::dialect::Dialect;
     use crate::refusal::Kind;
     use serde_json::Value;

@@ -1,4 +1,4 @@
-//! Members of objects: read by name, with refusals that say where, and written one after the other.
+//! Members and elements of what a client sends: a value of a wrong type is refused, with its place, what was seen and what was expected.
 //!
 //! A client's body is valid JSON when it is read here, because [`crate::request`] has walked it; what can be wrong is the type of
 //! a value. A [`Path`] lives on the stack and is spelled out only when something is wrong, so that reading costs no allocation
@@ -8,7 +8,8 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use crate::json::{self, Kind, Malformed, Span, Walker, write_number, write_string};
+use super::lenient::{name, raw_of};
+use crate::json::{Kind, Malformed, Walker};
 use crate::refusal::{Kind as RefusalKind, Refusal};
 
 /// Where a value stands in a body.
@@ -51,10 +52,18 @@ impl<'p> Path<'p> {
     /// What stands here is not what it has to be.
     #[cold]
     pub(crate) fn wrong(&self, expected: &str, seen: &str) -> Refusal {
-        Refusal::new(RefusalKind::InvalidRequest).with_message(format!(
-            "`{}` must be {expected}; seen: {seen}",
-            self.spelled()
-        ))
+        self.refuse(&format!("must be {expected}; seen: {seen}"))
+    }
+
+    /// What stands here is refused: `what` follows its name.
+    #[cold]
+    pub(crate) fn refuse(&self, what: &str) -> Refusal {
+        let spelled = self.spelled();
+        let name = match spelled.is_empty() {
+            true => "the body",
+            false => &spelled,
+        };
+        Refusal::new(RefusalKind::InvalidRequest).with_message(format!("`{name}` {what}"))
     }
 
     fn spelled(&self) -> String {
@@ -90,17 +99,7 @@ pub(crate) fn object<'a>(
     }
     let mut more = walker.enter_object().map_err(malformed)?;
     while more {
-        let key = walker.key().map_err(malformed)?;
-        let name = match key.escaped {
-            false => Cow::Borrowed(key.name),
-            true => json::unescape(
-                Span {
-                    start: key.start,
-                    end: key.start + key.name.len() + 2,
-                }
-                .of(walker.text()),
-            ),
-        };
+        let name = name(walker).map_err(malformed)?;
         each(&name, walker)?;
         more = walker.next_member().map_err(malformed)?;
     }
@@ -164,10 +163,11 @@ pub(crate) fn whole(walker: &mut Walker<'_>, path: &Path<'_>) -> Result<Option<u
     }
     match value.whole(walker.text()) {
         Some(number) => Ok(Some(number)),
-        None if value.kind == Kind::Number => {
-            Err(path.wrong("a whole number", value.raw(walker.text())))
-        }
-        None => Err(path.wrong("a whole number", value.kind.name())),
+        None if value.kind == Kind::Number => Err(path.wrong(
+            "a whole number that is not negative",
+            value.raw(walker.text()),
+        )),
+        None => Err(path.wrong("a whole number that is not negative", value.kind.name())),
     }
 }
 
@@ -199,7 +199,7 @@ pub(crate) fn raw<'a>(walker: &mut Walker<'a>) -> Result<Option<&'a RawValue>, R
     if value.kind == Kind::Null {
         return Ok(None);
     }
-    raw_value(value.raw(walker.text())).map(Some)
+    raw_of(walker.text(), &value).map(Some).map_err(malformed)
 }
 
 /// The raw value that a piece of JSON is.
@@ -217,65 +217,133 @@ pub(crate) fn skip(walker: &mut Walker<'_>) -> Result<(), Refusal> {
     walker.value().map_err(malformed).map(|_| ())
 }
 
-/// Writes the members of one object. The caller writes a value after [`Members::key`], and closes the object with [`Members::end`].
+/// A walker and the place that it is at, for readers whose closures go down level by level.
 #[derive(Debug)]
-pub(crate) struct Members<'o> {
-    out: &'o mut Vec<u8>,
-    any: bool,
+pub(crate) struct Reading<'r, 'a> {
+    walker: &'r mut Walker<'a>,
+    path: Path<'r>,
 }
 
-impl<'o> Members<'o> {
-    /// Opens an object.
-    pub(crate) fn new(out: &'o mut Vec<u8>) -> Members<'o> {
-        out.push(b'{');
-        Members { out, any: false }
-    }
-
-    /// Writes a name, which needs no escapes, and gives the output for its value.
-    pub(crate) fn key(&mut self, name: &str) -> &mut Vec<u8> {
-        self.out
-            .extend_from_slice(if self.any { b",\"" } else { b"\"" });
-        self.any = true;
-        self.out.extend_from_slice(name.as_bytes());
-        self.out.extend_from_slice(b"\":");
-        self.out
-    }
-
-    /// The output, for more of the value that was written last.
-    pub(crate) fn inside(&mut self) -> &mut Vec<u8> {
-        self.out
-    }
-
-    /// A member that is a string.
-    pub(crate) fn string(&mut self, name: &str, text: &str) {
-        write_string(text, self.key(name));
-    }
-
-    /// A member that is a string, if there is one.
-    pub(crate) fn string_if(&mut self, name: &str, text: Option<&str>) {
-        if let Some(text) = text {
-            self.string(name, text);
+impl<'r, 'a> Reading<'r, 'a> {
+    /// At the start of a document.
+    pub(crate) fn new(walker: &'r mut Walker<'a>) -> Reading<'r, 'a> {
+        Reading {
+            walker,
+            path: Path::ROOT,
         }
     }
 
-    /// A member that is a whole number.
-    pub(crate) fn number(&mut self, name: &str, number: u64) {
-        write_number(number, self.key(name));
+    /// The kind of the value that comes next.
+    pub(crate) fn peek(&mut self) -> Option<Kind> {
+        self.walker.peek()
     }
 
-    /// A member that is a boolean.
-    pub(crate) fn boolean(&mut self, name: &str, value: bool) {
-        self.raw(name, if value { "true" } else { "false" });
+    /// Reads an object: calls `each` at every member's value, which it must read. Null has no members.
+    pub(crate) fn members(
+        &mut self,
+        mut each: impl FnMut(&mut Reading<'_, 'a>, &str) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        let here = self.path;
+        object(self.walker, &here, |name, walker| {
+            let path = here.member(name);
+            each(&mut Reading { walker, path }, name)
+        })
+        .map(|_| ())
     }
 
-    /// A member that is JSON already.
-    pub(crate) fn raw(&mut self, name: &str, json: &str) {
-        self.key(name).extend_from_slice(json.as_bytes());
+    /// Reads an array: calls `each` at every element, which it must read. Null has no elements.
+    pub(crate) fn elements(
+        &mut self,
+        mut each: impl FnMut(&mut Reading<'_, 'a>) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        let here = self.path;
+        array(self.walker, &here, |index, walker| {
+            let path = here.element(index);
+            each(&mut Reading { walker, path })
+        })
+        .map(|_| ())
     }
 
-    /// Closes the object.
-    pub(crate) fn end(self) {
-        self.out.push(b'}');
+    /// Reads a string; `None` for null.
+    pub(crate) fn string(&mut self) -> Result<Option<Cow<'a, str>>, Refusal> {
+        string(self.walker, &self.path)
+    }
+
+    /// Reads true or false; `None` for null.
+    pub(crate) fn boolean(&mut self) -> Result<Option<bool>, Refusal> {
+        boolean(self.walker, &self.path)
+    }
+
+    /// Reads a whole number that is not negative; `None` for null.
+    pub(crate) fn whole(&mut self) -> Result<Option<u64>, Refusal> {
+        whole(self.walker, &self.path)
+    }
+
+    /// Reads a number as it stands; `None` for null.
+    pub(crate) fn number(&mut self) -> Result<Option<&'a RawValue>, Refusal> {
+        number(self.walker, &self.path)
+    }
+
+    /// Reads a value of any kind but null, as it stands.
+    pub(crate) fn raw(&mut self) -> Result<Option<&'a RawValue>, Refusal> {
+        raw(self.walker)
+    }
+
+    /// Reads an object as it stands; `None` for null.
+    pub(crate) fn raw_object(&mut self) -> Result<Option<&'a RawValue>, Refusal> {
+        raw_object(self.walker, &self.path)
+    }
+
+    /// Passes over a value.
+    pub(crate) fn skip(&mut self) -> Result<(), Refusal> {
+        skip(self.walker)
+    }
+
+    /// A walker at the value that comes next, to look ahead with.
+    pub(crate) fn ahead(&mut self) -> Walker<'a> {
+        self.walker.peek();
+        self.walker.clone()
+    }
+
+    /// Passes over a value that can only be understood when its neighbours are known; [`Reading::again`] comes back to it.
+    pub(crate) fn later(&mut self) -> Result<Later<'a>, Refusal> {
+        let walker = self.ahead();
+        self.skip()?;
+        Ok(Later(walker))
+    }
+
+    /// Reads a value that was passed over, the member `name` of what stands here.
+    pub(crate) fn again<T>(
+        &mut self,
+        mut later: Later<'a>,
+        name: &'static str,
+        read: impl FnOnce(&mut Reading<'_, 'a>) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        read(&mut Reading {
+            walker: &mut later.0,
+            path: self.path.member(name),
+        })
+    }
+
+    /// The refusal for what stands here: what it should have been.
+    pub(crate) fn wrong(&self, expected: &str, seen: Kind) -> Refusal {
+        self.path.wrong(expected, seen.name())
+    }
+
+    /// The refusal for what stands here: `what` follows its name.
+    pub(crate) fn refuse(&self, what: &str) -> Refusal {
+        self.path.refuse(what)
+    }
+}
+
+/// A value that was passed over.
+#[derive(Debug)]
+pub(crate) struct Later<'a>(Walker<'a>);
+
+impl<'a> Later<'a> {
+    /// It as it stands; `None` for null.
+    pub(crate) fn raw(&self) -> Option<&'a RawValue> {
+        raw(&mut self.0.clone()).ok().flatten()
     }
 }
 
@@ -325,15 +393,53 @@ mod tests {
     }
 
     #[test]
-    fn members_are_divided_by_commas() {
-        let mut out = Vec::new();
-        let mut members = Members::new(&mut out);
-        members.string("a", "\"");
-        members.string_if("no", None);
-        members.number("b", 1);
-        members.boolean("c", false);
-        members.raw("d", "[]");
-        members.end();
-        assert_eq!(out, br#"{"a":"\"","b":1,"c":false,"d":[]}"#);
+    fn a_wrong_type_is_named_with_its_path() {
+        let text = r#"{"a":[{"b":1},{"\u0062":"x"}]}"#;
+        let mut seen = Vec::new();
+        let mut walker = Walker::new(text);
+        let mut reading = Reading::new(&mut walker);
+        let refusal = reading
+            .members(|reading, _| {
+                reading.elements(|reading| {
+                    reading.members(|reading, name| {
+                        seen.push(name.to_owned());
+                        reading.whole().map(|_| ())
+                    })
+                })
+            })
+            .unwrap_err();
+        assert_eq!(seen, ["b", "b"]);
+        assert_eq!(
+            refusal.message,
+            "`a[1].b` must be a whole number that is not negative; seen: a string"
+        );
+    }
+
+    #[test]
+    fn a_value_can_be_read_again() {
+        let mut walker = Walker::new(r#"{"content":["x","y"],"type":"t"}"#);
+        let mut reading = Reading::new(&mut walker);
+        let mut later = None;
+        let mut found = Vec::new();
+        reading
+            .members(|reading, name| {
+                match name {
+                    "content" => later = Some(reading.later()?),
+                    _ => {
+                        reading.skip()?;
+                        if let Some(later) = later.take() {
+                            reading.again(later, "content", |reading| {
+                                reading.elements(|reading| {
+                                    found.extend(reading.string()?);
+                                    Ok(())
+                                })
+                            })?;
+                        }
+                    }
+                }
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(found, ["x", "y"]);
     }
 }
