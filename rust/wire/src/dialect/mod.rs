@@ -368,6 +368,16 @@ impl<'a> Target<'a> {
         }
     }
 
+    /// [`Target::cannot`], for those of `parameters` by which something is said.
+    pub(crate) fn cannot_any(
+        &self,
+        ask: &Ask<'_>,
+        parameters: &[Parameter],
+    ) -> Result<(), Refusal> {
+        let mut said = parameters.iter().filter(|parameter| ask.says(**parameter));
+        said.try_for_each(|parameter| self.cannot(parameter.name()))
+    }
+
     /// The dialect has no word for something that cannot be left out without changing the meaning.
     pub fn inexpressible(&self, what: &str) -> Refusal {
         Refusal::new(Kind::InvalidRequest).with_message(format!(

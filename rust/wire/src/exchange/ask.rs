@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 
 use super::{Block, CacheMark, Reasoning, Tool, ToolChoice};
 use crate::api::Api;
+use crate::parameter::Parameter;
 
 /// A client's wish for a generation.
 #[derive(Debug, Clone, Default)]
@@ -78,6 +79,39 @@ pub struct Ask<'a> {
     pub extra: Vec<(Cow<'a, str>, &'a RawValue)>,
     /// The API that it was read from; says whose words `extra`, [`Block::Foreign`] and [`Tool::Server`] are.
     pub api: Api,
+}
+
+impl Ask<'_> {
+    /// Whether something is wished by this parameter that a provider without a word for it cannot give. Of flags only one side is a
+    /// wish: that probabilities come, that calls do not come together.
+    pub(crate) fn says(&self, parameter: Parameter) -> bool {
+        match parameter {
+            Parameter::Temperature => self.temperature.is_some(),
+            Parameter::TopP => self.top_p.is_some(),
+            Parameter::TopK => self.top_k.is_some(),
+            Parameter::MinP => self.min_p.is_some(),
+            Parameter::TopA => self.top_a.is_some(),
+            Parameter::FrequencyPenalty => self.frequency_penalty.is_some(),
+            Parameter::PresencePenalty => self.presence_penalty.is_some(),
+            Parameter::RepetitionPenalty => self.repetition_penalty.is_some(),
+            Parameter::MaxTokens | Parameter::MaxCompletionTokens => self.max_tokens.is_some(),
+            Parameter::LogitBias => self.logit_bias.is_some(),
+            Parameter::Logprobs => self.logprobs == Some(true),
+            Parameter::TopLogprobs => self.top_logprobs.is_some(),
+            Parameter::Prediction => self.prediction.is_some(),
+            Parameter::Seed => self.seed.is_some(),
+            Parameter::ResponseFormat | Parameter::StructuredOutputs => self.format.is_some(),
+            Parameter::Stop => !self.stop.is_empty(),
+            Parameter::Tools => !self.tools.is_empty(),
+            Parameter::ToolChoice => self.tool_choice.is_some(),
+            Parameter::ParallelToolCalls => self.parallel_tool_calls == Some(false),
+            Parameter::IncludeReasoning | Parameter::Reasoning | Parameter::ReasoningEffort => {
+                self.reasoning.is_some()
+            }
+            Parameter::WebSearchOptions => self.web_search.is_some(),
+            Parameter::Verbosity => self.verbosity.is_some(),
+        }
+    }
 }
 
 /// Who speaks.

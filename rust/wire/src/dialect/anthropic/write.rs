@@ -106,26 +106,21 @@ pub(crate) fn write(ask: &Ask<'_>, target: &Target<'_>, out: &mut Vec<u8>) -> Re
 
 /// What the protocol has no word for: sampling may be left out, the rest would change the answer.
 fn inexpressible(ask: &Ask<'_>, target: &Target<'_>) -> Result<(), Refusal> {
-    let absent = [
-        (Parameter::MinP, ask.min_p.is_some()),
-        (Parameter::TopA, ask.top_a.is_some()),
-        (Parameter::FrequencyPenalty, ask.frequency_penalty.is_some()),
-        (Parameter::PresencePenalty, ask.presence_penalty.is_some()),
-        (
+    target.cannot_any(
+        ask,
+        &[
+            Parameter::MinP,
+            Parameter::TopA,
+            Parameter::FrequencyPenalty,
+            Parameter::PresencePenalty,
             Parameter::RepetitionPenalty,
-            ask.repetition_penalty.is_some(),
-        ),
-        (Parameter::Seed, ask.seed.is_some()),
-        (Parameter::LogitBias, ask.logit_bias.is_some()),
-        (Parameter::Logprobs, ask.logprobs == Some(true)),
-        (Parameter::TopLogprobs, ask.top_logprobs.is_some()),
-        (Parameter::Prediction, ask.prediction.is_some()),
-    ];
-    for (parameter, said) in absent {
-        if said {
-            target.cannot(parameter.name())?;
-        }
-    }
+            Parameter::Seed,
+            Parameter::LogitBias,
+            Parameter::Logprobs,
+            Parameter::TopLogprobs,
+            Parameter::Prediction,
+        ],
+    )?;
     if let Some(other) = ask.modalities.iter().find(|kind| *kind != "text") {
         return Err(target.inexpressible(&format!(
             "modalities: {}",

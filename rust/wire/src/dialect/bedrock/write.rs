@@ -74,27 +74,23 @@ pub(crate) fn write(ask: &Ask<'_>, target: &Target<'_>, out: &mut Vec<u8>) -> Re
 
 /// What Converse has no word for.
 fn inexpressible(ask: &Ask<'_>, target: &Target<'_>) -> Result<(), Refusal> {
-    for (parameter, said) in [
-        (Parameter::MinP, ask.min_p.is_some()),
-        (Parameter::TopA, ask.top_a.is_some()),
-        (Parameter::FrequencyPenalty, ask.frequency_penalty.is_some()),
-        (Parameter::PresencePenalty, ask.presence_penalty.is_some()),
-        (
+    target.cannot_any(
+        ask,
+        &[
+            Parameter::MinP,
+            Parameter::TopA,
+            Parameter::FrequencyPenalty,
+            Parameter::PresencePenalty,
             Parameter::RepetitionPenalty,
-            ask.repetition_penalty.is_some(),
-        ),
-        (Parameter::Seed, ask.seed.is_some()),
-        (Parameter::LogitBias, ask.logit_bias.is_some()),
-        (Parameter::Logprobs, ask.logprobs == Some(true)),
-        (Parameter::TopLogprobs, ask.top_logprobs.is_some()),
-        (Parameter::Prediction, ask.prediction.is_some()),
-        (Parameter::WebSearchOptions, ask.web_search.is_some()),
-        (Parameter::Verbosity, ask.verbosity.is_some()),
-    ] {
-        if said {
-            target.cannot(parameter.name())?;
-        }
-    }
+            Parameter::Seed,
+            Parameter::LogitBias,
+            Parameter::Logprobs,
+            Parameter::TopLogprobs,
+            Parameter::Prediction,
+            Parameter::WebSearchOptions,
+            Parameter::Verbosity,
+        ],
+    )?;
     if ask.modalities.iter().any(|kind| kind == "audio") {
         return Err(target.inexpressible("modalities: audio"));
     }

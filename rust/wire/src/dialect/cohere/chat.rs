@@ -95,29 +95,22 @@ const OWN_MEMBERS: [&str; 5] = [
 ];
 
 fn inexpressible(ask: &Ask<'_>, target: &Target<'_>) -> Result<(), Refusal> {
-    for (parameter, said) in [
-        (Parameter::MinP, ask.min_p.is_some()),
-        (Parameter::TopA, ask.top_a.is_some()),
-        (
+    target.cannot_any(
+        ask,
+        &[
+            Parameter::MinP,
+            Parameter::TopA,
             Parameter::RepetitionPenalty,
-            ask.repetition_penalty.is_some(),
-        ),
-        (Parameter::LogitBias, ask.logit_bias.is_some()),
-        // It has some, but of pieces of text instead of tokens, which is no answer to the question.
-        (Parameter::Logprobs, ask.logprobs == Some(true)),
-        (Parameter::TopLogprobs, ask.top_logprobs.is_some()),
-        (Parameter::Prediction, ask.prediction.is_some()),
-        (
+            Parameter::LogitBias,
+            // It has some, but of pieces of text instead of tokens, which is no answer to the question.
+            Parameter::Logprobs,
+            Parameter::TopLogprobs,
+            Parameter::Prediction,
             Parameter::ParallelToolCalls,
-            ask.parallel_tool_calls == Some(false),
-        ),
-        (Parameter::WebSearchOptions, ask.web_search.is_some()),
-        (Parameter::Verbosity, ask.verbosity.is_some()),
-    ] {
-        if said {
-            target.cannot(parameter.name())?;
-        }
-    }
+            Parameter::WebSearchOptions,
+            Parameter::Verbosity,
+        ],
+    )?;
     match ask.modalities.iter().any(|kind| kind != "text") {
         true => Err(target.inexpressible("modalities")),
         false => Ok(()),

@@ -604,21 +604,17 @@ fn generation_config(ask: &Ask<'_>, target: &Target<'_>, out: &mut Vec<u8>) -> R
             config.key(name).extend_from_slice(value.get().as_bytes());
         }
     }
-    for (said, parameter) in [
-        (ask.min_p.is_some(), Parameter::MinP),
-        (ask.top_a.is_some(), Parameter::TopA),
-        (
-            ask.repetition_penalty.is_some(),
+    target.cannot_any(
+        ask,
+        &[
+            Parameter::MinP,
+            Parameter::TopA,
             Parameter::RepetitionPenalty,
-        ),
-        (ask.logit_bias.is_some(), Parameter::LogitBias),
-        (ask.prediction.is_some(), Parameter::Prediction),
-        (ask.verbosity.is_some(), Parameter::Verbosity),
-    ] {
-        if said {
-            target.cannot(parameter.name())?;
-        }
-    }
+            Parameter::LogitBias,
+            Parameter::Prediction,
+            Parameter::Verbosity,
+        ],
+    )?;
     if !ask.stop.is_empty() && target.takes(Parameter::Stop)? {
         config.strings("stopSequences", ask.stop.iter());
     }

@@ -54,23 +54,19 @@ fn inexpressible(ask: &Ask<'_>, target: &Target<'_>) -> Result<(), Refusal> {
     ) {
         target.cannot(Parameter::ToolChoice.name())?;
     }
-    for (parameter, said) in [
-        (Parameter::TopA, ask.top_a.is_some()),
-        (Parameter::LogitBias, ask.logit_bias.is_some()),
-        (Parameter::Logprobs, ask.logprobs == Some(true)),
-        (Parameter::TopLogprobs, ask.top_logprobs.is_some()),
-        (Parameter::Prediction, ask.prediction.is_some()),
-        (
+    target.cannot_any(
+        ask,
+        &[
+            Parameter::TopA,
+            Parameter::LogitBias,
+            Parameter::Logprobs,
+            Parameter::TopLogprobs,
+            Parameter::Prediction,
             Parameter::ParallelToolCalls,
-            ask.parallel_tool_calls == Some(false),
-        ),
-        (Parameter::WebSearchOptions, ask.web_search.is_some()),
-        (Parameter::Verbosity, ask.verbosity.is_some()),
-    ] {
-        if said {
-            target.cannot(parameter.name())?;
-        }
-    }
+            Parameter::WebSearchOptions,
+            Parameter::Verbosity,
+        ],
+    )?;
     match ask.modalities.iter().any(|kind| kind != "text") {
         true => Err(target.inexpressible("modalities")),
         false => Ok(()),
