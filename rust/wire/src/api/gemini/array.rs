@@ -10,9 +10,6 @@ pub struct ArrayFraming {
 }
 
 impl ArrayFraming {
-    /// The media type of what comes out.
-    pub const MEDIA_TYPE: &'static str = "application/json; charset=UTF-8";
-
     /// For one stream.
     pub fn new() -> ArrayFraming {
         ArrayFraming::default()
