@@ -189,6 +189,22 @@ def test_u05_when_the_judge_is_no_help_the_guess_stands(script: str, outcome: st
         assert rig.metric("turnout_judgements_total", outcome=outcome) == 1
 
 
+def test_a_request_in_a_hurry_gives_the_judge_half_of_its_time() -> None:
+    with running(gateway("plain;stall=0", {"timeout_ms": 30_000})) as rig:
+        answer = rig.post(chat(QUESTION, model=AUTO), x_turnout_timeout="3s", x_openrouter_metadata="enabled")
+        assert answer.json()["model"] == "test/talker"
+        (stage,) = answer.json()["openrouter_metadata"]["pipeline"]
+        assert stage["data"]["judge"]["outcome"] == "late"
+        assert 1500 <= stage["data"]["judge"]["milliseconds"] < 3000
+
+
+def test_requests_in_a_hurry_do_not_make_the_judge_rest() -> None:
+    with running(gateway("plain;stall=0;times=4", {"timeout_ms": 30_000})) as rig:
+        for number in range(4):
+            rig.post(chat(f"Question {number}?", model=AUTO), x_turnout_timeout="100ms")
+        assert ask(rig)[1]["outcome"] == "nonsense"  # type: ignore[index]
+
+
 def test_u05_a_judge_that_cannot_be_reached_is_no_help() -> None:
     with running(gateway(opinion(), at={"address": f"127.0.0.1:{closed_port()}"})) as rig:
         answered, judge = ask(rig)

@@ -23,6 +23,19 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
+    /// At most so long, and at most half of the time that the request gives: what may be spent before anything is tried for it.
+    pub(crate) fn at_most_half(self, time: Duration) -> Duration {
+        self.total.map_or(time, |total| time.min(total / 2))
+    }
+
+    /// What is left of it after so long.
+    pub(crate) fn after(self, spent: Duration) -> Wanted {
+        Wanted {
+            total: self.total.map(|total| total.saturating_sub(spent)),
+            ..self
+        }
+    }
+
     /// All attempts together have this time.
     pub(crate) fn within(time: Duration) -> Wanted {
         Wanted {

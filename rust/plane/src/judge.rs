@@ -5,7 +5,7 @@
 //! the request itself says about who may see its text holds too, its limits are looked at, and it pays. The ledger has a row of its
 //! own for it, with `judge` for its API.
 //!
-//! It may take `timeout`, all attempts together. A client that leaves takes the question with it.
+//! It may take `timeout`, all attempts together, and no more than half of the time that the request gives itself. A client that leaves takes the question with it.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -37,6 +37,7 @@ pub(crate) async fn consult<C: Caller>(
     thread: &Rc<Thread>,
     caller: &mut C,
     asking: &Asking<'_>,
+    wanted: Wanted,
 ) -> Result<Option<Box<Judgement>>, Gone> {
     let began = Instant::now();
     let known = known(&thread.shared.judgements, asking, began);
@@ -55,14 +56,15 @@ pub(crate) async fn consult<C: Caller>(
             // What the client says of itself is booked with the question.
             let address = client_address(asking.snapshot, caller);
             let client = account::client(thread, asking.request, caller.head(), address);
-            let asked = Box::pin(ask(thread, asking, judge, &exhibit, client));
+            let time = wanted.at_most_half(judge.time);
+            let asked = Box::pin(ask(thread, asking, judge, time, &exhibit, client));
             let mut comments = Comments {
                 head: None,
                 begun: false,
-                every: judge.time,
+                every: time,
                 last: began,
             };
-            let deadline = began + judge.time + GRACE;
+            let deadline = began + time + GRACE;
             let asked = match patiently(caller, &mut comments, deadline, asked).await {
                 Ok(asked) => asked,
                 // The request itself will be told that the plane is ending.
@@ -76,10 +78,12 @@ pub(crate) async fn consult<C: Caller>(
             };
             match (&asked, opinion) {
                 (Asked::Refused, _) => {}
+                // Whoever is in a hurry learns nothing about the judge.
+                (Asked::Failed, _) if time < judge.time => {}
                 (_, None) => memory.failed(now),
                 (_, Some(opinion)) => memory.keep(judge, key, opinion, now),
             }
-            let is_late = now.saturating_duration_since(began) >= judge.time;
+            let is_late = now.saturating_duration_since(began) >= time;
             let outcome = match (asked, opinion) {
                 (_, Some(_)) => Outcome::Answered,
                 (Asked::Said(_), None) => Outcome::Nonsense,
@@ -147,6 +151,7 @@ async fn ask(
     thread: &Rc<Thread>,
     asking: &Asking<'_>,
     judge: &Judge,
+    time: Duration,
     exhibit: &str,
     client: Vec<u8>,
 ) -> Asked {
@@ -190,7 +195,7 @@ async fn ask(
         &request,
         &plan,
         &mut account,
-        Wanted::within(judge.time),
+        Wanted::within(time),
         false,
     )
     .await;

@@ -266,7 +266,7 @@ async fn generate<C: Caller>(
         }
     }
     // Before anything is decided: a time that cannot be read is a mistake of the client.
-    let wanted = match Wanted::read(caller.head(), request) {
+    let mut wanted = match Wanted::read(caller.head(), request) {
         Ok(wanted) => wanted,
         Err(refusal) => return refuse(thread, snapshot, caller, &refusal, "").await,
     };
@@ -296,12 +296,13 @@ async fn generate<C: Caller>(
     asking.note(|trace| trace.step("parse", Instant::now()));
     // A model may be asked what the request is about, before one is chosen by that. Few gateways have it so.
     if snapshot.has_judge {
-        judged = match Box::pin(judge::consult(thread, caller, &asking)).await {
+        judged = match Box::pin(judge::consult(thread, caller, &asking, wanted)).await {
             Ok(judged) => judged,
             Err(Gone) => return Outcome::Gone,
         };
         if let Some(judged) = judged.as_deref() {
             waited_us += judged.took.as_micros() as u64;
+            wanted = wanted.after(judged.took);
             asking.judged = Some(judged);
             asking.note(|trace| trace.step("judge", Instant::now()));
         }
