@@ -29,6 +29,7 @@ class Seen:
     """What a client saw of one request."""
 
     number: int
+    stream: bool
     status: int = 0
     """0: no answer began."""
     whole: bool = False
@@ -95,18 +96,22 @@ class Clients:
 
     async def send(self, wish: Wish) -> Seen:
         """One request, to its end."""
-        seen = Seen(wish.number)
-        if self._kept:
-            reader, writer = self._kept.pop()
-        else:
-            reader, writer = await asyncio.open_connection(self._host, self._port)
+        seen = Seen(wish.number, wish.stream)
+        reader, writer, is_kept = await self._connection()
         keep = False
         seen.sent_s = time.monotonic()
         try:
             async with asyncio.timeout(wish.leaves_s or PATIENCE_S):
-                writer.write(request(wish, self._address))
-                await writer.drain()
-                keep = await self._read(wish, seen, reader)
+                try:
+                    keep = await self._ask(wish, seen, reader, writer)
+                except (OSError, asyncio.IncompleteReadError):
+                    if not is_kept or seen.first_s:
+                        raise
+                    # The gateway may close a kept connection while a request is on its way to it. All clients ask once
+                    # more then; had the first been taken, the ledger would have two.
+                    writer.close()
+                    reader, writer = await asyncio.open_connection(self._host, self._port)
+                    keep = await self._ask(wish, seen, reader, writer)
         except TimeoutError:
             seen.left, seen.hung = wish.leaves_s is not None, wish.leaves_s is None
         except (OSError, asyncio.IncompleteReadError):
@@ -117,6 +122,21 @@ class Clients:
         else:
             writer.close()
         return seen
+
+    async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, bool]:
+        """A kept one that is still open, or a new one; and whether it is a kept one."""
+        while self._kept:
+            reader, writer = self._kept.pop()
+            if not reader.at_eof():
+                return reader, writer, True
+            writer.close()
+        return *await asyncio.open_connection(self._host, self._port), False
+
+    async def _ask(self, wish: Wish, seen: Seen, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Sends and reads; whether the connection can be used again."""
+        writer.write(request(wish, self._address))
+        await writer.drain()
+        return await self._read(wish, seen, reader)
 
     async def close(self) -> None:
         """Closes what is kept."""

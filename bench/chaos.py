@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import dataclasses
+import gc
 import hashlib
 import http.client
 import json
@@ -29,12 +30,13 @@ import uvloop
 
 import judge
 import rig
-from caller import Clients, Seen
+from caller import Clients
 from weather import ENDPOINTS, MODELS, TOKENS, Spell, forecast, wish
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from caller import Seen
     from weather import Wish
 
 QUESTION: Final = "When five endpoints fail in every way, what do clients see, who waits how long, and what is booked?"
@@ -190,17 +192,18 @@ class Watch:
 
 async def volley(
     target: rig.Running, endpoints: Sequence[Endpoint], options: argparse.Namespace, watch: Watch
-) -> list[tuple[Wish, Seen]]:
+) -> list[Seen]:
     """All requests, each when it is due, to the last answer."""
     weather = forecast(options.seed, options.seconds)
     clients = Clients(target.address)
-    seen: list[tuple[Wish, Seen]] = []
+    seen: list[Seen] = []
     total = int(options.seconds * options.rate)
-    # What is not shifted by how long this took to start.
+    # Looking for rubbish among so many objects would stop all clients for seconds, and there is none.
+    gc.disable()
     began_s = time.monotonic() + 0.2
 
     async def one(asked: Wish) -> None:
-        seen.append((asked, await clients.send(asked)))
+        seen.append(await clients.send(asked))
 
     async with AsyncExitStack() as stack:
         stack.push_async_callback(clients.close)
@@ -216,6 +219,7 @@ async def volley(
                 watch.look()
         for mood in moods:
             mood.cancel()
+    gc.enable()
     return seen
 
 
@@ -260,7 +264,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             for endpoint in endpoints:
                 endpoint.stop()
         phases = {endpoint.name: endpoint.phases for endpoint in endpoints}
-        verdict = judge.judge(seen, judge.rows(folder / "state" / "ledger.db"), phases, text, limits)
+        weather = forecast(options.seed, options.seconds)
+        asked = ((wish(options.seed, saw.number, options.rate, weather), saw) for saw in seen)
+        verdict = judge.judge(asked, judge.rows(folder / "state" / "ledger.db"), phases, text, limits)
     growth_kb = watch.memory_kb[-1] - watch.memory_kb[0]
     counted = {endpoint.name: endpoint.counted for endpoint in endpoints}
     reached, unsure = sum(verdict.reached.values()), sum(verdict.unsure.values())
@@ -277,8 +283,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         wrong["sockets left open"] = sockets_after - sockets
     if growth_kb > GROWTH_MAX_KB:
         wrong["memory grew by KB"] = growth_kb
-    first_s = sorted(saw.first_s for asked, saw in seen if asked.stream and saw.first_s)
-    took_s = sorted(saw.took_s for asked, saw in seen if not asked.stream)
+    streams, plain = ([saw for saw in seen if saw.stream is kind] for kind in (True, False))
     return {
         "question": QUESTION,
         "seconds": options.seconds,
@@ -299,9 +304,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "stale_retries": stale,
         "unsure": unsure,
         "phases": {name: len(away) for name, away in phases.items()},
-        "first_byte_of_a_stream_max_s": round(first_s[-1], 3) if first_s else None,
-        "silence_in_a_stream_max_s": round(max((saw.gap_s for asked, saw in seen if asked.stream), default=0), 3),
-        "plain_answer_max_s": round(took_s[-1], 3) if took_s else None,
+        "first_byte_of_a_stream_max_s": round(max((saw.first_s for saw in streams), default=0), 3),
+        "silence_in_a_stream_max_s": round(max((saw.gap_s for saw in streams), default=0), 3),
+        "plain_answer_max_s": round(max((saw.took_s for saw in plain), default=0), 3),
         "memory_kb": {"first_quarter": watch.memory_kb[0], "end": watch.memory_kb[-1]},
         "sockets": {"before": sockets, "after": sockets_after},
         "left": left,

@@ -82,6 +82,10 @@ class Case:
     body_bytes: int
     stream: bool = False
     what: str = ""
+    headers: tuple[str, ...] = ()
+    """Lines beside the key."""
+    status: int = 200
+    """That every answer must have."""
 
     @property
     def slug(self) -> str:
@@ -108,6 +112,12 @@ PACED: Final = Case("paced", "fixed;pace=20;tokens=64", 1024, stream=True, what=
 IDLE: Final = Case("idle", "fixed;stall=2", 1024, stream=True, what="stream that falls silent after its first token")
 FLOOD: Final = Case(
     "flood", "fixed;tokens=4096;size=4096", 1024, stream=True, what="stream of 16 MB as fast as it is taken"
+)
+REFUSED: Final = Case("missing", "fixed", 1024, status=400, what="refusal of a chat of 1 KB for an unknown model")
+CACHED: Final = ("X-OpenRouter-Cache: true",)
+HIT: Final = Case("plain", "fixed", 1024, headers=CACHED, what="the plain answer from the response cache")
+HIT_STREAM: Final = Case(
+    "stream", "fixed", 1024, stream=True, headers=CACHED, what="the stream from the response cache"
 )
 CASES: Final = (PLAIN, STREAM, LARGE, PACED, IDLE, FLOOD)
 
@@ -335,6 +345,7 @@ def load(
         file.flush()
         command = [*pinned(core), str(programs.load), "--target", target.address, "--body", file.name]
         command += ["--header", f"Authorization: Bearer {KEY}", "--connections", str(connections)]
+        command += [word for line in case.headers for word in ("--header", line)] + ["--status", str(case.status)]
         options = {"--seconds": seconds, "--requests": requests, "--rate": rate, "--spread-ms": spread_ms}
         for option, value in options.items():
             if value is not None:

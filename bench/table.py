@@ -13,6 +13,8 @@ TAIL_RATIO_MAX: Final = 1.5
 CHUNK_TO_NGINX_MAX: Final = 1.2
 STREAM_KB_MAX: Final = 24
 SWAP_DELAY_MS_MAX: Final = 2
+HIT_TO_ERROR_MAX: Final = 1.3
+"""Instructions of an answer from the response cache to those of an error's."""
 FUNCTIONS_SHOWN: Final = 25
 
 
@@ -59,6 +61,16 @@ def targets(benches: dict[str, Any]) -> list[str]:
                 SYSCALLS_MAX,
             ),
         ]
+    cases = benches.get("cost", {}).get("cases", {})
+    if (error := cases.get("refused", {}).get("instructions")) and (hit := cases["hit"].get("instructions")):
+        lines.append(
+            (
+                "instructions of an answer from the cache to a refusal's",
+                "×",
+                hit / error,
+                HIT_TO_ERROR_MAX,
+            )
+        )
     rounds = benches.get("rounds", {})
     if ratio := rounds.get("closed", {}).get("64", {}).get("turnout_to_nginx_cpu"):
         lines.append(("processor time a request to nginx's, 64 connections, all processes", "×", ratio["median"], 1.0))

@@ -55,9 +55,7 @@ ODD: Final = (
     WELL,
     *_faults(
         "never",
-        dict.fromkeys(
-            ("latency=30", "ttft=80", "pace=15", "close=1", "refuse_reuse=1", "split=20", "gzip=1", "slowhead=1"), "ok"
-        ),
+        dict.fromkeys(("latency=30", "ttft=80", "pace=15", "close=1", "refuse_reuse=1", "split=20", "gzip=1"), "ok"),
     ),
 )
 """Slow or strange, and whole."""

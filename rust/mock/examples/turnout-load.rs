@@ -5,7 +5,7 @@
 //! at fixed times whatever the answers do, and a latency counts from the moment at which its request was **due**, not
 //! from when a connection was free to send it. Times of users are open.
 //!
-//! Every answer is checked as it arrives: status 200, whole, `[DONE]` at the end of a stream. All `"content"` strings of
+//! Every answer is checked as it arrives: status 200 (or `--status`), whole, `[DONE]` at the end of a stream. All `"content"` strings of
 //! an answer go through one hash, so that two runs can be compared by what a user would read, although a gateway changes
 //! ids, prices and the split into writes.
 //!
@@ -31,10 +31,12 @@ turnout-load: offers load to a chat endpoint and measures what comes back
 
   turnout-load --target HOST:PORT --body FILE --connections N (--seconds S | --requests N)
                [--rate R] [--path PATH] [--header 'Name: value']... [--spread-ms MS] [--patience-s S]
+               [--status CODE]
 
   --rate R         open loop: R requests are due each second, on at most N connections; otherwise closed loop
   --spread-ms MS   closed loop: the connections begin spread over this time, so that paced streams do not march in step
   --patience-s S   an answer that takes longer is an error [30]
+  --status CODE    the status that every answer must have [200]
 
 JSON on standard output: counts, errors by kind, hashes of contents, latencies in microseconds (p50 p90 p99 p999 max
 mean), and for streams the time to the first event, the gaps between events, and the events.
@@ -83,6 +85,8 @@ struct Asked {
     interval: Option<Duration>,
     spread: Duration,
     patience: Duration,
+    /// That every answer must have.
+    status: u16,
 }
 
 #[derive(Clone, Copy)]
@@ -95,6 +99,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Option<Asked>, Strin
     let (mut target, mut body, mut path) = (None, None, "/v1/chat/completions".to_owned());
     let (mut connections, mut until, mut interval) = (1, None, None);
     let (mut spread, mut patience) = (Duration::ZERO, Duration::from_secs(30));
+    let mut status = 200;
     let mut headers = String::new();
     while let Some(word) = words.next() {
         if word == "-h" || word == "--help" {
@@ -124,6 +129,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Option<Asked>, Strin
             "--requests" => until = Some(Until::Requests(number()? as u64)),
             "--rate" => interval = Some(Duration::from_secs_f64(1.0 / number()?)),
             "--spread-ms" => spread = Duration::from_secs_f64(number()? / 1000.0),
+            "--status" => status = number()? as u16,
             "--patience-s" => patience = Duration::from_secs_f64(number()?),
             _ => return Err(format!("unknown argument, see --help: {word}")),
         }
@@ -149,6 +155,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Option<Asked>, Strin
         interval,
         spread,
         patience,
+        status,
     }))
 }
 
@@ -442,7 +449,7 @@ impl Run {
             return Ok(());
         };
         self.in_flight -= 1;
-        match answer.verdict() {
+        match answer.verdict(self.asked.status) {
             Ok(content) => {
                 self.tally.good += 1;
                 *self.tally.contents.entry(content).or_default() += 1;
@@ -758,8 +765,8 @@ impl Answer {
     }
 
     /// The hash of what a user would read, or what is wrong.
-    fn verdict(&self) -> Result<u64, String> {
-        if self.status != 200 {
+    fn verdict(&self, status: u16) -> Result<u64, String> {
+        if self.status != status {
             return Err(format!("status {}", self.status));
         }
         if self.is_stream {
@@ -850,7 +857,7 @@ mod tests {
             complete = answer.take(piece.as_bytes(), now, &mut tally).unwrap();
         }
         assert!(complete, "the answer is whole");
-        (answer.verdict(), tally)
+        (answer.verdict(200), tally)
     }
 
     #[test]

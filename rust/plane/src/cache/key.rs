@@ -1,52 +1,93 @@
 //! By what a kept answer is found: a digest of who asks for what.
+//!
+//! It covers the key that asks, the model, the API, how the answer is to be framed, and the body without white space. Where gateways share
+//! a server it is a SHA-256, the same everywhere, from which nothing of a question can be read. Without the processor's own instructions
+//! for that, a kilobyte costs more than all the rest of an answer from memory. So what stays in this process is found by SipHash with keys
+//! that it draws at its start: who does not know them cannot make two questions meet.
+
+use std::hash::{BuildHasher as _, DefaultHasher, Hasher as _, RandomState};
+use std::sync::LazyLock;
 
 use sha2::{Digest as _, Sha256};
 use turnout_wire::request::Request;
 
 use crate::snapshot::Key;
 
-/// SHA-256 of the key that asks, the model, the API, how the answer is to be framed, and the body without white space.
+/// Of a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Digest([u8; 32]);
+pub(crate) enum Digest {
+    /// For the memory of this process.
+    Own(u128),
+    /// For a server that others read, too.
+    Shared([u8; 32]),
+}
+
+/// The keys of this process, one for each half of a digest.
+static OWN: LazyLock<[RandomState; 2]> = LazyLock::new(Default::default);
 
 impl Digest {
-    /// `array`: the stream is one JSON array.
-    pub(crate) fn of(key: Option<&Key>, request: &Request, array: bool) -> Digest {
-        let mut hash = Sha256::new();
-        // None of the texts holds the byte between them: they are UTF-8.
-        for text in [
-            key.map_or("", |key| key.sha256_hex.as_str()),
-            request.model().unwrap_or_default(),
-            request.api().name(),
-            match (request.stream(), array) {
-                (false, _) => "plain",
-                (true, false) => "events",
-                (true, true) => "array",
-            },
-        ] {
-            hash.update(text);
-            hash.update([0xff]);
+    /// `array`: the stream is one JSON array. `is_shared`: gateways share what is kept.
+    pub(crate) fn of(key: Option<&Key>, request: &Request, array: bool, is_shared: bool) -> Digest {
+        if is_shared {
+            let mut hash = Sha256::new();
+            feed(key, request, array, |bytes| hash.update(bytes));
+            return Digest::Shared(hash.finalize().into());
         }
-        for part in compact(request.body()) {
-            hash.update(part);
-        }
-        Digest(hash.finalize().into())
+        let mut halves: [DefaultHasher; 2] = [OWN[0].build_hasher(), OWN[1].build_hasher()];
+        feed(key, request, array, |bytes| {
+            for half in &mut halves {
+                half.write(bytes);
+            }
+        });
+        let [high, low] = halves.map(|half| u128::from(half.finish()));
+        Digest::Own(high << 64 | low)
     }
 
-    /// Its first half, for tables in memory.
+    /// As much of it as tables in memory need.
     pub(crate) fn short(&self) -> u128 {
-        let (half, _) = self.0.split_first_chunk::<16>().unwrap_or((&[0; 16], &[]));
-        u128::from_le_bytes(*half)
+        match self {
+            Digest::Own(digest) => *digest,
+            Digest::Shared(digest) => {
+                let (half, _) = digest.split_first_chunk::<16>().unwrap_or((&[0; 16], &[]));
+                u128::from_le_bytes(*half)
+            }
+        }
     }
 
     /// All of it, in hex.
     pub(crate) fn hex(&self) -> String {
         use std::fmt::Write;
-        let mut text = String::with_capacity(64);
-        for byte in self.0 {
-            let _ = write!(text, "{byte:02x}");
+        match self {
+            Digest::Own(digest) => format!("{digest:032x}"),
+            Digest::Shared(digest) => {
+                let mut text = String::with_capacity(64);
+                for byte in digest {
+                    let _ = write!(text, "{byte:02x}");
+                }
+                text
+            }
         }
-        text
+    }
+}
+
+/// All that a digest covers, piece by piece.
+fn feed(key: Option<&Key>, request: &Request, array: bool, mut take: impl FnMut(&[u8])) {
+    // None of the texts holds the byte between them: they are UTF-8.
+    for text in [
+        key.map_or("", |key| key.sha256_hex.as_str()),
+        request.model().unwrap_or_default(),
+        request.api().name(),
+        match (request.stream(), array) {
+            (false, _) => "plain",
+            (true, false) => "events",
+            (true, true) => "array",
+        },
+    ] {
+        take(text.as_bytes());
+        take(&[0xff]);
+    }
+    for part in compact(request.body()) {
+        take(part);
     }
 }
 
@@ -103,7 +144,25 @@ mod tests {
     fn of(body: &str) -> Digest {
         let request =
             Request::read(body.as_bytes().to_vec(), Api::Chat).expect("it is a good request");
-        Digest::of(None, &request, false)
+        Digest::of(None, &request, false, true)
+    }
+
+    #[test]
+    fn k04_in_memory_the_same_counts() {
+        let own = |body: &str| {
+            let request = Request::read(body.as_bytes().to_vec(), Api::Chat).expect("good");
+            Digest::of(None, &request, false, false)
+        };
+        let first = own(r#"{"model":"m","messages":[]}"#);
+        assert_eq!(own(r#"{ "model": "m", "messages": [] }"#), first);
+        let other = own(r#"{"model":"m","messages":[1]}"#);
+        assert_ne!(other, first);
+        // Both halves count, and they are not the same.
+        let halves =
+            |digest: &Digest| (digest.short() >> 64, digest.short() & u128::from(u64::MAX));
+        let ((high, low), (other_high, other_low)) = (halves(&first), halves(&other));
+        assert!(high != low && high != other_high && low != other_low);
+        assert_eq!(first.hex().len(), 32);
     }
 
     #[test]
@@ -129,8 +188,8 @@ mod tests {
         let plain = read(r#"{"model":"m","input":"x"}"#, Api::Responses);
         let other = read(r#"{"model":"m","input":"x"}"#, Api::Embeddings);
         assert_ne!(
-            Digest::of(None, &plain, false),
-            Digest::of(None, &other, false)
+            Digest::of(None, &plain, false, true),
+            Digest::of(None, &other, false, true)
         );
         let beside = |stream| {
             Request::read_beside_path(
@@ -142,9 +201,9 @@ mod tests {
             .expect("good")
         };
         let digests = [
-            Digest::of(None, &beside(false), false),
-            Digest::of(None, &beside(true), false),
-            Digest::of(None, &beside(true), true),
+            Digest::of(None, &beside(false), false, true),
+            Digest::of(None, &beside(true), false, true),
+            Digest::of(None, &beside(true), true, true),
         ];
         assert!(digests[0] != digests[1] && digests[1] != digests[2] && digests[0] != digests[2]);
     }

@@ -90,7 +90,7 @@ impl Ask {
             .or(preset.ttl_seconds)
             .unwrap_or(snapshot.cache.ttl_s);
         Some(Ask {
-            digest: Digest::of(key, request, array),
+            digest: Digest::of(key, request, array, snapshot.cache.server.is_some()),
             ttl_seconds: ttl.clamp(*TTL_SECONDS.start(), *TTL_SECONDS.end()),
             clear: word(head.text(Known::CacheClear)) == Some(true),
         })
