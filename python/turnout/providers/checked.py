@@ -96,7 +96,8 @@ COMPARISONS: Final[tuple[Comparison, ...]] = (
         on="2026-11-22",
         slugs=_slugs(
             "openai anthropic google-ai-studio mistral xai perplexity groq together fireworks deepinfra baseten "
-            "venice amazon-bedrock amazon-bedrock-openai google-vertex google-vertex-anthropic"
+            "venice amazon-bedrock amazon-bedrock-openai google-vertex google-vertex-anthropic cloudflare "
+            "scaleway databricks"
         ),
     ),
     Comparison(
