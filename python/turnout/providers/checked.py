@@ -92,7 +92,7 @@ COMPARISONS: Final[tuple[Comparison, ...]] = (
     ),
     Comparison(
         fact="data",
-        source="the provider's own page, which the row names",
+        source="the provider's own words, in copies of them that may be older",
         on="2026-11-22",
         slugs=_slugs(
             "openai anthropic google-ai-studio mistral xai perplexity groq together fireworks deepinfra baseten "
