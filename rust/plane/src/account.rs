@@ -672,7 +672,7 @@ impl<'a> Account<'a> {
                 .or(again.map(|e| e.provider_slug.as_str()))
                 .unwrap_or_default(),
             endpoint: serving.map_or("", |c| c.endpoint.tag.as_str()),
-            upstream_model: serving.map_or("", |c| &c.model),
+            upstream_model: serving.map_or("", |c| c.model()),
             upstream_id: facts
                 .and_then(|f| f.upstream_id.as_deref())
                 .unwrap_or_default(),

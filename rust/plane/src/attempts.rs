@@ -394,7 +394,7 @@ impl<'a> One<'_, 'a> {
         let wire = self.candidate.wire();
         Target {
             dialect: wire.dialect,
-            model: &self.candidate.model,
+            model: self.candidate.model(),
             model_in_path: wire.model_in_path,
             quirks: &wire.quirks,
             routing_fields: provider.routing_fields,
@@ -404,7 +404,7 @@ impl<'a> One<'_, 'a> {
                 .preferences()
                 .is_some_and(|preferences| preferences.require_parameters),
             completion_tokens_max: endpoint.completion_tokens_max,
-            overrides: &self.candidate.overrides,
+            overrides: self.candidate.overrides(),
             user: self.user,
         }
     }

@@ -60,6 +60,7 @@ mod secret;
 mod send;
 #[doc(hidden)]
 pub mod simulate;
+mod slugs;
 pub mod snapshot;
 mod socket;
 mod statistics;

@@ -66,7 +66,7 @@ pub(crate) async fn send<C: Caller>(
     let provider = candidate.provider;
     let origin = &candidate.wire().origin;
     // What a candidate is asked to do was chosen among what its provider offers.
-    let Some(template) = credential.head(candidate.wire_index, candidate.op) else {
+    let Some(template) = credential.head(usize::from(candidate.wire_index), candidate.op) else {
         return Err(Failure::connect("it does not offer this operation".to_owned()).into());
     };
     // Lines that only some protocols have; nearly always none.
@@ -80,14 +80,14 @@ pub(crate) async fn send<C: Caller>(
     }
     if let Some(signer) = &credential.signer {
         let mut start = Vec::new();
-        let path = template.write(&candidate.model, &mut start);
+        let path = template.write(candidate.model(), &mut start);
         let path = String::from_utf8_lossy(start.get(path).unwrap_or_default());
         let now = unix_ms() / 1000;
         signer.sign(&path, &origin.authority, body.pieces(), now, &mut lines);
     }
     let headed = Headed {
         template,
-        model: &candidate.model,
+        model: candidate.model(),
         lines: &lines,
         body,
     };

@@ -73,14 +73,8 @@ impl AutoRouter {
                 "pin_model" => said.pin_model = reading.boolean()?.unwrap_or(false),
                 _ => reading.skip()?,
             }
-            let bytes: usize = [
-                said.allowed.as_deref().unwrap_or_default(),
-                said.excluded.as_slice(),
-            ]
-            .concat()
-            .iter()
-            .map(String::len)
-            .sum();
+            let all = said.allowed.iter().flatten().chain(&said.excluded);
+            let bytes: usize = all.map(String::len).sum();
             if bytes > PATTERNS_BYTES_MAX {
                 return Err(reading.refuse(&format!(
                     "makes the patterns too long: {bytes} bytes, at most {PATTERNS_BYTES_MAX} together"

@@ -31,6 +31,8 @@ struct Line {
     models: usize,
     endpoints: usize,
     body: Value,
+    /// Candidates that there are.
+    tried: usize,
     /// The conversation was at this endpoint before.
     home: Option<&'static str>,
     limit_us: Option<f64>,
@@ -48,11 +50,21 @@ fn main() {
     wished["session_id"] = json!("s");
     let mut many = wished.clone();
     many["models"] = json!(["bench/1", "bench/2", "bench/3", "bench/4"]);
+    // Half of them beginnings, half with a star before the end; one means every model.
+    let patterns = (0..1023).map(|number| match number % 2 {
+        0 => json!(format!("author-{number}/*")),
+        _ => json!(format!("*/family-{number}-*")),
+    });
+    let patterns: Vec<Value> = patterns.chain([json!("*ench/*")]).collect();
+    let mut routed = plain.clone();
+    routed["model"] = json!("openrouter/auto");
+    routed["plugins"] = json!([{"id": "auto-router", "allowed_models": patterns}]);
     let line = |name, models, endpoints, body: &Value| Line {
         name,
         models,
         endpoints,
         body: body.clone(),
+        tried: models * endpoints,
         home: None,
         limit_us: None,
     };
@@ -71,6 +83,11 @@ fn main() {
         Line {
             limit_us: Some(10.0),
             ..line("with preferences", 5, 20, &many)
+        },
+        Line {
+            tried: 5,
+            limit_us: Some(1000.0),
+            ..line("a router, 1024 patterns", 900, 1, &routed)
         },
     ];
     let mut arguments = (std::env::args().skip(1)).map(|text| text.parse::<usize>().unwrap());
@@ -95,7 +112,7 @@ impl Line {
         fleet
             .plan(&request, |_, tag| tried.push(tag.to_owned()))
             .unwrap();
-        assert_eq!(tried.len(), self.models * self.endpoints);
+        assert_eq!(tried.len(), self.tried);
         assert!(self.home.is_none_or(|home| tried[0] == home));
         (fleet, request)
     }
@@ -160,9 +177,12 @@ fn configuration(models: usize, endpoints: usize) -> String {
     });
     value["models"] = made.collect();
     value["providers"] = json!(providers);
-    for empty in ["wildcards", "routers"] {
-        value[empty] = json!([]);
+    value["wildcards"] = json!([]);
+    for list in ["allowed", "excluded"] {
+        value["routers"][0][list] = json!([]);
     }
+    value["routers"][0]["pools"] = json!({});
+    value["routers"][0]["judge"] = Value::Null;
     value["aliases"] = json!({});
     value["routing"]["wishes"] =
         json!({"policy": null, "only": [], "ignore": [], "training": true, "zdr": false});

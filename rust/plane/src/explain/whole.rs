@@ -316,7 +316,7 @@ fn shown<'a>(course: &Course<'a, '_>, candidate: &'a Candidate<'_>, rank: usize)
         score: ranked.map(|(score, ..)| score),
         group: ranked.map(|(_, group, _)| group),
         facts: Some(Facts {
-            upstream_model: inside.then_some(&*candidate.model),
+            upstream_model: inside.then_some(candidate.model()),
             dialect: candidate.wire().dialect.name(),
             prices: endpoint.prices.as_ref().map(Costs::of),
             context_length: endpoint.context_length,

@@ -16,7 +16,6 @@ mod tier;
 pub(crate) mod trace;
 pub(crate) mod way;
 
-use std::borrow::Cow;
 use std::cell::RefCell;
 
 use turnout_wire::cost::Prices;
@@ -43,24 +42,43 @@ pub(crate) struct Candidate<'a> {
     pub(crate) slug: &'a str,
     pub(crate) endpoint: &'a Endpoint,
     pub(crate) provider: &'a Provider,
-    /// The provider's name of the model.
-    pub(crate) model: Cow<'a, str>,
     /// Which of the provider's protocols is used; index into its wires.
-    pub(crate) wire_index: usize,
+    pub(crate) wire_index: u8,
     /// What it is asked to do there.
     pub(crate) op: Op,
-    /// Members of the body that are said otherwise to it.
-    pub(crate) overrides: Vec<Override<'a>>,
     /// What it is to the conversation that asks.
     pub(crate) stay: Stay,
+    /// What it is told otherwise than others. Nearly always nothing, and a request has a candidate for each endpoint: that is why it
+    /// stands apart.
+    otherwise: Option<Box<Otherwise<'a>>>,
     /// The key of somebody's own that it is asked with; `None`: the provider's shared ones.
     pub(crate) own: Option<Box<Own<'a>>>,
+}
+
+/// What a candidate is told otherwise.
+#[derive(Clone)]
+struct Otherwise<'a> {
+    /// The model's name, where it is made from what the client wrote.
+    model: Option<String>,
+    /// Members of the body.
+    overrides: Vec<Override<'a>>,
 }
 
 impl<'a> Candidate<'a> {
     /// The protocol that is used.
     pub(crate) fn wire(&self) -> &'a Wire {
-        &self.provider.wires[self.wire_index]
+        &self.provider.wires[usize::from(self.wire_index)]
+    }
+
+    /// The provider's name of the model.
+    pub(crate) fn model(&self) -> &str {
+        let made = (self.otherwise.as_ref()).and_then(|otherwise| otherwise.model.as_deref());
+        made.unwrap_or(&self.endpoint.model)
+    }
+
+    /// Members of the body that are said otherwise to it.
+    pub(crate) fn overrides(&self) -> &[Override<'a>] {
+        (self.otherwise.as_ref()).map_or(&[], |otherwise| &otherwise.overrides)
     }
 
     /// What serving with it costs.
@@ -160,21 +178,36 @@ fn candidate<'a>(
     wanted: &Wanted<'a>,
     entry: &Entry<'a>,
 ) -> Candidate<'a> {
-    let mut overrides = tier::overrides(asking.request, tier, wanted, entry.endpoint);
-    wanted.tell(asking, entry.provider, &mut overrides);
-    let model = &entry.endpoint.model;
+    let is_plain =
+        wanted.is_plain() && tier.says_nothing() && entry.endpoint.service_tier.is_none();
     Candidate {
         slug: wanted.slug,
         endpoint: entry.endpoint,
         provider: entry.provider,
-        model: match wanted.matched {
-            Some(rest) if model.contains('*') => Cow::Owned(model.replacen('*', rest, 1)),
-            _ => Cow::Borrowed(model),
-        },
-        wire_index: usize::from(entry.wire_index),
+        wire_index: entry.wire_index,
         op: entry.op,
-        overrides,
-        own: None,
         stay: Stay::default(),
+        otherwise: match is_plain {
+            true => None,
+            false => otherwise(asking, tier, wanted, entry),
+        },
+        own: None,
     }
+}
+
+#[inline(never)]
+fn otherwise<'a>(
+    asking: &Asking<'a>,
+    tier: Asked,
+    wanted: &Wanted<'a>,
+    entry: &Entry<'a>,
+) -> Option<Box<Otherwise<'a>>> {
+    let mut overrides = tier::overrides(asking.request, tier, wanted, entry.endpoint);
+    wanted.tell(asking, entry.provider, &mut overrides);
+    let name = &entry.endpoint.model;
+    let model = match wanted.matched {
+        Some(rest) if name.contains('*') => Some(name.replacen('*', rest, 1)),
+        _ => None,
+    };
+    (model.is_some() || !overrides.is_empty()).then(|| Box::new(Otherwise { model, overrides }))
 }

@@ -62,6 +62,11 @@ impl<'a> Wanted<'a> {
         }
     }
 
+    /// Whether no endpoint is told anything by its name.
+    pub(super) fn is_plain(&self) -> bool {
+        self.matched.is_none() && !self.online && self.overrides.is_empty()
+    }
+
     /// Adds what an endpoint at this provider is told otherwise than the body says.
     pub(crate) fn tell(
         &self,

@@ -38,6 +38,11 @@ impl Asked {
         }
     }
 
+    /// Whether an endpoint without a tier is told nothing about it ([`overrides`]).
+    pub(super) fn says_nothing(self) -> bool {
+        !matches!(self, Asked::Flex | Asked::Priority)
+    }
+
     /// Whether it asks for this tier.
     pub(crate) fn is(self, tier: ServiceTier) -> bool {
         match tier {

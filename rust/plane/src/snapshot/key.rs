@@ -5,13 +5,15 @@ use std::sync::Arc;
 use super::model::VARIANTS;
 use super::{BadSnapshot, written};
 use crate::limits::{Limits, Meter};
+use crate::slugs::Slugs;
 
 /// A client key.
 #[derive(Debug)]
 pub(crate) struct Key {
     pub(crate) sha256_hex: String,
     pub(crate) name: String,
-    models: Option<Vec<String>>,
+    /// The models that it may use; `None`: all.
+    models: Option<Slugs>,
     pub(crate) disabled: bool,
     pub(crate) expires_unix: Option<u64>,
     pub(crate) wishes: Option<written::Wishes>,
@@ -42,7 +44,7 @@ impl Key {
             explain: key.explain,
             sha256_hex: key.sha256,
             name: key.name,
-            models: key.models,
+            models: key.models.map(Slugs::new),
             disabled: key.disabled,
             expires_unix: key.expires_unix,
             wishes: key.routing,
@@ -52,18 +54,13 @@ impl Key {
 
     /// Whether this key may use `slug`: `None` allows all, `author/*` a prefix. Who may use a model may use its variants.
     pub(crate) fn allows(&self, slug: &str) -> bool {
-        let Some(patterns) = &self.models else {
+        let Some(models) = &self.models else {
             return true;
         };
         let base = (slug.rsplit_once(':'))
             .filter(|(_, suffix)| VARIANTS.contains(suffix))
             .map_or(slug, |(base, _)| base);
-        patterns
-            .iter()
-            .any(|pattern| match pattern.strip_suffix('*') {
-                Some(prefix) => slug.starts_with(prefix),
-                None => pattern == slug || pattern == base,
-            })
+        models.has(slug) || models.has(base) || models.has_beginning_of(slug)
     }
 
     /// Whether it may use every model there is.

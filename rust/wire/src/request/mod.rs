@@ -238,13 +238,11 @@ impl Request {
     pub fn routing_member(&self, name: &str) -> Option<&str> {
         let is_routing =
             |noted: &&Noted| noted.what == What::Routing && noted.value.kind != Kind::Null;
-        let mut members = self.noted.iter().filter(is_routing).peekable();
-        // Few bodies have any, and looking at the whole body as text costs more than all else here.
-        members.peek()?;
-        let text = self.asked();
-        members
-            .find(|noted| is_key(text, noted.span.start, name))
-            .map(|noted| noted.value.raw(text))
+        let mut members = self.noted.iter().filter(is_routing);
+        // Only the member is looked at as text: to look at the whole body so costs more than all else here.
+        let noted = members.find(|noted| is_key(&self.body, noted.span.start, name))?;
+        let span = noted.value.span;
+        std::str::from_utf8(self.body.get(span.start..span.end)?).ok()
     }
 
     /// The members that wish for thought, `reasoning` and `reasoning_effort`, with their raw values. Null is none.
@@ -310,7 +308,7 @@ fn echoes(debug: &str) -> bool {
 }
 
 /// Whether the key that starts at `start` is `name`. A key of interest has no escapes.
-fn is_key(text: &str, start: usize, name: &str) -> bool {
-    let inside = text.as_bytes().get(start + 1..).unwrap_or_default();
+fn is_key(body: &[u8], start: usize, name: &str) -> bool {
+    let inside = body.get(start + 1..).unwrap_or_default();
     inside.starts_with(name.as_bytes()) && inside.get(name.len()) == Some(&b'"')
 }
