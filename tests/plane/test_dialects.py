@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -864,3 +865,17 @@ def test_a_response_says_when_it_was_complete_and_only_if_it_was(script: str, st
             assert whole["created_at"] <= whole["completed_at"] <= time.time()
         else:
             assert whole["completed_at"] is None
+
+
+@pytest.mark.parametrize(("dialect", "member"), [("anthropic", "metadata"), ("openai", "user"), ("responses", "user")])
+def test_q17_the_user_of_the_messages_api_goes_out_as_a_pseudonym(dialect: written.Dialect, member: str) -> None:
+    agent = json.dumps({"device_id": "d-1", "account_uuid": "a-1", "session_id": "s-1"})
+    with running(speaking((dialect, "plain"))) as rig:
+        for user in (agent, agent, "ann"):
+            assert ask(rig, "messages", metadata={"user_id": user}).status_code == 200
+        bodies = [request["body"] for request in rig.received()]
+    told = [json.loads(body)[member] for body in bodies]
+    names = [one["user_id"] if member == "metadata" else one for one in told]
+    assert names[0] == names[1] != names[2]
+    assert all(re.fullmatch("user_[0-9a-f]{32}", name) for name in names)
+    assert not any("a-1" in body or "ann" in body for body in bodies)

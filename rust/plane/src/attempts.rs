@@ -96,7 +96,7 @@ pub(crate) async fn attempts<'a, C: Caller>(
         every: server.comment_time,
         last: started,
     };
-    let user = request.user().map(|user| pseudonym(account.key(), user));
+    let user = (request.user_to_hide()).map(|user| pseudonym(account.key(), &user));
     let asker = Asker::new(snapshot, account.key(), request);
     thread.shared.budgets.request();
     let mut failures: Vec<(usize, Failure)> = Vec::new();

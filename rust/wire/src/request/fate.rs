@@ -1,7 +1,7 @@
 //! What becomes of a member at an endpoint that speaks the client's API.
 
-use super::Request;
 use super::scan::{Noted, What};
+use super::{Request, user_id};
 use crate::api::Api;
 use crate::api::chat::Stated;
 use crate::dialect::openai::{has_newest_words, write_wish};
@@ -50,9 +50,24 @@ impl Request {
                 }
                 _ => Fate::Keep,
             }),
+            What::Metadata if self.api == Api::Messages => {
+                Ok(self.fate_of_metadata(noted, target).unwrap_or(Fate::Keep))
+            }
             What::Parameter(parameter) => self.fate_of_parameter(parameter, noted, target),
             _ => Ok(Fate::Keep),
         }
+    }
+
+    /// The messages API has its user inside.
+    fn fate_of_metadata(&self, noted: &Noted, target: &Target<'_>) -> Option<Fate> {
+        let user = target.user?;
+        let raw = self.slice(noted.value.span)?;
+        let span = user_id(raw)?.span;
+        let mut value = Vec::with_capacity(raw.len() + user.len());
+        value.extend_from_slice(raw.get(..span.start)?.as_bytes());
+        json::write_string(user, &mut value);
+        value.extend_from_slice(raw.get(span.end..)?.as_bytes());
+        Some(Fate::Value(value))
     }
 
     fn fate_of_parameter(

@@ -26,6 +26,8 @@ mod scan;
 mod tests;
 mod upstream;
 
+use std::borrow::Cow;
+
 use scan::{Noted, What};
 pub use upstream::Upstream;
 
@@ -33,7 +35,7 @@ use crate::api::Api;
 use crate::dialect::Dialect;
 pub use crate::dialect::Target;
 use crate::feature;
-use crate::json::{Kind, Malformed, Span, Walker};
+use crate::json::{Kind, Malformed, Span, Value, Walker};
 use crate::member::lenient::each_member;
 use crate::opaque::Counted;
 use crate::parameter::Parameter;
@@ -229,6 +231,19 @@ impl Request {
         self.text(&self.user)
     }
 
+    /// Whom a provider would learn of, if it were not for a pseudonym: `user`, or what the messages API has for it, `metadata.user_id`.
+    pub fn user_to_hide(&self) -> Option<Cow<'_, str>> {
+        if let Some(user) = self.user() {
+            return Some(Cow::Borrowed(user));
+        }
+        if self.api != Api::Messages {
+            return None;
+        }
+        let metadata = (self.noted.iter()).find(|noted| noted.what == What::Metadata)?;
+        let raw = self.slice(metadata.value.span)?;
+        user_id(raw)?.string(raw)
+    }
+
     /// The body as read: the client's own, or its canonical form where that was needed.
     pub fn body(&self) -> &[u8] {
         &self.body
@@ -292,6 +307,20 @@ impl Request {
     fn slice(&self, span: Span) -> Option<&str> {
         std::str::from_utf8(self.body.get(span.start..span.end)?).ok()
     }
+}
+
+/// `user_id` of the messages API's `metadata`, when it is a string.
+fn user_id(metadata: &str) -> Option<Value> {
+    let mut walker = Walker::new(metadata);
+    let mut found = None;
+    let read: Result<(), Malformed> = each_member(&mut walker, |walker, name| {
+        let value = walker.value()?;
+        if name == "user_id" && value.kind.is_string() {
+            found = Some(value);
+        }
+        Ok(())
+    });
+    read.ok().and(found)
 }
 
 /// Whether `debug` asks for an echo. What cannot be read asks for nothing: it is no part of the request.

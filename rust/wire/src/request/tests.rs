@@ -581,6 +581,38 @@ fn b02_nothing_is_kept_between_requests() {
 }
 
 #[test]
+fn q17_the_messages_api_names_its_user_in_the_metadata() {
+    for (metadata, user, sent) in [
+        (r#"{"user_id":"ann"}"#, Some("ann"), r#"{"user_id":"a1b2"}"#),
+        (
+            r#"{ "x": 1, "user\u005fid" : "{\"device\":\"d\"}" }"#,
+            Some("{\"device\":\"d\"}"),
+            r#"{ "x": 1, "user\u005fid" : "a1b2" }"#,
+        ),
+        (r#"{"user_id":null}"#, None, r#"{"user_id":null}"#),
+        ("null", None, "null"),
+        ("[]", None, "[]"),
+    ] {
+        let body = format!(r#"{{"model":"m","metadata":{metadata},"max_tokens":1}}"#);
+        let request = Request::read(body.into_bytes(), Api::Messages).unwrap();
+        assert_eq!(request.user_to_hide().as_deref(), user);
+        assert_eq!(request.user(), None);
+        let mut target = Target::new(Dialect::Anthropic, "up/m");
+        target.user = user.map(|_| "a1b2");
+        let mut out = Vec::new();
+        request.upstream(&target).unwrap().write_to(&mut out);
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            format!(r#"{{"model":"up/m","metadata":{sent},"max_tokens":1}}"#)
+        );
+    }
+    // Elsewhere metadata is the client's own.
+    let body = r#"{"model":"m","metadata":{"user_id":"ann"}}"#;
+    let request = Request::read(body.as_bytes().to_vec(), Api::Chat).unwrap();
+    assert_eq!(request.user_to_hide(), None);
+}
+
+#[test]
 fn r29_fallbacks_are_models() {
     let body = r#"{"model":"m","fallbacks":[{"model":"a"},{"model":"b"}],"max_tokens":1,"metadata":{"user_id":"u"},"user":"u"}"#;
     let request = Request::read(body.as_bytes().to_vec(), Api::Messages).unwrap();
