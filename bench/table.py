@@ -260,7 +260,10 @@ def chaos(found: dict[str, Any]) -> list[str]:
         row("attempts, as the ledger calls them", counts(found["attempts"])),
         row("requests by their number of attempts", counts(found["tries"])),
         row("attempts a request", found["attempts_per_request"]),
-        row("second tries that the retry budget denied", f"{found['retries_denied']:,}"),
+        row(
+            "second tries that the retry budget denied, and errors that these explain",
+            f"{found['retries_denied']:,}, {found['excused_by_a_denied_retry']:,}",
+        ),
         row("times that a process was frozen or down", sum(found["phases"].values())),
         row(
             "requests by the endpoints' own count, and by the ledger",
