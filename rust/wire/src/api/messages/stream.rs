@@ -5,6 +5,8 @@
 //! the first event, where nobody has counted them yet unless the provider did: there they are an estimate, because a zero has
 //! made clients believe in an empty context.
 
+use std::borrow::Cow;
+
 use super::carried::{self, Carries};
 use super::write::{
     Thoughts, image_block, message_head, open_block, refusal, stop_reason, stop_sequence,
@@ -17,7 +19,6 @@ use crate::json::{self, write_number, write_string};
 use crate::member::write::{key, number_member, raw_member, string_member};
 use crate::refusal::Refusal;
 use crate::usage::Usage;
-use std::borrow::Cow;
 
 /// Bytes of a tool call that are held back while another one is being written. A longer one ends the other's turn.
 pub(super) const WAITING_BYTES_MAX: usize = 4096;

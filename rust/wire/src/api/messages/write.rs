@@ -1,5 +1,7 @@
 //! Writing answers of the messages API: whole, and as errors; their blocks and their usage.
 
+use std::borrow::Cow;
+
 use super::carried::{self, Carries};
 use crate::answer::{Closing, Serving};
 use crate::cost::{Cost, write_dollars};
@@ -12,7 +14,6 @@ use crate::member::lenient;
 use crate::member::write::{comma, key, number_member, raw_member, string_member};
 use crate::refusal::Refusal;
 use crate::usage::Usage;
-use std::borrow::Cow;
 
 /// Reasons for the end that this API knows. A provider's own word that is one of them is passed on (OpenRouter's list, §1.2.4).
 const STOP_REASONS: [&str; 8] = [

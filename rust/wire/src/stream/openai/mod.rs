@@ -14,6 +14,8 @@
 
 mod whole;
 
+use std::borrow::Cow;
+
 pub(crate) use whole::from_answer;
 
 use crate::answer::{Facts, Serving};
@@ -27,7 +29,6 @@ use crate::repeat::Repeat;
 use crate::stream::{EofVerdict, SEEN_BYTES_MAX, Step, StreamFault};
 use crate::upstream_error::{self, UpstreamError};
 use crate::usage::{self, Usage, UsageSource};
-use std::borrow::Cow;
 
 /// Edits one stream. Made when the provider's head says that it is a stream; dropped with it.
 #[derive(Debug)]
