@@ -194,6 +194,8 @@ pub(crate) fn client(
     let session = request
         .session_id()
         .unwrap_or_else(|| head.text(Known::SessionId));
+    let mut packed = std::mem::take(&mut *thread.client.borrow_mut());
+    packed.clear();
     Client {
         http_referer: referer,
         app_title: title,
@@ -202,7 +204,8 @@ pub(crate) fn client(
         user: request.user().unwrap_or_default(),
         address: &thread.address_text(address),
     }
-    .pack()
+    .pack(&mut packed);
+    packed
 }
 
 /// An attempt under way.
@@ -495,7 +498,8 @@ impl<'a> Account<'a> {
                 });
             }
             self.attempts.push(attempt);
-            current.flight.end(ending, Moment::of(self.last));
+            let now = current.flight.began().after_us(attempt.latency_us);
+            current.flight.end(ending, now);
         }
     }
 
@@ -653,11 +657,12 @@ impl<'a> Account<'a> {
             key_sha256: self.key.map_or("", |key| key.sha256_hex.as_str()),
             key_name: self.key.map_or("", |key| key.name.as_str()),
             api: self.purpose.api(self.api),
-            model_requested: self
-                .request
-                .model()
-                .or(self.request.models().first().map(String::as_str))
-                .unwrap_or(""),
+            model_requested: match serving {
+                Some(candidate) if self.request.names(candidate.slug) => candidate.slug,
+                _ => (self.request.model())
+                    .or(self.request.models().first().map(String::as_str))
+                    .unwrap_or(""),
+            },
             model: serving
                 .map(|c| c.slug)
                 .or(again.map(|e| e.model.as_str()))
@@ -732,6 +737,8 @@ impl<'a> Account<'a> {
 impl Drop for Account<'_> {
     fn drop(&mut self) {
         self.book_cancelled(None);
+        // Its texts are cut to lengths, so the room that is handed on is small.
+        *self.thread.client.borrow_mut() = std::mem::take(&mut self.client);
     }
 }
 

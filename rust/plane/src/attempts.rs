@@ -505,7 +505,7 @@ impl<'a> One<'_, 'a> {
                 },
             );
         }
-        let facts = plain::receive(
+        plain::receive(
             caller,
             comments,
             account,
@@ -519,12 +519,6 @@ impl<'a> One<'_, 'a> {
         )
         .await?;
         self.keep(connection, &head, account.last());
-        if let Some(members) = account.members(true) {
-            put_into_document(&members, 0, caller.out());
-        }
-        // Account before the last byte leaves; see `account.rs`.
-        account.sending(caller.out());
-        account.book(&facts);
         Ok(done(caller.reply(self.reply).await))
     }
 

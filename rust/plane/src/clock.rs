@@ -42,6 +42,11 @@ impl Moment {
         Moment(unix.saturating_add(since))
     }
 
+    /// The moment that many microseconds later: cheaper than that of another instant.
+    pub(crate) fn after_us(self, micros: u64) -> Moment {
+        Moment(self.0.saturating_add(micros / 1000))
+    }
+
     /// Milliseconds since 1970.
     pub(crate) fn ms(self) -> u64 {
         self.0

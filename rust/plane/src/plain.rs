@@ -5,7 +5,8 @@
 
 use std::future::poll_fn;
 
-use turnout_wire::answer::{self, Facts, Serving};
+use turnout_wire::answer::{self, Serving};
+use turnout_wire::beside::put_into_document;
 
 use crate::account::Account;
 use crate::caller::{Break, Caller, Comments, patiently};
@@ -21,7 +22,7 @@ use crate::upstream::connection::Connection;
     clippy::too_many_arguments,
     reason = "an attempt's company, each thing used alone"
 )]
-/// Reads the answer into `caller.out()`, edited. The connection is at its end then.
+/// Reads the answer into `caller.out()`, edited, and books it: all but the sending. The connection is at its end then.
 pub(crate) async fn receive<C: Caller>(
     caller: &mut C,
     comments: &mut Comments<'_>,
@@ -33,13 +34,13 @@ pub(crate) async fn receive<C: Caller>(
     input_bytes: usize,
     answer_bytes_max: usize,
     until: Until,
-) -> Result<Facts, Trouble> {
+) -> Result<(), Trouble> {
     if head.coding == Coding::Identity
         && let Some(body) = connection.whole_body()
     {
-        let facts = edit(caller, account, head, body, serving, input_bytes);
+        let edited = edit(caller, account, head, body, serving, input_bytes);
         connection.finish_whole_body();
-        return facts;
+        return edited;
     }
     let body = read_whole(
         caller,
@@ -149,12 +150,21 @@ fn edit<C: Caller>(
     body: &[u8],
     serving: &Serving<'_>,
     input_bytes: usize,
-) -> Result<Facts, Trouble> {
+) -> Result<(), Trouble> {
     if body.is_empty() {
         return Err(Failure::empty(head.status, "its answer was empty").into());
     }
-    let facts = answer::edit(body, serving, input_bytes, caller.out())
-        .map_err(|unusable| Failure::of_unusable(head.status, unusable))?;
+    // What is booked is large and stays where it is: passed up to the caller it would be moved six times.
+    let facts = match answer::edit(body, serving, input_bytes, caller.out()) {
+        Ok(facts) => facts,
+        Err(unusable) => return Err(Failure::of_unusable(head.status, unusable).into()),
+    };
     account.judge_calls(&facts, serving.dialect, body);
-    Ok(facts)
+    if let Some(members) = account.members(true) {
+        put_into_document(&members, 0, caller.out());
+    }
+    // Account before the last byte leaves; see `account.rs`.
+    account.sending(caller.out());
+    account.book(&facts);
+    Ok(())
 }

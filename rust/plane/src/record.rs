@@ -132,9 +132,8 @@ impl Record<'_> {
 }
 
 impl Client<'_> {
-    /// Packs the six fields of the client.
-    pub(crate) fn pack(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(160);
+    /// Appends the six fields of the client to `out`.
+    pub(crate) fn pack(&self, out: &mut Vec<u8>) {
         for text in [
             self.http_referer,
             self.app_title,
@@ -142,10 +141,9 @@ impl Client<'_> {
             self.session_id,
             self.user,
         ] {
-            pack::str(&mut out, cut(text));
+            pack::str(out, cut(text));
         }
-        pack::str(&mut out, self.address);
-        out
+        pack::str(out, self.address);
     }
 }
 
@@ -201,6 +199,8 @@ mod tests {
             user: "user-1",
             address: "192.0.2.1",
         };
+        let mut packed = Vec::new();
+        client.pack(&mut packed);
         let record = Record {
             id: "gen-1764031697-AbCdEfGhIjKlMnOpQrSt",
             created_ms: 1_764_031_697_123,
@@ -242,7 +242,7 @@ mod tests {
             total_us: 64,
             overhead_us: 65,
             attempts: &attempts,
-            client: &client.pack(),
+            client: &packed,
             config_digest: "digest-1",
             cache_source_id: "gen-1764031000-Source",
         };

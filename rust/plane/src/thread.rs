@@ -213,6 +213,8 @@ pub(crate) struct Thread {
     pub(crate) control_pool: RefCell<Vec<Connection>>,
     /// Request heads and small bodies are put together here before they are sent; empty between uses.
     pub(crate) scratch: RefCell<Vec<u8>>,
+    /// Room for what a record says of its client, handed on from request to request.
+    pub(crate) client: RefCell<Vec<u8>>,
     /// Connections to the server that keeps answers.
     pub(crate) links: cache::remote::Links,
     pub(crate) remembered: RefCell<Remembered>,
@@ -232,6 +234,7 @@ impl Thread {
             pool: RefCell::default(),
             control_pool: RefCell::default(),
             scratch: RefCell::default(),
+            client: RefCell::default(),
             links: cache::remote::Links::default(),
             remembered: RefCell::default(),
             address_text: RefCell::new((

@@ -107,15 +107,17 @@ const USAGE: u32 = 1 << 6;
 const ERROR: u32 = 1 << 7;
 const SERVICE_TIER: u32 = 1 << 8;
 
-/// Walks `text` and appends the edited document to `out`. On an error `out` holds a part of it, which the caller drops.
+/// Walks `text`, appends the edited document to `out` and says in `found` what it saw. On an error `out` holds a part of the document,
+/// which the caller drops.
 pub(crate) fn document(
     text: &str,
     shape: Shape,
     canonical: bool,
     serving: &Serving<'_>,
     out: &mut Vec<u8>,
-) -> Result<Found, Stop> {
-    let mut found = Found::default();
+    found: &mut Found,
+) -> Result<(), Stop> {
+    *found = Found::default();
     let mut walker = Walker::new(text);
     let mut cut = Cut {
         text,
@@ -190,7 +192,7 @@ pub(crate) fn document(
             RESULT if walker.peek() == Some(Kind::Array) => {
                 let start = walker.offset();
                 found.results = if serving.api.streams() {
-                    choices(text, &mut walker, &mut cut, shape, canonical, &mut found)?
+                    choices(text, &mut walker, &mut cut, shape, canonical, found)?
                 } else {
                     let value = walker.value()?;
                     usize::from(!json::inside(value.raw(text)).trim_ascii().is_empty())
@@ -244,7 +246,7 @@ pub(crate) fn document(
         start: text.len(),
         end: text.len(),
     });
-    Ok(found)
+    Ok(())
 }
 
 /// Reads the key of a member of the document; where it starts, and which member it is, 0 for one that is left alone.

@@ -33,13 +33,14 @@ pub(super) fn edit(
     let mark = out.len();
     out.reserve(text.len() + GROWTH_BYTES);
     let edited = match edit_text(text, false, serving, input_bytes, out) {
+        Ok(facts) => return Ok(facts),
         Err(Fault::Walk(Stop::Irregular)) => {
             out.truncate(mark);
             json::canonical(text, json::Reach::Everywhere)
                 .map_err(|wrong| Fault::Walk(Stop::Malformed(wrong)))
                 .and_then(|text| edit_text(&text, true, serving, input_bytes, out))
         }
-        edited => edited,
+        Err(fault) => Err(fault),
     };
     edited.map_err(|fault| {
         out.truncate(mark);
@@ -77,7 +78,8 @@ fn edit_text(
     out: &mut Vec<u8>,
 ) -> Result<Facts, Fault> {
     let mark = out.len();
-    let found = edit::document(text, Shape::Plain, canonical, serving, out).map_err(Fault::Walk)?;
+    let mut found = Found::default();
+    edit::document(text, Shape::Plain, canonical, serving, out, &mut found).map_err(Fault::Walk)?;
     let Some(result) = found.result.filter(|_| found.results > 0) else {
         return Err(if found.error {
             Fault::Error
@@ -112,7 +114,7 @@ fn edit_text(
                     prices: free.as_ref(),
                     ..*serving
                 };
-                edit::document(text, Shape::Plain, canonical, &serving, out)
+                edit::document(text, Shape::Plain, canonical, &serving, out, &mut found)
                     .map_err(Fault::Walk)?;
             }
         }

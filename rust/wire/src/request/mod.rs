@@ -139,6 +139,15 @@ impl Request {
         self.text(&self.model)
     }
 
+    /// Whether `model` is this name, letter for letter. Cheaper than looking at the name as text.
+    pub fn names(&self, name: &str) -> bool {
+        match &self.model {
+            None => false,
+            Some(Text::At(span)) => self.body.get(span.start..span.end) == Some(name.as_bytes()),
+            Some(Text::Decoded(model)) => model == name,
+        }
+    }
+
     /// Whether this ASCII character stands in `model`. Cheaper than looking at the name as text.
     pub fn model_holds(&self, character: u8) -> bool {
         match &self.model {

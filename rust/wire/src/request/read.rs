@@ -1,7 +1,7 @@
 //! A client's body read: from its members to what routing asks about.
 
 use super::judge::judge;
-use super::scan::{Field, Noted, Scan, Stop, malformed, scan};
+use super::scan::{Field, Scan, Stop, malformed, scan};
 use super::{Form, LIST_MAX, Request, StreamOptions, Text};
 use crate::api::Api;
 use crate::json::{self, Kind, Malformed, Reach, Span, Value, Walker};
@@ -110,27 +110,25 @@ impl Request {
             Err(wrong) => return Err(malformed(&body, wrong)),
         };
         match scan(text, false) {
-            Ok(scan) => Request::interpret(&scan, true, api, text)
-                .map(|request| request.with_body(scan.noted, body)),
+            Ok(scan) => {
+                let mut request = Request::interpret(&scan, true, api, text)?;
+                (request.noted, request.body) = (scan.noted, body);
+                Ok(request)
+            }
             Err(Stop::Malformed(wrong)) => Err(malformed(&body, wrong)),
             Err(Stop::Irregular) => {
                 let canonical =
                     json::canonical(text, Reach::Top).map_err(|wrong| malformed(&body, wrong))?;
                 match scan(&canonical, true) {
-                    Ok(scan) => Request::interpret(&scan, false, api, &canonical)
-                        .map(|request| request.with_body(scan.noted, canonical.into_bytes())),
+                    Ok(scan) => {
+                        let mut request = Request::interpret(&scan, false, api, &canonical)?;
+                        (request.noted, request.body) = (scan.noted, canonical.into_bytes());
+                        Ok(request)
+                    }
                     Err(Stop::Malformed(wrong)) => Err(malformed(canonical.as_bytes(), wrong)),
                     Err(Stop::Irregular) => Err(Refusal::new(RefusalKind::Server)),
                 }
             }
-        }
-    }
-
-    fn with_body(self, noted: Vec<Noted>, body: Vec<u8>) -> Request {
-        Request {
-            noted,
-            body,
-            ..self
         }
     }
 

@@ -21,7 +21,7 @@ pub(crate) use whole::from_answer;
 use crate::answer::{Facts, Serving};
 use crate::api::Api;
 use crate::cost::{Cost, ServiceTier};
-use crate::edit::{self, Shape, Stop};
+use crate::edit::{self, Found, Shape, Stop};
 use crate::finish::Finish;
 use crate::json::{self, Malformed, Reach, write_number, write_string};
 use crate::refusal::Refusal;
@@ -418,24 +418,21 @@ impl ChunkEditor {
         let mark = out.len();
         out.reserve(data.len() + GROWTH_BYTES);
         out.extend_from_slice(DATA_LINE);
-        let mut regular = None;
-        let edited = match edit::document(text, Shape::Chunk, false, serving, out) {
+        let (mut regular, mut found) = (false, Found::default());
+        let edited = match edit::document(text, Shape::Chunk, false, serving, out, &mut found) {
             Err(Stop::Irregular) => {
                 out.truncate(mark + DATA_LINE.len());
                 match json::canonical(text, Reach::Everywhere) {
                     Ok(canonical) => {
-                        match edit::document(&canonical, Shape::Chunk, true, serving, out) {
-                            Ok(mut found) => Ok(self.remember(&canonical, &mut found)),
-                            Err(stop) => Err(stop),
-                        }
+                        edit::document(&canonical, Shape::Chunk, true, serving, out, &mut found)
+                            .map(|()| self.remember(&canonical, &mut found))
                     }
                     Err(wrong) => Err(Stop::Malformed(wrong)),
                 }
             }
-            Ok(mut found) => {
-                let verdict = self.remember(text, &mut found);
-                regular = Some(found);
-                Ok(verdict)
+            Ok(()) => {
+                regular = true;
+                Ok(self.remember(text, &mut found))
             }
             Err(stop) => Err(stop),
         };
@@ -468,7 +465,7 @@ impl ChunkEditor {
             without_line_ends(mark, out);
         }
         out.extend_from_slice(EVENT_END);
-        if let Some(found) = regular {
+        if regular {
             let event = out.get(mark..).unwrap_or_default();
             self.repeat.learn(text, &found, event, mark, serving);
         }
