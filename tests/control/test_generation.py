@@ -42,6 +42,14 @@ def test_a_generation_is_shown_in_openrouters_shape(client: TestClient, gateway:
     assert data["provider_responses"][1]["id"] == "chatcmpl-1"
 
 
+def test_the_router_that_chose_the_model_is_shown(client: TestClient, gateway: Gateway) -> None:
+    for number, router in ((1, None), (2, "openrouter/auto")):
+        booked = generation(number, key_sha256=CLIENT_SHA256, router=router)
+        store.insert(gateway.ledger, [booked])
+        shown = client.get("/v1/generation", params={"id": booked.id}, headers=bearer(CLIENT)).json()["data"]
+        assert shown["router"] == router
+
+
 REQUIRED = {
     "id",
     "upstream_id",

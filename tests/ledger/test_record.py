@@ -78,4 +78,5 @@ def test_the_golden_record_is_what_the_plane_packs() -> None:
         config_digest="digest-1",
         response_cache_source_id="gen-1764031000-Source",
         upstream_cost_nano=777,
+        router="openrouter/auto",
     )

@@ -89,7 +89,7 @@ def shape(generation: Generation) -> dict[str, Any]:
         "created_at": datetime.fromtimestamp(generation.created_ms / 1000, UTC).isoformat(timespec="milliseconds"),
         "model": generation.model,
         "provider_name": generation.provider or None,
-        "router": None,
+        "router": generation.router,
         "api_type": API_TYPES.get(generation.api, "completions"),
         "origin": generation.http_referer,
         "app_id": None,

@@ -91,6 +91,8 @@ class Generation(msgspec.Struct, frozen=True, array_like=True):
     """The generation whose answer was given again from the response cache; empty: a provider was asked."""
     upstream_cost_nano: int | None = None
     """What the provider charged the owner of the key, where that was the client's own; ``cost_nano`` is the fee."""
+    router: str | None = None
+    """Slug of the router that chose the model; ``None``: the request named it."""
 
 
 Batch = list[Generation]

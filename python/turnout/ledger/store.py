@@ -123,6 +123,8 @@ generations = Table(
     Column("response_cache_source_id", Text, nullable=False, server_default=""),
     # NULL: the gateway's own key was used.
     Column("upstream_cost_nano", BigInteger),
+    # NULL: the request named the model.
+    Column("router", Text),
     # For retention, and for any report over a span of time.
     Index("generations_created", "created_ms"),
     # ``GET /key`` sums the cost of one key: with the cost inside, it never touches the rows themselves.

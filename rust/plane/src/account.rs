@@ -27,6 +27,7 @@ use crate::limits::Hold;
 use crate::metrics::{Observation, Outcome, Slot};
 use crate::record::{Attempt, Client, Record};
 use crate::route::Candidate;
+use crate::route::name::router_of;
 use crate::route::sticky::Conversation;
 use crate::snapshot::{Credential, Key, Snapshot};
 use crate::statistics::{Ending, Flight, Served};
@@ -651,6 +652,10 @@ impl<'a> Account<'a> {
         let said = |text: &'a String| Some(text.as_str()).filter(|text| !text.is_empty());
         let slot = serving.map_or(Slot::OTHER, |candidate| candidate.endpoint.slot);
         let served = error_type.is_none() || facts.is_some();
+        let model = serving
+            .map(|c| c.slug)
+            .or(again.map(|e| e.model.as_str()))
+            .unwrap_or_default();
         let record = Record {
             id: self.id.as_str(),
             created_ms: self.created_ms,
@@ -663,10 +668,7 @@ impl<'a> Account<'a> {
                     .or(self.request.models().first().map(String::as_str))
                     .unwrap_or(""),
             },
-            model: serving
-                .map(|c| c.slug)
-                .or(again.map(|e| e.model.as_str()))
-                .unwrap_or_default(),
+            model,
             provider: serving
                 .filter(|_| served)
                 .map(|c| c.provider.name.as_str())
@@ -707,6 +709,11 @@ impl<'a> Account<'a> {
             client: &self.client,
             config_digest: &self.snapshot.digest,
             cache_source_id: again.map_or("", |e| e.source_id.as_str()),
+            // A model that was asked for by its own name was found by nobody else, as nearly always.
+            router: match model.is_empty() || self.request.names(model) {
+                true => None,
+                false => router_of(self.snapshot, self.request, model),
+            },
         };
         let kept = self
             .thread

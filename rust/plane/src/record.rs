@@ -71,11 +71,12 @@ pub(crate) struct Record<'a> {
     pub(crate) client: &'a [u8],
     pub(crate) config_digest: &'a str,
     pub(crate) cache_source_id: &'a str,
+    pub(crate) router: Option<&'a str>,
 }
 
-/// Fields of a record: 32 up to the attempts, six of the client, the configuration's digest, the source in the cache, and what the
-/// provider charges where the key was the client's own.
-const FIELDS: u32 = 41;
+/// Fields of a record: 32 up to the attempts, six of the client, the configuration's digest, the source in the cache, what the
+/// provider charges where the key was the client's own, and the router.
+const FIELDS: u32 = 42;
 const ATTEMPT_FIELDS: u32 = 7;
 
 impl Record<'_> {
@@ -128,6 +129,7 @@ impl Record<'_> {
         pack::str(out, self.config_digest);
         pack::str(out, self.cache_source_id);
         pack::option_uint(out, self.cost.upstream_nano);
+        pack::option_str(out, self.router);
     }
 }
 
@@ -245,6 +247,7 @@ mod tests {
             client: &packed,
             config_digest: "digest-1",
             cache_source_id: "gen-1764031000-Source",
+            router: Some("openrouter/auto"),
         };
         let mut packed = Vec::new();
         record.pack(&mut packed);

@@ -6,7 +6,7 @@
 
 pub(crate) mod credential;
 mod filter;
-mod name;
+pub(crate) mod name;
 pub(crate) mod policy;
 pub(crate) mod rank;
 mod reason;

@@ -21,6 +21,7 @@ use smallvec::SmallVec;
 use turnout_wire::dialect::{Dialect, Override};
 use turnout_wire::parameter::Parameter;
 use turnout_wire::refusal::{Kind, Refusal};
+use turnout_wire::request::Request;
 use turnout_wire::suffix;
 
 use super::Asking;
@@ -207,6 +208,29 @@ pub(crate) fn read<'a>(asking: &Asking<'a>, found: &mut Names<'a>) -> Result<(),
 pub(super) fn router<'a>(asking: &Asking<'a>, name: &'a str) -> Option<(&'a str, &'a Router)> {
     let model = look_up(asking, name).ok()?.model?;
     Some((&model.slug, model.router.as_deref()?))
+}
+
+/// The router that found the model which serves; `None`: the request names it itself, in one way or another. Asked when a request is booked,
+/// so that nothing need be carried through it.
+#[cold]
+pub(crate) fn router_of<'a>(
+    snapshot: &'a Snapshot,
+    request: &Request,
+    served: &str,
+) -> Option<&'a str> {
+    let names = request.model().into_iter();
+    for name in names.chain(request.models().iter().map(String::as_str)) {
+        let without_suffixes = || {
+            let base = Suffixes::default().take_off(name).ok()?;
+            snapshot.model(&base)
+        };
+        match snapshot.model(name).or_else(without_suffixes) {
+            Some(model) if model.router.is_some() => return Some(&model.slug),
+            Some(model) if model.slug == served => return None,
+            _ => {}
+        }
+    }
+    None
 }
 
 fn look_up<'a>(asking: &Asking<'a>, name: &'a str) -> Result<Wanted<'a>, Refusal> {
