@@ -66,8 +66,8 @@ def test_the_golden_record_is_what_the_plane_packs() -> None:
         total_us=64,
         overhead_us=65,
         attempts=[
-            record.Attempt("p1", "e1", "c1", 429, 11, "status", is_byok=True),
-            record.Attempt("p2", "e2", "c2", 200, 22, "ok"),
+            record.Attempt("p1", "e1", "c1", 429, 11, "status", is_byok=True, cost_nano=13),
+            record.Attempt("p2", "e2", "c2", 200, 22, "ok", hedged=True),
         ],
         http_referer="https://app.example",
         app_title="An App",

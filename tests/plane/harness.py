@@ -113,14 +113,22 @@ def server(**changes: Any) -> written.Server:
 
 def wishes(**changes: Any) -> written.Wishes:
     """Nobody wishes anything. A key's ``policy`` is ``None`` then; the gateway's is said by :func:`routing`."""
-    values: dict[str, Any] = {"policy": None, "only": [], "ignore": [], "training": True, "zdr": False, **changes}
+    values: dict[str, Any] = {
+        "policy": None,
+        "only": [],
+        "ignore": [],
+        "training": True,
+        "zdr": False,
+        "hedge": None,
+        **changes,
+    }
     return written.Wishes(**values)
 
 
 def routing(**changes: Any) -> written.Routing:
     """Endpoints are tried as they are listed, and none is left alone for what it said or did.
 
-    ``wishes``, ``sticky``, ``breaker`` and ``adaptive`` take a dictionary of what is different."""
+    ``wishes``, ``hedge``, ``sticky``, ``breaker`` and ``adaptive`` take a dictionary of what is different."""
     values: dict[str, Any] = {
         "outage_ms": 30_000,
         "require_tools": True,
@@ -129,6 +137,17 @@ def routing(**changes: Any) -> written.Routing:
         **changes,
         "wishes": wishes(**{"policy": "order", **changes.get("wishes", {})}),
         "retries": written.Retries(**{"percent": 100, "per_second": 1000, **changes.get("retries", {})}),
+        # Whoever asks for it is hedged; nobody does.
+        "hedge": written.Hedge(
+            **{
+                "after_ms": None,
+                "wait_min_ms": 1,
+                "wait_max_ms": 30_000,
+                "plain_after_ms": None,
+                "percent": 100,
+                **changes.get("hedge", {}),
+            }
+        ),
         "sticky": written.Sticky(**{"ttl_ms": 600_000, "conversations_max": 1000, **changes.get("sticky", {})}),
         "breaker": written.Breaker(
             **{"failures": 0, "open_ms": 30_000, "open_max_ms": 300_000, **changes.get("breaker", {})}

@@ -124,6 +124,8 @@ class Wishes(Frozen, frozen=True):
     """Whether endpoints that train on what they are sent, or may, can serve."""
     zdr: bool
     """Whether only endpoints with zero data retention can serve."""
+    hedge: bool | None
+    """Whether requests may be hedged. ``None``: as everybody's."""
 
 
 class Sticky(Frozen, frozen=True):
@@ -166,6 +168,21 @@ class Retries(Frozen, frozen=True):
     """Beside them, so many."""
 
 
+class Hedge(Frozen, frozen=True):
+    """When a second attempt is made beside a first one that is slow. Whether it may be is a wish."""
+
+    after_ms: int | None
+    """``None``: after the 95th percentile of the endpoint's time to the first token."""
+    wait_min_ms: int
+    """Bounds of that percentile."""
+    wait_max_ms: int
+    """Also where it is not known."""
+    plain_after_ms: int | None
+    """The same for answers that are not streamed; ``None``: they are not hedged."""
+    percent: int
+    """Of all requests, so many at most."""
+
+
 class Routing(Frozen, frozen=True):
     """How endpoints are chosen."""
 
@@ -176,6 +193,7 @@ class Routing(Frozen, frozen=True):
     """Whether a model of which no endpoint takes tools is refused when a request has some; else they are dropped."""
     sticky: Sticky
     retries: Retries
+    hedge: Hedge
     breaker: Breaker
     cooldown_max_ms: int
     """Longest time for which what asks for rest is left alone."""

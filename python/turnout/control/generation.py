@@ -156,6 +156,8 @@ def _attempt(generation: Generation, attempt: Attempt) -> dict[str, Any]:
         "is_byok": attempt.is_byok,
         "routed_service_tier": None,
         "outcome": attempt.outcome,
+        "hedged": attempt.hedged,
+        "cost": answer.dollars(attempt.cost_nano),
         "credential": attempt.credential or None,
     }
 

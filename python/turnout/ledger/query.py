@@ -25,6 +25,9 @@ class _AttemptFields(msgspec.Struct, frozen=True):
     status: int
     latency_us: int
     outcome: str
+    is_byok: bool = False
+    hedged: bool = False
+    cost_nano: int = 0
 
 
 _attempts = msgspec.json.Decoder(list[_AttemptFields])

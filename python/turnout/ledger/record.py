@@ -26,6 +26,10 @@ class Attempt(msgspec.Struct, frozen=True, array_like=True):
     ``cancelled``."""
     is_byok: bool = False
     """With a key of the client's own."""
+    hedged: bool = False
+    """It was made beside another one that was slow."""
+    cost_nano: int = 0
+    """What it is taken to have cost although another one served; part of the generation's cost. Nano-dollars."""
 
 
 class Generation(msgspec.Struct, frozen=True, array_like=True):
@@ -67,7 +71,7 @@ class Generation(msgspec.Struct, frozen=True, array_like=True):
     """``upstream``: the provider said so; ``estimated``: it did not, counted as bytes / 4; ``none``: no tokens were
     used."""
     cost_nano: int
-    """Nano-dollars charged."""
+    """Nano-dollars charged, with those of attempts that lost against a hedge."""
     price_version: str
     """Empty: the price was unknown and the cost is zero for that reason."""
     queue_us: int

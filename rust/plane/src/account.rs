@@ -5,6 +5,8 @@
 //! the provider charges for it. If the task is dropped in the middle (client gone, shutdown, panic), `Drop` books
 //! what is known by then.
 
+mod beside;
+
 use std::borrow::Cow;
 
 use smallvec::SmallVec;
@@ -14,9 +16,11 @@ use turnout_wire::cost::Cost;
 use turnout_wire::dialect::Dialect;
 use turnout_wire::finish::Finish;
 use turnout_wire::parameter::Parameter;
-use turnout_wire::request::Request;
+use turnout_wire::request::{Request, Upstream};
 use turnout_wire::tool;
 use turnout_wire::usage::{Usage, UsageSource};
+
+use beside::Beside;
 
 use crate::cache::{self, Entry, Recorder};
 use crate::clock::{Instant, Moment, micros, unix_ms};
@@ -170,6 +174,12 @@ pub(crate) struct Account<'a> {
     calls_wrongly: Option<bool>,
     /// What the provider streamed, where the tools that it calls are to be looked at.
     streamed_answer: Vec<u8>,
+    /// The other account of this request, while a hedge may run; `None`: nearly always.
+    beside: Option<Beside<'a>>,
+    /// Whether the attempt that is being made has a connection, and so may have cost something.
+    is_sent: bool,
+    /// What hedges that lost are taken to have cost the owners of their keys, where those are the client's own.
+    lost_upstream_nano: u64,
 }
 
 /// What a client says of itself, as it is booked.
@@ -281,6 +291,9 @@ impl<'a> Account<'a> {
             telling: None,
             calls_wrongly: None,
             streamed_answer: Vec::new(),
+            beside: None,
+            is_sent: false,
+            lost_upstream_nano: 0,
         }
     }
 
@@ -299,9 +312,13 @@ impl<'a> Account<'a> {
         self.telling = telling;
     }
 
-    /// What the client is told beside its answer.
-    pub(crate) fn telling(&mut self) -> Option<&mut Telling<'a>> {
-        self.telling.as_deref_mut()
+    /// A body is being sent to a provider.
+    pub(crate) fn sending_upstream(&mut self, body: &Upstream<'_>) {
+        if let Some(telling) = &mut self.telling {
+            telling.sent(body);
+        } else if let Some(beside) = &self.beside {
+            beside.sent(body);
+        }
     }
 
     /// Puts what is told at a stream's beginning before what is about to be sent.
@@ -380,8 +397,10 @@ impl<'a> Account<'a> {
         self.last
     }
 
+    /// There is a connection to the provider, after so many microseconds.
     pub(crate) fn connected(&mut self, micros: u64) {
         self.connect_us = micros;
+        self.is_sent = true;
     }
 
     /// The first byte of the answer is about to be sent.
@@ -421,6 +440,7 @@ impl<'a> Account<'a> {
     ) {
         self.serving = Some(candidate);
         self.streamed_answer.clear();
+        self.is_sent = false;
         let attempt = Attempt {
             provider: &candidate.provider.slug,
             endpoint: &candidate.endpoint.tag,
@@ -429,6 +449,8 @@ impl<'a> Account<'a> {
             latency_us: 0,
             outcome: Outcome::Cancelled,
             is_byok: candidate.own.is_some(),
+            hedged: self.beside.as_ref().is_some_and(Beside::is_guest),
+            cost_nano: 0,
         };
         let mut flight = candidate.endpoint.statistics.begin(Moment::of(self.last));
         if self.purpose == Purpose::Probe {
@@ -491,17 +513,31 @@ impl<'a> Account<'a> {
                 outcome,
                 ..current.attempt
             };
-            if let Some(telling) = &mut self.telling {
-                telling.tried.push(Tried {
-                    candidate,
-                    attempt,
-                    connect_us: self.connect_us,
-                });
+            let tried = Tried {
+                candidate,
+                attempt,
+                connect_us: self.connect_us,
+            };
+            match &self.beside {
+                Some(beside) if beside.is_guest() => beside.tried(tried),
+                Some(_) => {
+                    // What the other account has of an attempt that was over before.
+                    self.take_in();
+                    self.tried(tried);
+                }
+                None => self.tried(tried),
             }
-            self.attempts.push(attempt);
             let now = current.flight.began().after_us(attempt.latency_us);
             current.flight.end(ending, now);
         }
+    }
+
+    /// An attempt is part of what is booked and told.
+    fn tried(&mut self, tried: Tried<'a>) {
+        if let Some(telling) = &mut self.telling {
+            telling.tried.push(tried);
+        }
+        self.attempts.push(tried.attempt);
     }
 
     /// Whether the tools that an answer calls may have to be looked at: the request offers some.
@@ -645,8 +681,11 @@ impl<'a> Account<'a> {
         };
         let overhead_us = total_us.saturating_sub(self.waited_us);
         let nothing = (Usage::default(), UsageSource::None, Cost::default());
-        let (usage, usage_source, cost) =
+        let (usage, usage_source, mut cost) =
             facts.map_or(nothing, |f| (f.usage, f.usage_source, f.cost));
+        if self.attempts.len() > 1 {
+            self.add_lost(&mut cost);
+        }
         self.charge(&cost);
         let (serving, again) = (self.serving, self.given_again);
         let said = |text: &'a String| Some(text.as_str()).filter(|text| !text.is_empty());
@@ -743,6 +782,10 @@ impl<'a> Account<'a> {
 
 impl Drop for Account<'_> {
     fn drop(&mut self) {
+        // What was handed over to an attempt that never came to claim it is booked all the same.
+        if self.beside.is_some() {
+            self.claim();
+        }
         self.book_cancelled(None);
         // Its texts are cut to lengths, so the room that is handed on is small.
         *self.thread.client.borrow_mut() = std::mem::take(&mut self.client);

@@ -28,6 +28,7 @@ use crate::cors;
 use crate::deadline::{Deadlines, Until, Wanted};
 use crate::explain::is_told;
 use crate::failure::{Failure, Next};
+use crate::hedge::{Hedging, Race};
 use crate::metrics::{self, Counter};
 use crate::opaque::{self, Passage};
 use crate::plain;
@@ -42,7 +43,7 @@ use crate::upstream::answer::AnswerHead;
 use crate::upstream::connection::Connection;
 
 /// How one attempt ended.
-enum Verdict {
+pub(crate) enum Verdict {
     /// The client has its answer, or an error event at the end of a part of one.
     Over(Outcome),
     Failed(Failure),
@@ -99,10 +100,14 @@ pub(crate) async fn attempts<'a, C: Caller>(
     let user = (request.user_to_hide()).map(|user| pseudonym(account.key(), &user));
     let asker = Asker::new(snapshot, account.key(), request);
     thread.shared.budgets.request();
+    let mut hedging = match candidates.len() {
+        1 => None,
+        _ => Hedging::of(snapshot, asker.key, request, wanted.hedge, streamed),
+    };
     let mut failures: Vec<(usize, Failure)> = Vec::new();
     let mut made = 0;
     'candidates: for (index, candidate) in candidates.iter().enumerate() {
-        if is_hopeless(candidate, candidates, &failures) {
+        if is_hopeless(index, candidates, &failures) {
             continue;
         }
         let keys_max = match index + 1 < candidates.len() {
@@ -135,7 +140,29 @@ pub(crate) async fn attempts<'a, C: Caller>(
                 user: user.as_deref(),
                 deadlines: &deadlines,
             };
-            match attempt.run(caller, &mut comments, account).await {
+            let hedged_after = hedging.and_then(|hedging| hedging.wait(candidate));
+            let (mut at, mut raced) = (index, false);
+            let verdict = match hedged_after.filter(|_| made < server.attempts_max) {
+                None => attempt.run(caller, &mut comments, account).await,
+                Some(wait) => {
+                    let race = Race {
+                        first: attempt,
+                        index,
+                        wait,
+                        candidates,
+                        asker,
+                    };
+                    let run = race.run(caller, &mut comments, account, &mut failures);
+                    let ended = Box::pin(run).await;
+                    (at, raced) = (ended.index, ended.hedged);
+                    ended.verdict
+                }
+            };
+            if raced {
+                // Once for a request: it would multiply what fallback multiplies already.
+                (made, hedging) = (made + 1, None);
+            }
+            match verdict {
                 Verdict::Over(outcome) => return outcome,
                 Verdict::Failed(failure) => {
                     // What could not be said in the endpoint's protocol was not sent, and is no attempt.
@@ -144,12 +171,16 @@ pub(crate) async fn attempts<'a, C: Caller>(
                     } else if is_retry {
                         budgets.spend(slug, retries, Moment::of(account.last()));
                     }
-                    let next = failure.next;
+                    let next = match at == index {
+                        true => failure.next,
+                        false => (failures.iter().rev().find(|(failed, _)| *failed == index))
+                            .map_or(Next::Endpoint, |(_, failure)| failure.next),
+                    };
                     // A form whose rest has begun to go is not here any more.
                     let is_here = !caller.upload().as_ref().is_some_and(|u| u.is_begun());
                     let may_repeat =
                         is_here && (request.api().task().is_repeatable() || failure.is_unserved());
-                    failures.push((index, failure));
+                    failures.push((at, failure));
                     if !may_repeat {
                         break 'candidates;
                     }
@@ -222,12 +253,17 @@ pub(crate) async fn attempts<'a, C: Caller>(
 }
 
 /// Whether an earlier failure says that this candidate would fail in the same way.
-fn is_hopeless(
-    candidate: &Candidate<'_>,
+pub(crate) fn is_hopeless(
+    at: usize,
     candidates: &[Candidate<'_>],
     failures: &[(usize, Failure)],
 ) -> bool {
+    let candidate = &candidates[at];
     failures.iter().any(|(index, failure)| {
+        // It was a hedge.
+        if *index == at {
+            return true;
+        }
         let failed = &candidates[*index];
         let same_provider = failed.endpoint.provider == candidate.endpoint.provider;
         failed.slug == candidate.slug
@@ -314,19 +350,20 @@ async fn give_up<C: Caller>(
 }
 
 /// One attempt: one endpoint with one key.
-struct One<'r, 'a> {
-    thread: &'a Rc<Thread>,
-    snapshot: &'a Snapshot,
-    request: &'a Request,
-    candidate: &'a Candidate<'a>,
-    credential: &'a Credential,
+#[derive(Clone, Copy)]
+pub(crate) struct One<'r, 'a> {
+    pub(crate) thread: &'a Rc<Thread>,
+    pub(crate) snapshot: &'a Snapshot,
+    pub(crate) request: &'a Request,
+    pub(crate) candidate: &'a Candidate<'a>,
+    pub(crate) credential: &'a Credential,
     reply: &'r ReplyHead,
     streamed: bool,
     /// Whether the stream is one JSON array.
     array: bool,
     /// What stands for the client's `user` upstream.
     user: Option<&'r str>,
-    deadlines: &'r Deadlines,
+    pub(crate) deadlines: &'r Deadlines,
 }
 
 /// What a provider gets instead of the client's `user` (checklist Q17): the same for the same user of the same key, and no name.
@@ -347,8 +384,22 @@ fn pseudonym(key: Option<&Key>, user: &str) -> String {
 /// Enough that two users of one account do not meet.
 const PSEUDONYM_BYTES: usize = 16;
 
-impl<'a> One<'_, 'a> {
-    async fn run<C: Caller>(
+impl<'r, 'a> One<'r, 'a> {
+    /// The same at another endpoint.
+    pub(crate) fn at(
+        &self,
+        candidate: &'a Candidate<'a>,
+        credential: &'a Credential,
+    ) -> One<'r, 'a> {
+        One {
+            candidate,
+            credential,
+            ..*self
+        }
+    }
+
+    /// Makes it.
+    pub(crate) async fn run<C: Caller>(
         &self,
         caller: &mut C,
         comments: &mut Comments<'_>,
@@ -368,9 +419,7 @@ impl<'a> One<'_, 'a> {
         }
         account.begin_attempt(self.candidate, self.credential);
         let began = account.last();
-        if let Some(telling) = account.telling() {
-            telling.sent(&body);
-        }
+        account.sending_upstream(&body);
         match self.try_to_serve(caller, comments, account, &body).await {
             Ok(outcome) => Verdict::Over(outcome),
             Err(Trouble::Failed(failure)) => {

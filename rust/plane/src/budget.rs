@@ -9,6 +9,8 @@
 //! Tokens come by time and as a share of all requests. The share is one for all providers that fail, and is divided among them: in an
 //! outage of everybody all second tries together are that share of the requests, and not that share for each provider.
 //!
+//! Hedges ([`crate::hedge`]) have a bucket of their own, of a share of all requests.
+//!
 //! One bucket for each provider that has failed, for the whole process, behind one lock: it is taken only for second tries, for some
 //! additions.
 
@@ -29,6 +31,8 @@ pub(crate) struct Budgets {
     /// Requests so far.
     requests: AtomicU64,
     table: Mutex<Table>,
+    /// Of hedges, whoever they ask; made by the first.
+    hedges: Mutex<Option<Bucket>>,
 }
 
 impl Budgets {
@@ -63,6 +67,25 @@ impl Budgets {
         };
         bucket.fill(rules, now.ms(), requests, sharers);
         bucket.spend(rules, now.ms());
+    }
+
+    /// Takes a token for a hedge, of which there may be a share of all requests. False: there is none.
+    pub(crate) fn take_hedge(&self, percent: u32, now: Moment) -> bool {
+        if percent == 0 {
+            return false;
+        }
+        let rules = Retries {
+            percent,
+            per_second: 0,
+        };
+        let requests = self.requests.load(Ordering::Relaxed);
+        let mut hedges = self.hedges.lock().unwrap_or_else(PoisonError::into_inner);
+        let bucket = hedges.get_or_insert_with(|| Bucket::full(&rules, now.ms(), requests));
+        let has = bucket.has(&rules, now.ms(), requests, 1);
+        if has {
+            bucket.spend(&rules, now.ms());
+        }
+        has
     }
 }
 
@@ -179,6 +202,20 @@ mod tests {
     fn all_that_fail_share_the_share() {
         let found = let_through(&RULES, 10_000, 5);
         assert!((2_050..=2_100).contains(&found), "{found}");
+    }
+
+    #[test]
+    fn hedges_are_a_share_of_the_requests_after_a_burst() {
+        let budgets = Budgets::default();
+        let now = Moment::now();
+        assert!(!budgets.take_hedge(0, now));
+        assert_eq!((0..20).filter(|_| budgets.take_hedge(5, now)).count(), 10);
+        (0..19).for_each(|_| budgets.request());
+        assert!(!budgets.take_hedge(5, now));
+        budgets.request();
+        assert!(budgets.take_hedge(5, now));
+        // Those of providers are their own.
+        assert!(budgets.has("p", &RULES, now));
     }
 
     #[test]

@@ -142,6 +142,18 @@ impl Seat {
 
 /// One request's client.
 pub(crate) trait Caller {
+    /// Whether another attempt of the same request may run beside the one that this caller is of: then the client has to be claimed
+    /// before anything is written for it or booked.
+    const IS_CONTESTED: bool = false;
+
+    /// Waits until the client is this attempt's alone. `comments`: what its stream has been told meanwhile.
+    async fn claim(&mut self, comments: &mut Comments<'_>) {
+        let _ = comments;
+    }
+
+    /// An answer that is sent whole has begun to arrive.
+    fn arriving(&mut self) {}
+
     fn head(&self) -> &Head;
 
     /// Address of the other end of the connection.

@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use turnout_wire::hedge::{self, Hedge};
 use turnout_wire::refusal::{Kind, Refusal};
 use turnout_wire::request::Request;
 use turnout_wire::timeout;
@@ -15,11 +16,12 @@ use crate::clock::Instant;
 use crate::edge::head::{Head, Known};
 use crate::snapshot::Server;
 
-/// What the request says about its time.
+/// What the request says about its time, and about a second attempt when the first is slow (`X-Turnout-Hedge`, `provider.hedge`).
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Wanted {
     total: Option<Duration>,
     each: Option<Duration>,
+    pub(crate) hedge: Option<Hedge>,
 }
 
 impl Wanted {
@@ -41,10 +43,11 @@ impl Wanted {
         Wanted {
             total: Some(time),
             each: None,
+            hedge: None,
         }
     }
 
-    /// Reads it. Costs two looks at the head when nothing is said.
+    /// Reads it. Costs three looks at the head when nothing is said.
     pub(crate) fn read(head: &Head, request: &Request) -> Result<Wanted, Refusal> {
         let said = request.preferences();
         let time = |known, name, in_body: Option<Duration>| match head.get(known) {
@@ -66,6 +69,18 @@ impl Wanted {
                 "X-Turnout-Attempt-Timeout",
                 said.and_then(|said| said.attempt_timeout),
             )?,
+            hedge: match head.get(Known::Hedge) {
+                None => said.and_then(|said| said.hedge),
+                Some(_) => match hedge::read(head.text(Known::Hedge)) {
+                    Some(wish) => Some(wish),
+                    None => {
+                        return Err(Refusal::new(Kind::HeaderMalformed).with_message(format!(
+                            "The header X-Turnout-Hedge must be {}",
+                            hedge::EXPECTED
+                        )));
+                    }
+                },
+            },
         })
     }
 }

@@ -6,7 +6,7 @@
 //! | what | where |
 //! | --- | --- |
 //! | clients | `edge/` (HTTP/1.1, HTTP/2, TLS), `caller`, `cors` |
-//! | the steps | `authenticate`, `admit`, `preset`, `route/`, `limits/`, `attempts`, `cache/`, `send`, `plain`, `stream`, `opaque`, `account` |
+//! | the steps | `authenticate`, `admit`, `preset`, `route/`, `limits/`, `attempts`, `hedge/`, `cache/`, `send`, `plain`, `stream`, `opaque`, `account` |
 //! | providers | `upstream/` (origin, dial, pool, connection, answer), `failure`, `gunzip` |
 //! | requests of the gateway's own | `inside`, `probe`, `judge` |
 //! | what is known | `explain`, `snapshot/`, `models`, `health`, `statistics/`, `metrics/`, `journal/` |
@@ -40,6 +40,7 @@ mod explain;
 mod failure;
 mod gunzip;
 mod health;
+mod hedge;
 mod inside;
 pub mod journal;
 mod judge;

@@ -20,6 +20,7 @@ use crate::caller::{Break, Caller, Comments, Gone, ReplyHead, patiently};
 use crate::deadline::Until;
 use crate::failure::Failure;
 use crate::gunzip::Gunzip;
+use crate::hedge::claim;
 use crate::metrics::Outcome as Attempted;
 use crate::plain;
 use crate::route::Candidate;
@@ -123,6 +124,9 @@ impl Passage<'_> {
             .map_err(|unusable| Failure::of_unusable(self.head.status, unusable))?;
         let mut watch = Watch::new(self.serving.api);
         watch.push(&body);
+        if C::IS_CONTESTED {
+            claim(caller, comments, account).await;
+        }
         // Moved, not copied: an image may have megabytes.
         *caller.out() = body;
         account.book(&watch.facts(self.counted, self.serving));
@@ -233,6 +237,9 @@ impl Passage<'_> {
                     .await);
             }
             watch.push(&part);
+            if C::IS_CONTESTED && !started && (at_end || !part.is_empty()) {
+                claim(caller, comments, account).await;
+            }
             *caller.out() = part;
             if at_end {
                 account.book(&watch.facts(self.counted, self.serving));

@@ -23,6 +23,10 @@ pub(crate) struct Attempt<'a> {
     pub(crate) outcome: Outcome,
     /// Whether with a key of the client's own.
     pub(crate) is_byok: bool,
+    /// Whether it was made beside another one that was slow.
+    pub(crate) hedged: bool,
+    /// What it is taken to have cost although another served; part of the record's cost.
+    pub(crate) cost_nano: u64,
 }
 
 /// What the client says about itself.
@@ -77,7 +81,7 @@ pub(crate) struct Record<'a> {
 /// Fields of a record: 32 up to the attempts, six of the client, the configuration's digest, the source in the cache, what the
 /// provider charges where the key was the client's own, and the router.
 const FIELDS: u32 = 42;
-const ATTEMPT_FIELDS: u32 = 7;
+const ATTEMPT_FIELDS: u32 = 9;
 
 impl Record<'_> {
     /// Appends the record to `out`.
@@ -124,6 +128,8 @@ impl Record<'_> {
             pack::uint(out, attempt.latency_us);
             pack::str(out, attempt.outcome.name());
             pack::bool(out, attempt.is_byok);
+            pack::bool(out, attempt.hedged);
+            pack::uint(out, attempt.cost_nano);
         }
         out.extend_from_slice(self.client);
         pack::str(out, self.config_digest);
@@ -182,6 +188,8 @@ mod tests {
                 latency_us: 11,
                 outcome: Outcome::Status,
                 is_byok: true,
+                hedged: false,
+                cost_nano: 13,
             },
             Attempt {
                 provider: "p2",
@@ -191,6 +199,8 @@ mod tests {
                 latency_us: 22,
                 outcome: Outcome::Ok,
                 is_byok: false,
+                hedged: true,
+                cost_nano: 0,
             },
         ];
         let client = Client {

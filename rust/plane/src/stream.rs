@@ -22,6 +22,7 @@ use crate::deadline::Until;
 use crate::explain::is_told;
 use crate::failure::Failure;
 use crate::gunzip::Gunzip;
+use crate::hedge::claim;
 use crate::metrics::Outcome;
 use crate::plain;
 use crate::route::Candidate;
@@ -240,6 +241,9 @@ impl Relay<'_> {
                 continue;
             }
             if !started {
+                if C::IS_CONTESTED {
+                    claim(caller, comments, account).await;
+                }
                 started = true;
                 account.first_byte();
                 account.put_first(self.serving, caller.out());
@@ -272,6 +276,9 @@ impl Relay<'_> {
         let facts = editor.end(self.serving, self.input_bytes, caller.out());
         account.judge_streamed_calls(&facts, self.serving.dialect);
         if !started {
+            if C::IS_CONTESTED {
+                claim(caller, comments, account).await;
+            }
             account.put_first(self.serving, caller.out());
         }
         self.tell(account, true, caller.out());
@@ -319,6 +326,9 @@ impl Relay<'_> {
         let facts = from_answer(&body, self.serving, self.input_bytes, caller.out())
             .map_err(|unusable| Failure::of_unusable(self.head.status, unusable))?;
         account.judge_calls(&facts, self.serving.dialect, &body);
+        if C::IS_CONTESTED {
+            claim(caller, comments, account).await;
+        }
         account.put_first(self.serving, caller.out());
         self.tell(account, true, caller.out());
         end_array(self.array.then(ArrayFraming::new), caller.out());

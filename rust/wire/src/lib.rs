@@ -68,6 +68,7 @@ mod edit;
 pub mod exchange;
 pub mod feature;
 pub mod finish;
+pub mod hedge;
 pub mod json;
 mod member;
 mod merge;

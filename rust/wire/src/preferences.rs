@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use crate::hedge::{self, Hedge};
 use crate::json::{Kind, Walker};
 use crate::member::{self, Path};
 use crate::refusal::Refusal;
@@ -45,6 +46,8 @@ pub struct Preferences {
     pub timeout: Option<Duration>,
     /// How long each attempt may take up to there. This gateway's own member.
     pub attempt_timeout: Option<Duration>,
+    /// Whether a second attempt may be made beside a slow one. This gateway's own member.
+    pub hedge: Option<Hedge>,
 }
 
 impl Default for Preferences {
@@ -66,6 +69,7 @@ impl Default for Preferences {
             max_price: MaxPrice::default(),
             timeout: None,
             attempt_timeout: None,
+            hedge: None,
         }
     }
 }
@@ -214,6 +218,7 @@ pub(crate) fn read(raw: &str) -> Result<Preferences, Refusal> {
             "max_price" => read.max_price = max_price(walker, &path)?,
             "timeout" => read.timeout = time(walker, &path)?,
             "attempt_timeout" => read.attempt_timeout = time(walker, &path)?,
+            "hedge" => read.hedge = hedge(walker, &path)?,
             _ => member::skip(walker)?,
         }
         Ok(())
@@ -345,6 +350,21 @@ fn time(walker: &mut Walker<'_>, path: &Path<'_>) -> Result<Option<Duration>, Re
     }
 }
 
+fn hedge(walker: &mut Walker<'_>, path: &Path<'_>) -> Result<Option<Hedge>, Refusal> {
+    let value = walker.value().map_err(member::malformed)?;
+    let text = match value.kind {
+        Kind::Null => return Ok(None),
+        Kind::Number | Kind::True | Kind::False => Cow::Borrowed(value.raw(walker.text())),
+        kind => {
+            (value.string(walker.text())).ok_or_else(|| path.wrong(hedge::EXPECTED, kind.name()))?
+        }
+    };
+    match hedge::read(&text) {
+        Some(wish) => Ok(Some(wish)),
+        None => Err(wrong_word(path, hedge::EXPECTED, &text)),
+    }
+}
+
 fn max_price(walker: &mut Walker<'_>, path: &Path<'_>) -> Result<MaxPrice, Refusal> {
     let mut read = MaxPrice::default();
     member::object(walker, path, |name, walker| {
@@ -466,6 +486,7 @@ mod tests {
             "sort",
             "timeout",
             "attempt_timeout",
+            "hedge",
             "preferred_min_throughput",
             "preferred_max_latency",
             "max_price",

@@ -36,13 +36,14 @@ def keys_of(work: Work, catalogue: Catalogue, extra: Sequence[snapshot.Key]) -> 
             continue
         if sha256 in keys:
             work.wrong(path, f"the same key as {keys[sha256].name}")
+        wishes = written.routing
         keys[sha256] = snapshot.Key(
             sha256=sha256,
             name=written.name,
             models=models,
             disabled=written.disabled,
             expires_unix=written.expires,
-            routing=wishes_of(written.routing) if written.routing.model_fields_set else None,
+            routing=wishes_of(wishes, hedge=wishes.hedge) if wishes.model_fields_set else None,
             limit=_limit(work, path, written),
             requests_per_minute=written.rate.requests_per_minute,
             explain=written.explain,

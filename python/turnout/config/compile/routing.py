@@ -14,11 +14,18 @@ if TYPE_CHECKING:
 def routing_of(work: Work) -> snapshot.Routing:
     written = work.config.routing
     return snapshot.Routing(
-        wishes=wishes_of(written),
+        wishes=wishes_of(written, hedge=written.hedge.enabled),
         outage_ms=written.outage,
         require_tools=written.require_tools,
         sticky=snapshot.Sticky(ttl_ms=written.sticky.ttl, conversations_max=written.sticky.conversations),
         retries=snapshot.Retries(percent=written.retries.percent, per_second=written.retries.per_second),
+        hedge=snapshot.Hedge(
+            after_ms=written.hedge.after,
+            wait_min_ms=written.hedge.wait_min,
+            wait_max_ms=max(written.hedge.wait_min, written.hedge.wait_max),
+            plain_after_ms=written.hedge.plain_after,
+            percent=written.hedge.percent,
+        ),
         breaker=snapshot.Breaker(
             failures=written.breaker.failures, open_ms=written.breaker.open, open_max_ms=written.breaker.open_max
         ),
@@ -33,13 +40,14 @@ def routing_of(work: Work) -> snapshot.Routing:
     )
 
 
-def wishes_of(written: model.Wishes) -> snapshot.Wishes:
+def wishes_of(written: model.Wishes, *, hedge: bool | None) -> snapshot.Wishes:
     return snapshot.Wishes(
         policy=written.policy,
         only=written.only,
         ignore=written.ignore,
         training=written.data_collection == "allow",
         zdr=written.zdr,
+        hedge=hedge,
     )
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from turnout.config.model.routing import Wishes
+from turnout.config.model.routing import KeyRouting
 from turnout.config.model.section import Section
 from turnout.config.snapshot import Explain
 from turnout.config.values import HeaderSecret, PriceUsd, UnixTime
@@ -54,7 +54,7 @@ class Key(Section):
         description="Moment from which the key is refused: a date (00:00 UTC), a date and time, or Unix seconds. "
         "Default: never.",
     )
-    routing: Wishes = Field(default=Wishes(), description="Who may serve this key's requests, and who first.")
+    routing: KeyRouting = Field(default=KeyRouting(), description="Who may serve this key's requests, and who first.")
     limit: PriceUsd | None = Field(
         default=None,
         description="US dollars that its requests may cost, in the period of limit_reset. Beyond it requests that cost "

@@ -42,6 +42,16 @@ class Wishes(Section):
     )
 
 
+class KeyRouting(Wishes):
+    """How endpoints are chosen for the requests of one key."""
+
+    hedge: bool | None = Field(
+        default=None,
+        description="Whether a second attempt may be made beside a slow one. A request says it in the header "
+        "X-Turnout-Hedge or in provider.hedge. Default: as routing.hedge.enabled.",
+    )
+
+
 class Sticky(Section):
     """Conversations stay with the endpoint that has their prompt in its cache, where reading from it is cheaper."""
 
@@ -200,6 +210,51 @@ class Probe(Section):
     )
 
 
+class Hedge(Section):
+    """A second attempt at another endpoint beside a first one that is slow. The first that has something for the client
+    serves, the other is broken off. It shortens the longest waits and costs up to the price of a second prompt."""
+
+    enabled: bool = Field(
+        default=False,
+        description="Whether requests are hedged that do not say so themselves; a key (routing.hedge), a preset or a "
+        "request (X-Turnout-Hedge or provider.hedge) may say otherwise. Off, because it costs money.",
+    )
+    after: Milliseconds | None = Field(
+        default=None,
+        ge=1,
+        le=1 * HOUR,
+        description="How long the first attempt may send nothing of a stream. Default: the p95, which is as long as "
+        "the endpoint takes for 95 of 100 requests, by its last minutes.",
+    )
+    wait_min: Milliseconds = Field(
+        default=200,
+        ge=0,
+        le=1 * HOUR,
+        description="At least so long with the p95. Of an endpoint that is always fast, being somewhat slower is no "
+        "reason to pay twice.",
+    )
+    wait_max: Milliseconds = Field(
+        default=10 * SECOND,
+        ge=1,
+        le=1 * HOUR,
+        description="At most so long with the p95, and where too little is known of the endpoint. Not below wait_min.",
+    )
+    plain_after: Milliseconds | None = Field(
+        default=None,
+        ge=1,
+        le=1 * HOUR,
+        description="The same for answers that are not streamed. Default: they are not hedged, because nothing is seen "
+        "of them before their end, and how long that takes depends on how much is written.",
+    )
+    percent: int = Field(
+        default=5,
+        ge=0,
+        le=100,
+        description="Of a hundred requests, so many are hedged at most, whoever asks for it; some may come at once. "
+        "With the p95 five of a hundred are due. 0: none.",
+    )
+
+
 class Routing(Wishes):
     """How endpoints are chosen, for all requests."""
 
@@ -216,6 +271,7 @@ class Routing(Wishes):
     )
     sticky: Sticky = Field(default=Sticky(), description="Conversations that stay where their prompt is cached.")
     retries: Retries = Field(default=Retries(), description="How many second tries a failing provider may see.")
+    hedge: Hedge = Field(default=Hedge(), description="A second attempt beside a slow first one.")
     breaker: Breaker = Field(default=Breaker(), description="When an endpoint that keeps failing is left alone.")
     cooldown_max: Milliseconds = Field(
         default=10 * MINUTE,

@@ -117,10 +117,11 @@ known_headers! {
     Explain = b"x-turnout-explain",
     Timeout = b"x-turnout-timeout",
     AttemptTimeout = b"x-turnout-attempt-timeout",
+    Hedge = b"x-turnout-hedge",
 }
 
 /// A request's head.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Head {
     text: Vec<u8>,
     pub(crate) method: Method,

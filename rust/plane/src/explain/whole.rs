@@ -167,6 +167,8 @@ struct Attempt<'a> {
     /// The provider's; null: it gave none.
     status: Option<u16>,
     outcome: &'static str,
+    /// Whether it was made beside another one that was slow.
+    hedged: bool,
     latency_us: u64,
     connect_us: u64,
 }
@@ -266,6 +268,7 @@ pub(super) fn write(course: &Course<'_, '_>) -> String {
                 is_byok: tried.attempt.is_byok,
                 status: (tried.attempt.status != 0).then_some(tried.attempt.status),
                 outcome: tried.attempt.outcome.name(),
+                hedged: tried.attempt.hedged,
                 latency_us: tried.attempt.latency_us,
                 connect_us: tried.connect_us,
             })

@@ -386,6 +386,21 @@ impl Sums {
                 Counter::RetryDenied,
             ),
             (
+                "hedges",
+                "Second attempts that were made beside a slow one (routing.hedge).",
+                Counter::HedgeMade,
+            ),
+            (
+                "hedges_won",
+                "Of these, those that served.",
+                Counter::HedgeWon,
+            ),
+            (
+                "hedges_denied",
+                "Second attempts that were due beside a slow one and not made, because of routing.hedge.percent.",
+                Counter::HedgeDenied,
+            ),
+            (
                 "panics",
                 "Tasks that panicked; each one is a bug of the gateway.",
                 Counter::Panicked,

@@ -161,6 +161,12 @@ pub enum Counter {
     JudgeResting,
     /// It was not asked, because the conversation stays with its model.
     JudgeSettled,
+    /// A second attempt was made beside a slow one.
+    HedgeMade,
+    /// It was the one that served.
+    HedgeWon,
+    /// It was due and not made, because too many are.
+    HedgeDenied,
     /// A task panicked and its connection was closed.
     Panicked,
 }

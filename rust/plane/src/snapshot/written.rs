@@ -127,6 +127,7 @@ pub struct Wishes {
     pub ignore: Vec<String>,
     pub training: bool,
     pub zdr: bool,
+    pub hedge: Option<bool>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -150,6 +151,7 @@ pub struct Routing {
     pub require_tools: bool,
     pub sticky: Sticky,
     pub retries: Retries,
+    pub hedge: Hedge,
     pub breaker: Breaker,
     pub cooldown_max_ms: u64,
     pub adaptive: Adaptive,
@@ -170,6 +172,16 @@ pub struct Probe {
 pub struct Retries {
     pub percent: u32,
     pub per_second: u32,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hedge {
+    pub after_ms: Option<u64>,
+    pub wait_min_ms: u64,
+    pub wait_max_ms: u64,
+    pub plain_after_ms: Option<u64>,
+    pub percent: u32,
 }
 
 #[derive(Debug, Clone, Deserialize)]

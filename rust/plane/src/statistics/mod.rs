@@ -247,6 +247,11 @@ pub(crate) enum Ending {
         /// The same; `None`: the provider has other keys.
         cool_ms: Option<u64>,
     },
+    /// Another attempt of the same request, made beside it because it was slow, had something first.
+    Outrun {
+        /// For how long it had sent nothing of a stream by then: its time to the first part is at least that.
+        waited_us: u64,
+    },
     /// It says nothing about the endpoint.
     Neutral,
 }
@@ -465,6 +470,14 @@ impl Flight<'_> {
                 }
                 count(|answers| &answers.limited);
             }
+            Ending::Outrun { waited_us } => {
+                rest.nothing_learnt();
+                // Without it only the fast requests of a slow endpoint would be measured, and it would seem fast. Hedges begin at its
+                // p95, so what is known of the slower ones only from below does not move that.
+                for period in [minute, five].into_iter().flatten() {
+                    period.take_in_first(waited_us);
+                }
+            }
             Ending::Neutral => {}
         }
     }
@@ -503,7 +516,7 @@ impl Flight<'_> {
                     rest.cool(tuning, cool_ms, now);
                 }
             }
-            Ending::Neutral => rest.nothing_learnt(),
+            Ending::Outrun { .. } | Ending::Neutral => rest.nothing_learnt(),
         }
     }
 }

@@ -74,7 +74,7 @@ impl Shown {
             Ending::Served(_) => Shown::Served,
             Ending::Failed { .. } => Shown::Failed,
             Ending::Limited { .. } => Shown::Limited,
-            Ending::Neutral => Shown::Unclear,
+            Ending::Outrun { .. } | Ending::Neutral => Shown::Unclear,
         }
     }
 }

@@ -567,3 +567,28 @@ fn several_threads_lose_no_count_within_a_period() {
     let seen = look(&statistics, 0);
     assert_eq!((seen.requests, seen.in_flight), (40_000, 0));
 }
+
+/// It is no failure and no success; its wait counts as a time to the first token, which is at least that.
+#[test]
+fn what_was_outrun_counts_only_as_slow() {
+    let statistics = statistics();
+    end(&statistics, Ending::Outrun { waited_us: 900_000 }, 3, 0);
+    let seen = look(&statistics, 0);
+    let p95_us = seen.ttft_p95_us.unwrap_or_default();
+    assert!(p95_us.abs_diff(900_000) <= 225_000, "{p95_us}");
+    assert_eq!(
+        (seen.requests, seen.is_failing, seen.in_flight),
+        (0, false, 0)
+    );
+    assert_eq!(seen.speed, None);
+}
+
+/// A probe of a breaker that is half open ends without an answer: the next request is the probe.
+#[test]
+fn what_was_outrun_proves_nothing() {
+    let statistics = statistics();
+    end(&statistics, FAILED, 3, 0);
+    assert!(statistics.look_at(at(0)).is_resting);
+    end(&statistics, Ending::Outrun { waited_us: 1 }, 1, 10_000);
+    assert!(!statistics.look_at(at(10_000)).is_resting);
+}
