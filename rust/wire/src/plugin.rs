@@ -10,6 +10,10 @@ use crate::refusal::Refusal;
 
 /// Most patterns in a list.
 pub const PATTERNS_MAX: usize = 1024;
+/// Most patterns of a list that have a star before their end: these are compared one by one, the others are searched.
+pub const STARRED_MAX: usize = 64;
+/// Most stars in a pattern.
+pub const STARS_MAX: usize = 8;
 /// Most bytes of a pattern.
 pub const PATTERN_BYTES_MAX: usize = 1024;
 /// Most bytes of all patterns of an entry together.
@@ -167,6 +171,7 @@ fn patterns(reading: &mut Reading<'_, '_>) -> Result<Option<Vec<String>>, Refusa
         return Ok(None);
     }
     let mut list = Vec::new();
+    let mut starred = 0;
     reading.elements(|reading| {
         let pattern = reading.string()?.unwrap_or_default();
         if pattern.is_empty() || pattern.len() > PATTERN_BYTES_MAX {
@@ -179,7 +184,21 @@ fn patterns(reading: &mut Reading<'_, '_>) -> Result<Option<Vec<String>>, Refusa
                 reading.refuse(&format!("is one too many: at most {PATTERNS_MAX} patterns"))
             );
         }
-        list.push(pattern.into_owned());
+        if memchr::memchr_iter(b'*', pattern.as_bytes()).count() > STARS_MAX {
+            return Err(reading.refuse(&format!("must have at most {STARS_MAX} stars")));
+        }
+        let beginning = pattern.trim_end_matches('*');
+        starred += usize::from(beginning.contains('*'));
+        if starred > STARRED_MAX {
+            return Err(reading.refuse(&format!(
+                "is one too many: at most {STARRED_MAX} patterns with a star before the end"
+            )));
+        }
+        // Two stars at the end mean what one means.
+        list.push(match pattern.len() > beginning.len() {
+            true => format!("{beginning}*"),
+            false => pattern.into_owned(),
+        });
         Ok(())
     })?;
     Ok(Some(list))
@@ -279,6 +298,11 @@ mod tests {
         assert!(wrong(r#""pin_model":1"#).contains("true or false"));
         let many = vec![r#""x""#; PATTERNS_MAX + 1].join(",");
         assert!(wrong(&format!(r#""allowed_models":[{many}]"#)).contains("one too many"));
+        let starred = vec![r#""*x*""#; STARRED_MAX + 1].join(",");
+        assert!(
+            wrong(&format!(r#""allowed_models":[{starred}]"#)).contains("a star before the end")
+        );
+        assert!(wrong(r#""allowed_models":["*********"]"#).contains("at most 8 stars"));
         let long = vec![format!("\"{}\"", "x".repeat(1000)); 70].join(",");
         assert!(wrong(&format!(r#""allowed_models":[{long}]"#)).contains("too long"));
     }

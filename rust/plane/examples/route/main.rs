@@ -50,10 +50,10 @@ fn main() {
     wished["session_id"] = json!("s");
     let mut many = wished.clone();
     many["models"] = json!(["bench/1", "bench/2", "bench/3", "bench/4"]);
-    // Half of them beginnings, half with a star before the end; one means every model.
-    let patterns = (0..1023).map(|number| match number % 2 {
-        0 => json!(format!("author-{number}/*")),
-        _ => json!(format!("*/family-{number}-*")),
+    // Beginnings, and nearly as many with a star before the end as there may be; one means every model.
+    let patterns = (0..1023).map(|number| match number % 17 {
+        0 => json!(format!("*/family-{number}-*")),
+        _ => json!(format!("author-{number}/*")),
     });
     let patterns: Vec<Value> = patterns.chain([json!("*ench/*")]).collect();
     let mut routed = plain.clone();
