@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -12,6 +13,7 @@ from tests.fake.booked import generation
 from tests.fake.gateways import CLIENT, CLIENT_SHA256, bearer
 from turnout.control import generation as resource
 from turnout.ledger import store
+from turnout.ledger.record import Attempt
 
 if TYPE_CHECKING:
     from starlette.testclient import TestClient
@@ -105,6 +107,13 @@ def test_every_field_that_clients_of_openrouter_expect_is_there() -> None:
 def test_a_cancelled_request_that_was_never_answered_has_its_total_as_latency() -> None:
     shown = resource.shape(generation(1, ttft_us=0, total_us=5_000, status=499, cancelled=True))
     assert (shown["latency"], shown["generation_time"]) == (5.0, 0.0)
+
+
+def test_only_an_attempt_that_was_overtaken_has_a_cost_of_its_own() -> None:
+    lost = Attempt("a", "a", "key-1", 0, 300_000, "cancelled", cost_nano=6_000)
+    won = Attempt("b", "b", "key-1", 200, 1_500, "ok", hedged=True)
+    shown = resource.shape(generation(1, attempts=(lost, won)))["provider_responses"]
+    assert [(one["hedged"], one["cost"]) for one in shown] == [(False, Decimal("0.000006")), (True, None)]
 
 
 def test_another_keys_generation_is_not_there(client: TestClient, gateway: Gateway) -> None:

@@ -157,7 +157,8 @@ def _attempt(generation: Generation, attempt: Attempt) -> dict[str, Any]:
         "routed_service_tier": None,
         "outcome": attempt.outcome,
         "hedged": attempt.hedged,
-        "cost": answer.dollars(attempt.cost_nano),
+        # Only of an attempt that another one beside it overtook: what any other costs is part of the generation's own.
+        "cost": answer.dollars(attempt.cost_nano) if attempt.cost_nano else None,
         "credential": attempt.credential or None,
     }
 
