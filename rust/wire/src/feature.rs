@@ -280,6 +280,7 @@ macro_rules! finders {
 }
 
 finders! {
+    TYPE b"\"type\"";
     // The start of the word for a part's kind, and of a type of images (`image_url`, `image`, `image/png`).
     IMAGE b"\"image";
     AUDIO b"\"audio";
@@ -307,7 +308,8 @@ pub fn media(request: &Request) -> Media {
         Api::Messages => may(&[&IMAGE, &DOCUMENT]),
         Api::Responses => may(&[&INPUT]),
         Api::Gemini => may(&[&IMAGE, &AUDIO, &VIDEO, &FILE, &APPLICATION]),
-        _ => may(&[&IMAGE, &INPUT, &VIDEO, &FILE]),
+        // Each part says what it is, and a conversation of texts has no parts.
+        _ => may(&[&TYPE]) && may(&[&IMAGE, &INPUT, &VIDEO, &FILE]),
     };
     if !possible {
         return Media::default();

@@ -195,7 +195,7 @@ fn patterns(reading: &mut Reading<'_, '_>) -> Result<Option<Vec<String>>, Refusa
             )));
         }
         // Two stars at the end mean what one means.
-        list.push(match pattern.len() > beginning.len() {
+        list.push(match pattern.ends_with("**") {
             true => format!("{beginning}*"),
             false => pattern.into_owned(),
         });
