@@ -600,7 +600,8 @@ fn is_picky(preferences: &Preferences) -> bool {
         || preferences.max_price != MaxPrice::default()
 }
 
-/// The request's own wishes, but for its price; the place in `order`.
+/// The request's own wishes, but for its price; the place in `order`. Called at one place, for each endpoint.
+#[inline(always)]
 fn prefer(
     preferences: &Preferences,
     wanted: &Wanted<'_>,
@@ -635,6 +636,7 @@ fn prefer(
     Ok(place)
 }
 
+#[inline]
 fn may_be(
     endpoint: &Endpoint,
     provider: &Provider,
