@@ -7,17 +7,18 @@ A key is shown once, when it is made. What is kept, in ``keys.json`` of the stat
 from __future__ import annotations
 
 import hashlib
-import os
 import secrets
-import tempfile
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from turnout.config.snapshot import Key
 from turnout.errors import TurnoutError
+from turnout.state import write_private
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FILE = "keys.json"
 
@@ -74,7 +75,8 @@ def renew(state_dir: Path, purpose: Purpose) -> str:
     """Makes a key in place of the stored one, which stops working; returns it in clear, the only time."""
     key = make(purpose)
     stored = StoredKey(sha256=digest(key), created=datetime.now(UTC).replace(microsecond=0))
-    _write(path(state_dir), msgspec.structs.replace(load(state_dir), **{purpose: stored}))
+    kept = msgspec.structs.replace(load(state_dir), **{purpose: stored})
+    write_private(path(state_dir), msgspec.json.format(msgspec.json.encode(kept)) + b"\n")
     return key
 
 
@@ -96,17 +98,3 @@ def as_client_key(sha256: str, name: str) -> Key:
         requests_per_minute=None,
         explain=None,
     )
-
-
-def _write(file: Path, stored: StoredKeys) -> None:
-    """Replaces the file whole, so that a reader never sees half of it, with a mode that lets only its owner in."""
-    descriptor, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as handle:
-            handle.write(msgspec.json.format(msgspec.json.encode(stored)) + b"\n")
-            handle.flush()
-            os.fsync(handle.fileno())
-        Path(temporary).replace(file)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +32,20 @@ class Lock:
     def release(self) -> None:
         """Gives the directory back."""
         os.close(self.descriptor)
+
+
+def write_private(file: Path, content: bytes) -> None:
+    """Replaces a file whole, so that a reader never sees half of it, with a mode that lets only its owner in."""
+    descriptor, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as handle:
+            handle.write(content)
+            handle.flush()
+            os.fsync(handle.fileno())
+        Path(temporary).replace(file)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
 
 
 def default_directory(environment: Mapping[str, str]) -> Path:

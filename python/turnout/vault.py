@@ -12,16 +12,15 @@ holds the name of what it belongs to, so that who can write to the database cann
 from __future__ import annotations
 
 import base64
-import os
 import secrets
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from turnout.errors import TurnoutError
+from turnout.state import write_private
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from cryptography.fernet import MultiFernet
 
@@ -153,17 +152,7 @@ def _read(file: Path) -> list[str]:
 
 
 def _write(file: Path, keys: list[str]) -> None:
-    """Replaces the file whole, readable for its owner only."""
     try:
-        descriptor, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+        write_private(file, "".join(f"{key}\n" for key in keys).encode("ascii"))
     except OSError as error:
         raise VaultError(f"{file} cannot be written: {error.strerror}") from error
-    try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as handle:
-            handle.write("".join(f"{key}\n" for key in keys))
-            handle.flush()
-            os.fsync(handle.fileno())
-        Path(temporary).replace(file)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
