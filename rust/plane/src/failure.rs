@@ -283,9 +283,11 @@ impl Failure {
         credential: &Credential,
         now: Moment,
     ) -> Ending {
-        let wait_ms = self
-            .retry_after
-            .map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+        // A moment is the millisecond that has begun, up to one ago: one more, or the provider is asked before it said.
+        let wait_ms = self.retry_after.map(|wait| match wait.as_millis() {
+            0 => 0,
+            ms => u64::try_from(ms + 1).unwrap_or(u64::MAX),
+        });
         match (self.outcome, self.meant_status()) {
             (Outcome::Ok | Outcome::Cancelled, _) => Ending::Neutral,
             (Outcome::Status, 429) => {
