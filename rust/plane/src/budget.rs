@@ -14,12 +14,13 @@
 //! One bucket for each provider that has failed, for the whole process, behind one lock: it is taken only for second tries, for some
 //! additions.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use hashbrown::HashMap;
 
 use crate::clock::Moment;
+use crate::lock::lock;
 use crate::snapshot::written::Retries;
 
 /// A bucket holds what comes in over so many seconds; a burst may use it at once.
@@ -44,7 +45,7 @@ impl Budgets {
     /// Whether there is a token for a second try at this provider.
     pub(crate) fn has(&self, provider: &str, rules: &Retries, now: Moment) -> bool {
         let requests = self.requests.load(Ordering::Relaxed);
-        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut table = lock(&self.table);
         // Nearly always: it has not failed yet, or has got everything back since.
         if (table.get(provider)).is_none_or(|bucket| bucket.milli >= capacity(rules)) {
             return true;
@@ -57,7 +58,7 @@ impl Budgets {
     /// A second try failed.
     pub(crate) fn spend(&self, provider: &str, rules: &Retries, now: Moment) {
         let requests = self.requests.load(Ordering::Relaxed);
-        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut table = lock(&self.table);
         let sharers = sharers(&table, now).max(1);
         let bucket = match table.get_mut(provider) {
             Some(bucket) => bucket,
@@ -79,7 +80,7 @@ impl Budgets {
             per_second: 0,
         };
         let requests = self.requests.load(Ordering::Relaxed);
-        let mut hedges = self.hedges.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut hedges = lock(&self.hedges);
         let bucket = hedges.get_or_insert_with(|| Bucket::full(&rules, now.ms(), requests));
         let has = bucket.has(&rules, now.ms(), requests, 1);
         if has {

@@ -4,12 +4,12 @@
 //! A failed reload or a ledger that lags do not make it unready, because requests are served all the same; they are
 //! named in the body and in the metrics.
 
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::caller::ReplyHead;
 use crate::clock::{Moment, unix_ms};
+use crate::lock::lock;
 use crate::metrics::{self, EndpointGauges, Gauges};
 use crate::statistics::EndpointReport;
 use crate::thread::{Phase, Shared};
@@ -36,9 +36,7 @@ pub(crate) fn ready(shared: &Shared, out: &mut Vec<u8>) -> ReplyHead {
 
 /// What `/health/ready` says.
 pub(crate) fn state(shared: &Shared) -> serde_json::Value {
-    let text = |slot: &std::sync::Mutex<Option<String>>| {
-        slot.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    };
+    let text = |slot: &std::sync::Mutex<Option<String>>| lock(slot).clone();
     let snapshot = shared.snapshot.load();
     let journal = shared.journal.stats();
     let (reload, ledger, tls) = (
@@ -88,11 +86,7 @@ fn endpoints(shared: &Shared) -> Vec<EndpointGauges> {
 pub(crate) fn render(shared: &Shared) -> String {
     let snapshot = shared.snapshot.load();
     let uptime = shared.started.elapsed();
-    let is_some = |slot: &std::sync::Mutex<Option<String>>| {
-        slot.lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_some()
-    };
+    let is_some = |slot: &std::sync::Mutex<Option<String>>| lock(slot).is_some();
     shared.metrics.render(&Gauges {
         config_generation: snapshot.generation,
         config_digest: snapshot.digest.clone(),

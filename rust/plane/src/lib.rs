@@ -45,6 +45,7 @@ mod inside;
 pub mod journal;
 mod judge;
 mod limits;
+mod lock;
 pub mod metrics;
 mod models;
 mod opaque;

@@ -1,11 +1,12 @@
 //! Kept answers in this process's memory: as many as fit into `cache.size`, and of more those that were used last.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
 use turnout_wire::replay::Replay;
 
+use crate::lock::lock;
 use crate::recent::Recent;
 
 /// Bytes that an entry costs besides its texts: itself, its place in the table and the allocator's share.
@@ -73,7 +74,7 @@ struct Table {
 
 impl Store {
     fn table(&self) -> std::sync::MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.table)
     }
 
     /// The answer, if its time is not over.

@@ -14,7 +14,7 @@ mod rate;
 mod spending;
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,7 @@ pub(crate) use rate::{Bucket, frequency};
 pub(crate) use spending::{Reset, Spending};
 
 use crate::clock::unix_ms;
+use crate::lock::lock;
 
 /// All counters. Lives as long as the process.
 #[derive(Debug)]
@@ -115,7 +116,7 @@ impl Limits {
 
     /// The counters of a key. Takes a lock: for the building of snapshots.
     pub(crate) fn of(&self, sha256: &str) -> Arc<Meter> {
-        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut keys = lock(&self.keys);
         let made = || Arc::new(Meter::new(unix_ms()));
         Arc::clone(keys.entry_ref(sha256).or_insert_with(made))
     }
@@ -163,7 +164,7 @@ impl Limits {
             None => (self.gateway.sums(now_ms), self.gateway.held(), none),
             Some("") => of(&self.nobody),
             Some(sha256) => {
-                let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+                let keys = lock(&self.keys);
                 let meter = keys.get(sha256).map(Arc::clone);
                 drop(keys);
                 meter.map_or((none, 0, none), |meter| of(&meter))

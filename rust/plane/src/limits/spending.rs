@@ -3,10 +3,12 @@
 //! Everything is one number that only grows; a day, week or month is that number less what it was when the period began. So a booking is
 //! one addition, whatever is limited. Only at the first look of a new day are the marks set, under a lock.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use super::{Sums, calendar};
+
+use crate::lock::lock;
 
 /// When a limit begins anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
@@ -97,7 +99,7 @@ impl Spending {
     /// Charges what was charged in earlier processes, as it was known at another moment.
     pub(crate) fn add_sums(&self, sums: &Sums, at_ms: u64, now_ms: u64) {
         self.arrive(now_ms);
-        let _moving = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
+        let _moving = lock(&self.moving);
         // First, so that for a moment too much is known, not too little.
         self.total.fetch_add(sums.total, Ordering::Relaxed);
         let (then, now) = (calendar::day(at_ms), self.day.load(Ordering::Relaxed));
@@ -165,7 +167,7 @@ impl Spending {
         if self.day.load(Ordering::Acquire) >= today {
             return;
         }
-        let _moving = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
+        let _moving = lock(&self.moving);
         let before = self.day.load(Ordering::Relaxed);
         if before >= today {
             return;

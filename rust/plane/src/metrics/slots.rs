@@ -3,7 +3,9 @@
 //! Counters must not fall when a reload removes a model and brings it back, so a number is never given again. That
 //! makes the table grow with the life of the process, hence the bound and the slot that everyone beyond it shares.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
+
+use crate::lock::lock;
 
 use hashbrown::HashMap;
 
@@ -61,7 +63,7 @@ impl Slots {
 
     pub(super) fn intern(&self, model: &str, provider: &str) -> Slot {
         let name: Name = (model.into(), provider.into());
-        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut table = lock(&self.table);
         if let Some(number) = table.numbers.get(&name) {
             return Slot(*number);
         }
@@ -76,11 +78,7 @@ impl Slots {
 
     /// All names, each at its number.
     pub(super) fn names(&self) -> Vec<Name> {
-        self.table
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .names
-            .clone()
+        lock(&self.table).names.clone()
     }
 }
 

@@ -21,7 +21,7 @@
 
 use std::cell::{Cell, OnceCell};
 use std::hash::{BuildHasher, Hash, Hasher};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
@@ -32,6 +32,7 @@ use turnout_wire::usage::Usage;
 use super::{Asking, Candidate};
 use crate::clock::Instant;
 use crate::edge::head::{Head, Known};
+use crate::lock::lock;
 use crate::recent::Recent;
 use crate::snapshot::written::Sticky;
 use crate::snapshot::{Endpoint, Key};
@@ -71,9 +72,7 @@ impl Table {
 
     fn shard(&self, key: u64) -> std::sync::MutexGuard<'_, Recent<Home>> {
         // The table's own index uses the lower bits.
-        self.shards[(key >> 60) as usize % SHARDS]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        lock(&self.shards[(key >> 60) as usize % SHARDS])
     }
 
     /// Where the conversation is, if it was used within `ttl`.

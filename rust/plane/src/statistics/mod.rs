@@ -24,11 +24,12 @@ mod stored;
 mod summary;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use hashbrown::HashMap;
 
 use crate::clock::Moment;
+use crate::lock::lock;
 use crate::snapshot::written::Routing;
 use breaker::{Rest, Tuning};
 pub(crate) use credential::CredentialState;
@@ -135,10 +136,6 @@ impl Registry {
             }
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Of one endpoint. Moments are in milliseconds; zero is never.

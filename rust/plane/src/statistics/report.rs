@@ -6,8 +6,9 @@ use super::breaker::Breaker;
 use super::history::{Period, Totals};
 use super::probes::ProbeReport;
 use super::summary::Distributions;
-use super::{CredentialState, Look, Mean, Name, Registry, Statistics, Uptime, lock};
+use super::{CredentialState, Look, Mean, Name, Registry, Statistics, Uptime};
 use crate::clock::Moment;
+use crate::lock::lock;
 
 /// All of it at one moment.
 #[derive(Debug, Serialize)]

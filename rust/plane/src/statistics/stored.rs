@@ -13,8 +13,9 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use serde::{Deserialize, Serialize};
 
 use super::history::{Answers, Calls, Clear, History, Period, Ring};
-use super::{Name, Registry, Statistics, lock};
+use super::{Name, Registry, Statistics};
 use crate::clock::Moment;
+use crate::lock::lock;
 
 /// Name of the file in the folder of state.
 const FILE: &str = "statistics.json";

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -14,6 +14,7 @@ use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 
 use super::tls;
+use crate::lock::lock;
 use crate::snapshot::written;
 
 /// A place to connect to.
@@ -150,7 +151,7 @@ impl Origins {
             provider.timeouts.connect_ms,
             provider.timeouts.pool_idle_ms
         );
-        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut table = lock(&self.table);
         if let Some(origin) = table.known.get(&identity).and_then(Weak::upgrade) {
             return Ok((origin, url.path));
         }
@@ -225,7 +226,7 @@ impl Origins {
 
     /// Those in use now, for the background's look-ups.
     pub(crate) fn in_use(&self) -> Vec<Arc<Origin>> {
-        let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let table = lock(&self.table);
         table.known.values().filter_map(Weak::upgrade).collect()
     }
 }

@@ -5,11 +5,12 @@
 //! The path is encoded once more for the canonical form, as all services but S3 want it. A key derived for a day is kept, since it
 //! costs four more hashes.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
+use crate::lock::lock;
 use crate::secret::Secret;
 use crate::snapshot::written;
 
@@ -102,7 +103,7 @@ impl Signer {
     }
 
     fn key_of(&self, day: &str) -> [u8; 32] {
-        let mut derived = self.derived.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut derived = lock(&self.derived);
         if let Some((known, key)) = derived.as_ref()
             && known == day
         {

@@ -6,7 +6,7 @@
 //!
 //! Here is what is known of it; [`crate::judge`] asks it.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -16,6 +16,7 @@ use turnout_wire::classify::{Guess, Seen};
 
 use super::Router;
 use crate::clock::Instant;
+use crate::lock::lock;
 use crate::recent::Recent;
 use crate::route::{Asking, name, sticky};
 use crate::snapshot::written;
@@ -171,9 +172,7 @@ impl Memory {
 
     fn shard(&self, key: u128) -> std::sync::MutexGuard<'_, Recent<Kept>> {
         // The table's own index uses other bits.
-        self.shards[(key >> 61) as usize % SHARDS]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        lock(&self.shards[(key >> 61) as usize % SHARDS])
     }
 
     /// What was said to it, not longer ago than the judge's time to live.
@@ -230,7 +229,7 @@ impl Memory {
     }
 
     fn health(&self) -> std::sync::MutexGuard<'_, Health> {
-        self.health.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.health)
     }
 }
 
