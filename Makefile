@@ -7,6 +7,7 @@
 # make bench-micro  what translating a request and an event costs, and choosing an endpoint
 # make simulate  how the policies do over a trace with outages, limits and drift
 # make local   a real small model on this machine, behind the gateway
+# make clients  every client with every provider protocol, about fifteen minutes; writes docs/clients.md (needs npm)
 # make docs    write docs/config.md and docs/providers.md anew from the configuration's model and the rows
 # make catalogue  make the models and prices that Turnout knows anew (docs/catalogue.md)
 
@@ -93,7 +94,7 @@ $(STAMPS)/local: requirements-local.lock $(STAMPS)/venv
 local: $(STAMPS)/release $(STAMPS)/local
 	@exec $(BIN)/python -m turnout.local $(ARGS)
 
-# The libraries' own suites, then every client with every protocol; about twenty minutes, and it needs npm.
+# The libraries' own suites, then every client with every protocol; about fifteen minutes, and it needs npm.
 clients: $(STAMPS)/dev
 	$(BIN)/python tests/clients/sdk_suite.py $(ARGS)
 	$(BIN)/python tests/clients/table.py

@@ -263,16 +263,21 @@ def rows(serving: Serving) -> list[tuple[str, list[str | None]]]:
     for speaker in (*speakers.SAY, *speakers.CALL):
         label = (speaker.__doc__ or speaker.__name__).splitlines()[0].rstrip(".")
         table.append((label, [listen(speaker, serving.origin, dialect) for dialect in speakers.DIALECTS]))
-        print(label, table[-1][1], flush=True)
+        print(row(*table[-1]), flush=True)
     for name, command in frameworks().items():
         label = f"{name}, with a tool"
         table.append((label, [run(command, serving.origin, f"tool/{dialect}") for dialect in speakers.DIALECTS]))
-        print(label, table[-1][1], flush=True)
+        print(row(*table[-1]), flush=True)
     for agent in AGENTS:
         label = f"{agent.name} {agent.package.rpartition('@')[2]} ({agent.api}), with a tool"
         table.append((label, [ask(agent, serving.origin, f"tool/{dialect}") for dialect in speakers.DIALECTS]))
-        print(label, table[-1][1], flush=True)
+        print(row(*table[-1]), flush=True)
     return table
+
+
+def row(label: str, wrongs: list[str | None]) -> str:
+    """A line of the table."""
+    return f"| {label} | " + " | ".join("no" if wrong else "yes" for wrong in wrongs) + " |"
 
 
 def page(table: list[tuple[str, list[str | None]]]) -> str:
@@ -291,9 +296,7 @@ def page(table: list[tuple[str, list[str | None]]]) -> str:
         "| client | " + " | ".join(speakers.DIALECTS) + " |",
         "| --- |" + " --- |" * len(speakers.DIALECTS),
     ]
-    lines += [
-        f"| {label} | " + " | ".join("no" if wrong else "yes" for wrong in wrongs) + " |" for label, wrongs in table
-    ]
+    lines += [row(label, wrongs) for label, wrongs in table]
     return "\n".join(lines) + "\n"
 
 
