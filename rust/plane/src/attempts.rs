@@ -22,7 +22,7 @@ use turnout_wire::stream::StreamEditor;
 
 use crate::account::Account;
 use crate::caller::{Break, Caller, Comments, EVENT_STREAM, ReplyHead};
-use crate::clock::{Instant, Moment, unix_seconds};
+use crate::clock::{self, Instant, Moment, unix_seconds};
 use crate::conclude::conclude;
 use crate::cors;
 use crate::deadline::{Deadlines, Until, Wanted};
@@ -591,8 +591,7 @@ impl<'r, 'a> One<'r, 'a> {
                         }
                     }
                 };
-                if tokio::time::timeout(REST_TIME, reading).await.is_ok()
-                    && connection.is_reusable(&head)
+                if clock::timeout(REST_TIME, reading).await.is_ok() && connection.is_reusable(&head)
                 {
                     connection.reset();
                     thread

@@ -1,15 +1,63 @@
-//! The one clock, and the lazy timer that waits on it.
+//! The one clock, the timers that wait on it, and the lazy one that seldom has to.
 //!
 //! All times come from here: Tokio's clock for spans, which tests can pause and move, and the system's for dates.
+//!
+//! A runtime that keeps timers asks for the time twice and looks through them whenever it rests, which a thread of the
+//! plane does several times in a request, and a timer is set once in hundreds of requests. So the plane's threads keep
+//! none: theirs are kept by one thread that does nothing else ([`start_timers`]), and wakes them.
 
 use std::future::{Future, poll_fn};
+use std::io;
 use std::pin::Pin;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::lock::lock;
+
+use tokio::runtime::{Builder, Handle};
 pub(crate) use tokio::time::Instant;
-use tokio::time::Sleep;
+use tokio::time::{Interval, Sleep, Timeout};
+
+/// Of the thread that keeps the timers, once there is one.
+static TIMERS: OnceLock<Handle> = OnceLock::new();
+
+/// Starts the thread that keeps the timers of this process, unless there is one.
+pub(crate) fn start_timers() -> io::Result<()> {
+    static STARTING: Mutex<()> = Mutex::new(());
+    let _one_at_a_time = lock(&STARTING);
+    if TIMERS.get().is_none() {
+        let runtime = Builder::new_current_thread().enable_time().build()?;
+        let handle = runtime.handle().clone();
+        // For as long as the process lives: a timer must not outlive who keeps it.
+        std::thread::Builder::new()
+            .name("dp-timers".to_owned())
+            .spawn(move || runtime.block_on(std::future::pending::<()>()))?;
+        let _ = TIMERS.set(handle);
+    }
+    Ok(())
+}
+
+/// Makes something that waits. Where no thread keeps timers, as in a test that moves the clock, the own runtime does.
+fn kept<T>(make: impl FnOnce() -> T) -> T {
+    let _entered = TIMERS.get().map(Handle::enter);
+    make()
+}
+
+/// Ready when `time` has passed.
+pub(crate) fn sleep(time: Duration) -> Sleep {
+    kept(|| tokio::time::sleep(time))
+}
+
+/// Ready now, and whenever another `period` has passed.
+pub(crate) fn every(period: Duration) -> Interval {
+    kept(|| tokio::time::interval(period))
+}
+
+/// Runs `future` for at most `time`. For what is rare: see [`Timer::within`].
+pub(crate) fn timeout<F: Future>(time: Duration, future: F) -> Timeout<F> {
+    kept(|| tokio::time::timeout(time, future))
+}
 
 /// Milliseconds since 1970, for dates in records and ids.
 pub(crate) fn unix_ms() -> u64 {
@@ -87,7 +135,7 @@ impl Timer {
     pub(crate) fn poll(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
         let sleep = self
             .sleep
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+            .get_or_insert_with(|| Box::pin(kept(|| tokio::time::sleep_until(deadline))));
         loop {
             if sleep.deadline() > deadline {
                 sleep.as_mut().reset(deadline);

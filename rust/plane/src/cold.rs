@@ -18,7 +18,7 @@ use turnout_wire::refusal::{Kind, Refusal};
 
 use crate::admit::admit;
 use crate::caller::{BodyFault, Break, Caller, Comments, Gone, ReplyHead, Seat, patiently};
-use crate::clock::Instant;
+use crate::clock::{self, Instant};
 use crate::cors;
 use crate::edge::head::{BodyLength, Head, Known, Method};
 use crate::metrics::Counter;
@@ -198,7 +198,7 @@ pub(crate) async fn serve<C: Caller>(
 
 /// A new connection to the control side.
 async fn connect(path: &Path) -> Result<Connection, Fault> {
-    match tokio::time::timeout(CONNECT_TIME, UnixStream::connect(path)).await {
+    match clock::timeout(CONNECT_TIME, UnixStream::connect(path)).await {
         Ok(Ok(stream)) => Ok(Connection::new(Socket::Unix(stream))),
         Ok(Err(error)) => Err(Fault::Io(error)),
         Err(_) => Err(Fault::Io(std::io::ErrorKind::TimedOut.into())),

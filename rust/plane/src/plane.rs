@@ -14,7 +14,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::mpsc;
 use turnout_wire::refusal::Kind;
 
-use crate::clock::{Moment, unix_ms};
+use crate::clock::{self, Moment, unix_ms};
 use crate::edge::tls;
 use crate::explain::rehearsal;
 use crate::health;
@@ -163,6 +163,7 @@ impl Plane {
         for listener in &listeners {
             listener.set_nonblocking(true)?;
         }
+        clock::start_timers()?;
         let count = self.shared.connections.len();
         self.shared.expect_accepting(count * listeners.len());
         let (inboxes, receivers): (Vec<_>, Vec<_>) =
@@ -176,7 +177,7 @@ impl Plane {
             let (shared, siblings) = (Arc::clone(&self.shared), inboxes.clone());
             let body = move || {
                 let runtime = tokio::runtime::Builder::new_current_thread()
-                    .enable_all()
+                    .enable_io()
                     .build_local(tokio::runtime::LocalOptions::default());
                 match runtime {
                     Ok(runtime) => runtime.block_on(async move {

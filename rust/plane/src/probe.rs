@@ -26,7 +26,7 @@ use turnout_wire::request::Request;
 
 use crate::account::{Account, Purpose};
 use crate::attempts::attempts;
-use crate::clock::{Instant, Moment};
+use crate::clock::{self, Instant, Moment};
 use crate::deadline::Wanted;
 use crate::edge::head::Head;
 use crate::inside::{self, Inside};
@@ -52,7 +52,7 @@ pub(crate) async fn run(thread: Rc<Thread>) {
     let under_way = Rc::new(Cell::new(0));
     let mut allowance = Allowance::default();
     loop {
-        tokio::time::sleep(pause(&thread.snapshot())).await;
+        clock::sleep(pause(&thread.snapshot())).await;
         let snapshot = thread.snapshot();
         if !snapshot.has_probes || thread.is_draining() {
             continue;

@@ -21,7 +21,7 @@ use crate::authenticate::Remembered;
 use crate::budget::Budgets;
 use crate::cache;
 use crate::caller::Seat;
-use crate::clock::Instant;
+use crate::clock::{self, Instant};
 use crate::edge;
 use crate::journal::{Journal, Writer};
 use crate::limits::Limits;
@@ -357,7 +357,7 @@ pub(crate) async fn run(
 
 /// Once a second: old connections are closed, and an old snapshot is let go.
 async fn keep_house(thread: Rc<Thread>) {
-    let mut tick = tokio::time::interval(Duration::from_secs(1));
+    let mut tick = clock::every(Duration::from_secs(1));
     loop {
         tick.tick().await;
         let mut pool = thread.pool.borrow_mut();
@@ -400,14 +400,13 @@ async fn accept(
                     error.raw_os_error(),
                     Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)
                 ) {
-                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    clock::sleep(Duration::from_millis(20)).await;
                 }
             }
         }
     }
     // What is in the queue has been greeted by the kernel: it is served before the socket is let go.
-    while let Ok(Ok((stream, peer))) = tokio::time::timeout(Duration::ZERO, listener.accept()).await
-    {
+    while let Ok(Ok((stream, peer))) = clock::timeout(Duration::ZERO, listener.accept()).await {
         let _ = stream.set_nodelay(true);
         let fresh = Fresh::new(&thread.shared);
         serve(&thread, stream, peer, fresh);
@@ -421,7 +420,7 @@ async fn room(thread: &Rc<Thread>, accepting: &Cell<bool>) {
     while thread.shared.connections_open() >= thread.snapshot().server.limits.connections_max
         && accepting.get()
     {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        clock::sleep(Duration::from_millis(5)).await;
     }
 }
 
@@ -471,8 +470,7 @@ fn serve(thread: &Rc<Thread>, stream: TcpStream, peer: SocketAddr, fresh: Fresh)
             return edge::h1::serve(thread, Socket::Tcp(stream), peer, seat, fresh).await;
         };
         let time = thread.snapshot().server.header_time;
-        match tokio::time::timeout(time, tokio_rustls::TlsAcceptor::from(tls).accept(stream)).await
-        {
+        match clock::timeout(time, tokio_rustls::TlsAcceptor::from(tls).accept(stream)).await {
             Ok(Ok(stream)) => {
                 let socket = Socket::Tls(Box::new(stream.into()));
                 edge::h1::serve(thread, socket, peer, seat, fresh).await;

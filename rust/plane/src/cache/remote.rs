@@ -23,7 +23,7 @@ use turnout_wire::replay::Replay;
 
 use super::key::Digest;
 use super::store::Entry;
-use crate::clock::Instant;
+use crate::clock::{self, Instant};
 use crate::metrics::Counter;
 use crate::snapshot::written;
 use crate::socket::Socket;
@@ -191,7 +191,7 @@ async fn run(
         let said = link.ask(&request, server.value_bytes_max).await?;
         Ok::<_, io::Error>((link, said))
     };
-    match tokio::time::timeout(time, running).await {
+    match clock::timeout(time, running).await {
         Ok(Ok((link, said))) => {
             links.give(link);
             (said != Said::Refused).then_some(said)
@@ -233,7 +233,7 @@ async fn connect(thread: &Rc<Thread>, server: &Arc<Server>) -> io::Result<Link> 
     let (give, take) = oneshot::channel();
     let (thread, server) = (Rc::clone(thread), Arc::clone(server));
     tokio::task::spawn_local(async move {
-        let made = tokio::time::timeout(CONNECT_TIME, dial(&server)).await;
+        let made = clock::timeout(CONNECT_TIME, dial(&server)).await;
         let made = made.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
         if let Err(Ok(link)) = give.send(made) {
             thread.links.give(link);

@@ -13,6 +13,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::connection::Connection;
 use super::origin::{Origin, Proxy};
+use crate::clock;
 use crate::socket::Socket;
 
 /// The answer to `CONNECT` may be this long.
@@ -20,7 +21,7 @@ const PROXY_HEAD_BYTES_MAX: usize = 8192;
 
 /// Connects. The text of an error says at which step; it never holds a credential.
 pub(crate) async fn dial(origin: &Arc<Origin>) -> Result<Connection, String> {
-    match tokio::time::timeout(origin.connect_time, connect(origin)).await {
+    match clock::timeout(origin.connect_time, connect(origin)).await {
         Ok(outcome) => outcome,
         Err(_) => Err(format!(
             "no connection to {} within {} ms (connect_ms)",
@@ -54,7 +55,7 @@ async fn connect_any(addresses: &[SocketAddr], origin: &Origin) -> Result<TcpStr
     for (place, address) in addresses.iter().enumerate() {
         // A dead first address must not use up the whole time: each but the last gets its share.
         let share = origin.connect_time / (addresses.len() - place) as u32;
-        match tokio::time::timeout(share, TcpStream::connect(address)).await {
+        match clock::timeout(share, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(error)) => last = Some(format!("connecting to {address}: {error}")),
             Err(_) => {
