@@ -109,20 +109,21 @@ impl Request {
             Ok(text) => text,
             Err(wrong) => return Err(malformed(&body, wrong)),
         };
-        match scan(text, false) {
-            Ok(scan) => {
-                let mut request = Request::interpret(&scan, true, api, text)?;
-                (request.noted, request.body) = (scan.noted, body);
+        let mut found = Scan::default();
+        match scan(text, false, &mut found) {
+            Ok(()) => {
+                let mut request = Request::interpret(&found, true, api, text)?;
+                (request.noted, request.body) = (found.noted, body);
                 Ok(request)
             }
             Err(Stop::Malformed(wrong)) => Err(malformed(&body, wrong)),
             Err(Stop::Irregular) => {
                 let canonical =
                     json::canonical(text, Reach::Top).map_err(|wrong| malformed(&body, wrong))?;
-                match scan(&canonical, true) {
-                    Ok(scan) => {
-                        let mut request = Request::interpret(&scan, false, api, &canonical)?;
-                        (request.noted, request.body) = (scan.noted, canonical.into_bytes());
+                match scan(&canonical, true, &mut found) {
+                    Ok(()) => {
+                        let mut request = Request::interpret(&found, false, api, &canonical)?;
+                        (request.noted, request.body) = (found.noted, canonical.into_bytes());
                         Ok(request)
                     }
                     Err(Stop::Malformed(wrong)) => Err(malformed(canonical.as_bytes(), wrong)),

@@ -5,14 +5,9 @@ use crate::parameter::Parameter;
 use crate::refusal::{Kind as RefusalKind, Refusal};
 
 /// The one pass over the body. In a canonical text a key with an escape is none of interest, because those need no escape.
-pub(super) fn scan(text: &str, canonical: bool) -> Result<Scan, Stop> {
+pub(super) fn scan(text: &str, canonical: bool, scan: &mut Scan) -> Result<(), Stop> {
+    *scan = Scan::default();
     let mut walker = Walker::new(text);
-    let mut scan = Scan {
-        inside: 0,
-        members: 0,
-        values: [None; FIELDS],
-        noted: Vec::new(),
-    };
     if walker.peek().is_some_and(|kind| kind != Kind::Object) {
         return Err(Stop::Malformed(Malformed {
             offset: walker.offset(),
@@ -66,7 +61,7 @@ pub(super) fn scan(text: &str, canonical: bool) -> Result<Scan, Stop> {
         more = walker.next_member()?;
     }
     walker.finish()?;
-    Ok(scan)
+    Ok(())
 }
 
 /// Reads a key; where it starts, and what is known of it. The keys of nearly every body come first, told by their first letter
@@ -95,6 +90,8 @@ fn member(walker: &mut Walker<'_>, canonical: bool) -> Result<(usize, Known), St
     Ok((start, usual))
 }
 
+/// What the pass found. Handed in to be filled, because it is large.
+#[derive(Default)]
 pub(super) struct Scan {
     pub(super) inside: usize,
     pub(super) members: usize,
