@@ -41,16 +41,7 @@ fn main() {
 #[expect(clippy::expect_used, reason = "a tool that ends at once says as much")]
 fn run(policy: &str, beds: &[Bed], asks: &[Ask]) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
         .build()
         .expect("a runtime can be made");
-    runtime.block_on(async {
-        let mut simulation = Simulation::new(TEMPLATE, policy, beds, asks, ATTEMPTS, 1);
-        while let Some(due) = simulation.due() {
-            tokio::time::advance(due).await;
-            simulation.step();
-        }
-        simulation.into_outcome()
-    })
+    runtime.block_on(Simulation::new(TEMPLATE, policy, beds, asks, ATTEMPTS, 1).run())
 }

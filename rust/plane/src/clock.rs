@@ -1,6 +1,7 @@
 //! The one clock, the timers that wait on it, and the lazy one that seldom has to.
 //!
-//! All times come from here: Tokio's clock for spans, which tests can pause and move, and the system's for dates.
+//! All times come from here: one clock for spans, which tests and the simulator can move, and the system's for dates. In unit tests
+//! the clock for spans is Tokio's, so that a test that pauses it has both stand still.
 //!
 //! A runtime that keeps timers asks for the time twice and looks through them whenever it rests, which a thread of the
 //! plane does several times in a request, and a timer is set once in hundreds of requests. So the plane's threads keep
@@ -8,16 +9,16 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
+use std::ops::{Add, Sub};
 use std::pin::Pin;
 use std::sync::{Mutex, OnceLock};
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::lock::lock;
-
 use tokio::runtime::{Builder, Handle};
-pub(crate) use tokio::time::Instant;
 use tokio::time::{Interval, Sleep, Timeout};
+
+use crate::lock::lock;
 
 /// Of the thread that keeps the timers, once there is one.
 static TIMERS: OnceLock<Handle> = OnceLock::new();
@@ -59,6 +60,127 @@ pub(crate) fn timeout<F: Future>(time: Duration, future: F) -> Timeout<F> {
     kept(|| tokio::time::timeout(time, future))
 }
 
+/// A point in time, as nanoseconds of a clock that never goes back; it means something in this process only.
+///
+/// One number, because a request takes about ten differences: those of the standard library, which keeps seconds apart, cost
+/// twenty instructions each. What would lie before or after all time is its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Instant(u64);
+
+impl Instant {
+    pub(crate) fn now() -> Instant {
+        Instant(moved::nanos())
+    }
+
+    /// How long ago that was.
+    pub(crate) fn elapsed(self) -> Duration {
+        Instant::now() - self
+    }
+
+    /// The time since then; zero when that is later.
+    pub(crate) fn duration_since(self, earlier: Instant) -> Duration {
+        self - earlier
+    }
+
+    /// For Tokio's timers, which have another clock.
+    fn of_timers(self) -> tokio::time::Instant {
+        tokio::time::Instant::now() + (self - Instant::now())
+    }
+}
+
+impl Add<Duration> for Instant {
+    type Output = Instant;
+
+    fn add(self, time: Duration) -> Instant {
+        Instant(self.0.saturating_add(nanos_of(time)))
+    }
+}
+
+impl Sub<Duration> for Instant {
+    type Output = Instant;
+
+    fn sub(self, time: Duration) -> Instant {
+        Instant(self.0.saturating_sub(nanos_of(time)))
+    }
+}
+
+impl Sub for Instant {
+    type Output = Duration;
+
+    fn sub(self, earlier: Instant) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+fn nanos_of(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The system's clock, unless the simulator has taken it over.
+#[cfg(not(test))]
+mod moved {
+    #![allow(unsafe_code)]
+
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    /// Where the clock stands still; zero while it runs.
+    static STANDS_AT: AtomicU64 = AtomicU64::new(0);
+
+    #[inline]
+    pub(super) fn nanos() -> u64 {
+        match STANDS_AT.load(Ordering::Relaxed) {
+            0 => system(),
+            at => at,
+        }
+    }
+
+    #[inline]
+    fn system() -> u64 {
+        let mut time = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        // SAFETY: the answer is written to `time`, which is there for as long as the call. The clock is one that every system has,
+        // so there is no failure to look for.
+        unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
+        time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+    }
+
+    pub(super) fn on(by: u64) {
+        STANDS_AT.store(nanos().saturating_add(by), Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod moved {
+    use std::sync::OnceLock;
+
+    use tokio::time::Instant;
+
+    /// So long after the start of time that a test can look back.
+    const BEFORE: u64 = 1_000_000_000_000_000;
+
+    pub(super) fn nanos() -> u64 {
+        static FIRST: OnceLock<Instant> = OnceLock::new();
+        let now = Instant::now();
+        let first = *FIRST.get_or_init(|| now);
+        match now.checked_duration_since(first) {
+            Some(after) => BEFORE + super::nanos_of(after),
+            None => BEFORE - super::nanos_of(first - now),
+        }
+    }
+}
+
+/// Lets the clock stand still from now on, and moves it on. For the simulator, which has a process of its own; in unit tests Tokio's
+/// time has to be paused.
+#[cfg_attr(not(test), expect(clippy::unused_async, reason = "as in tests"))]
+pub(crate) async fn advance(by: Duration) {
+    #[cfg(test)]
+    tokio::time::advance(by).await;
+    #[cfg(not(test))]
+    moved::on(nanos_of(by));
+}
+
 /// Milliseconds since 1970, for dates in records and ids.
 pub(crate) fn unix_ms() -> u64 {
     SystemTime::now()
@@ -86,8 +208,7 @@ impl Moment {
     pub(crate) fn of(instant: Instant) -> Moment {
         static FIRST: OnceLock<(Instant, u64)> = OnceLock::new();
         let (first, unix) = FIRST.get_or_init(|| (instant, unix_ms()));
-        let since = instant.saturating_duration_since(*first).as_millis() as u64;
-        Moment(unix.saturating_add(since))
+        Moment(unix.saturating_add(instant.0.saturating_sub(first.0) / 1_000_000))
     }
 
     /// The moment that many microseconds later: cheaper than that of another instant.
@@ -109,7 +230,7 @@ impl Moment {
 
 /// Microseconds between two instants, zero when they are out of order.
 pub(crate) fn micros(from: Instant, to: Instant) -> u64 {
-    to.saturating_duration_since(from).as_micros() as u64
+    to.0.saturating_sub(from.0) / 1000
 }
 
 /// A deadline that is moved far more often than it passes.
@@ -118,8 +239,8 @@ pub(crate) fn micros(from: Instant, to: Instant) -> u64 {
 /// than the deadline; when it fires early it looks at the real deadline and goes back to sleep. One per connection.
 #[derive(Debug)]
 pub(crate) struct Timer {
-    /// Made at the first wait that really waits.
-    sleep: Option<Pin<Box<Sleep>>>,
+    /// Made at the first wait that really waits; and when it fires.
+    sleep: Option<(Pin<Box<Sleep>>, Instant)>,
 }
 
 /// A wait that took too long.
@@ -133,24 +254,27 @@ impl Timer {
 
     /// Ready when `deadline` has passed.
     pub(crate) fn poll(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        let sleep = self
-            .sleep
-            .get_or_insert_with(|| Box::pin(kept(|| tokio::time::sleep_until(deadline))));
-        loop {
-            if sleep.deadline() > deadline {
-                sleep.as_mut().reset(deadline);
-            }
-            if sleep.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
-            }
+        let (sleep, fires) = self.sleep.get_or_insert_with(|| {
+            let sleep = kept(|| tokio::time::sleep_until(deadline.of_timers()));
+            (Box::pin(sleep), deadline)
+        });
+        let is_late = *fires > deadline;
+        let mut set = |sleep: &mut Pin<Box<Sleep>>, at: Instant| {
+            sleep.as_mut().reset(at.of_timers());
+            *fires = at;
+        };
+        if is_late {
+            set(sleep, deadline);
+        }
+        while sleep.as_mut().poll(cx).is_ready() {
             if Instant::now() >= deadline {
                 // Not registered any more; the next poll re-arms it.
-                let later = deadline + Duration::from_secs(3600);
-                sleep.as_mut().reset(later);
+                set(sleep, deadline + Duration::from_secs(3600));
                 return Poll::Ready(());
             }
-            sleep.as_mut().reset(deadline);
+            set(sleep, deadline);
         }
+        Poll::Pending
     }
 
     /// Runs `future` for at most `time`. Neither the clock nor the timer is touched when it need not wait.

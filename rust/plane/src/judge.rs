@@ -83,7 +83,7 @@ pub(crate) async fn consult<C: Caller>(
                 (_, None) => memory.failed(now),
                 (_, Some(opinion)) => memory.keep(judge, key, opinion, now),
             }
-            let is_late = now.saturating_duration_since(began) >= time;
+            let is_late = now.duration_since(began) >= time;
             let outcome = match (asked, opinion) {
                 (_, Some(_)) => Outcome::Answered,
                 (Asked::Said(_), None) => Outcome::Nonsense,
@@ -95,7 +95,7 @@ pub(crate) async fn consult<C: Caller>(
     };
     count(thread, outcome);
     let mut judgement = Judgement::new(judge, outcome, opinion);
-    judgement.took = Instant::now().saturating_duration_since(began);
+    judgement.took = Instant::now().duration_since(began);
     Ok(Some(Box::new(judgement)))
 }
 

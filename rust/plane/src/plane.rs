@@ -413,8 +413,7 @@ impl Plane {
         let wait_until = |deadline: Instant, is_over: &dyn Fn() -> bool| {
             while Instant::now() < deadline && !is_over() {
                 std::thread::sleep(
-                    Duration::from_millis(5)
-                        .min(deadline.saturating_duration_since(Instant::now())),
+                    Duration::from_millis(5).min(deadline.duration_since(Instant::now())),
                 );
             }
         };

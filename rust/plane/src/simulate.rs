@@ -1,7 +1,6 @@
 //! The routing of a gateway in virtual time: real policies and real statistics over endpoints that are made up.
 //!
-//! For the simulator (`examples/simulate`) and its test. Whoever drives it owns the clock: it must run inside a Tokio runtime whose time is
-//! paused, advance it to [`Simulation::due`], and call [`Simulation::step`].
+//! For the simulator (`examples/simulate`) and its test. It moves the clock of the process; in a unit test Tokio's time has to be paused.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -13,7 +12,7 @@ use serde_json::{Value, json};
 use turnout_wire::api::Api;
 use turnout_wire::request::Request;
 
-use crate::clock::{Instant, Moment};
+use crate::clock::{self, Instant, Moment};
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::route::{self, Asking};
@@ -229,15 +228,17 @@ impl Simulation {
         }
     }
 
-    /// How far the clock has to be advanced for the next step; `None`: it is over.
-    pub fn due(&self) -> Option<Duration> {
-        let Reverse((at_ms, _)) = self.events.peek()?;
-        let due = self.began + Duration::from_millis(*at_ms);
-        Some(due.saturating_duration_since(Instant::now()))
+    /// Lets one thing happen after the other until all is over; what it came to.
+    pub async fn run(mut self) -> Outcome {
+        while let Some(Reverse((at_ms, _))) = self.events.peek() {
+            let due = self.began + Duration::from_millis(*at_ms);
+            clock::advance(due - Instant::now()).await;
+            self.step();
+        }
+        self.into_outcome()
     }
 
-    /// Lets the next thing happen.
-    pub fn step(&mut self) {
+    fn step(&mut self) {
         let Some(Reverse((at_ms, event))) = self.events.pop() else {
             return;
         };
@@ -249,7 +250,7 @@ impl Simulation {
     }
 
     /// What became of the requests.
-    pub fn into_outcome(self) -> Outcome {
+    fn into_outcome(self) -> Outcome {
         self.outcome
     }
 
@@ -506,12 +507,9 @@ mod tests {
             .build()
             .expect("a runtime can be made");
         runtime.block_on(async {
-            let mut simulation = Simulation::new(TEMPLATE, policy, beds, asks, attempts_max, 1);
-            while let Some(due) = simulation.due() {
-                tokio::time::advance(due).await;
-                simulation.step();
-            }
-            simulation.into_outcome()
+            Simulation::new(TEMPLATE, policy, beds, asks, attempts_max, 1)
+                .run()
+                .await
         })
     }
 

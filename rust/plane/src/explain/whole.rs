@@ -222,7 +222,7 @@ pub(super) fn write(course: &Course<'_, '_>) -> String {
     });
     let mut before = trace.began;
     let steps = trace.steps.iter().map(|(step, at)| {
-        let ns = at.saturating_duration_since(before).as_nanos();
+        let ns = at.duration_since(before).as_nanos();
         before = *at;
         Step {
             step,

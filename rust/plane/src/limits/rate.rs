@@ -52,7 +52,7 @@ pub(crate) fn frequency(thread: &Thread, key: Option<&Key>) -> Result<(), Refusa
     let Some((key, per_minute)) = key.and_then(|key| Some((key, key.requests_per_minute?))) else {
         return Ok(());
     };
-    let since = Instant::now().saturating_duration_since(thread.shared.started);
+    let since = Instant::now().duration_since(thread.shared.started);
     let Err(wait) = key.meter.bucket.take(per_minute, since.as_nanos() as u64) else {
         return Ok(());
     };

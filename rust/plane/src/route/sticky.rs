@@ -79,7 +79,7 @@ impl Table {
     fn look(&self, key: u64, now: Instant, ttl: Duration) -> Option<u64> {
         let mut shard = self.shard(key);
         let home = *shard.get(key.into())?;
-        if now.saturating_duration_since(home.used) < ttl {
+        if now.duration_since(home.used) < ttl {
             return Some(home.place);
         }
         shard.remove(key.into());
