@@ -5,7 +5,7 @@
 
 use std::future::poll_fn;
 
-use turnout_wire::answer::{self, Facts, Serving};
+use turnout_wire::answer::{self, Serving};
 use turnout_wire::beside::put_into_document;
 
 use crate::account::Account;
@@ -36,27 +36,12 @@ pub(crate) async fn receive<C: Caller>(
     answer_bytes_max: usize,
     until: Until,
 ) -> Result<(), Trouble> {
-    if C::IS_CONTESTED {
-        return Box::pin(receive_contested(
-            caller,
-            comments,
-            account,
-            candidate,
-            connection,
-            head,
-            serving,
-            input_bytes,
-            answer_bytes_max,
-            until,
-        ))
-        .await;
-    }
     if head.coding == Coding::Identity
         && let Some(body) = connection.whole_body()
     {
-        let edited = edit(caller, account, head, body, serving, input_bytes);
+        let served = serve(caller, comments, account, head, body, serving, input_bytes).await;
         connection.finish_whole_body();
-        return edited;
+        return served;
     }
     let body = read_whole(
         caller,
@@ -69,7 +54,7 @@ pub(crate) async fn receive<C: Caller>(
         until,
     )
     .await?;
-    edit(caller, account, head, &body, serving, input_bytes)
+    serve(caller, comments, account, head, &body, serving, input_bytes).await
 }
 
 #[expect(
@@ -163,8 +148,11 @@ pub(crate) async fn read_whole<C: Caller>(
     Ok(body)
 }
 
-fn edit<C: Caller>(
+/// Judges and edits a whole body, and books it.
+#[inline]
+async fn serve<C: Caller>(
     caller: &mut C,
+    comments: &mut Comments<'_>,
     account: &mut Account<'_>,
     head: &AnswerHead,
     body: &[u8],
@@ -180,56 +168,14 @@ fn edit<C: Caller>(
         Err(unusable) => return Err(Failure::of_unusable(head.status, unusable).into()),
     };
     account.judge_calls(&facts, serving.dialect, body);
-    book(caller, account, &facts);
-    Ok(())
-}
-
-#[expect(
-    clippy::too_many_arguments,
-    reason = "an attempt's company, each thing used alone"
-)]
-/// The same where another attempt may run beside this one: between the judgement and the booking the client is claimed.
-async fn receive_contested<C: Caller>(
-    caller: &mut C,
-    comments: &mut Comments<'_>,
-    account: &mut Account<'_>,
-    candidate: &Candidate<'_>,
-    connection: &mut Connection,
-    head: &AnswerHead,
-    serving: &Serving<'_>,
-    input_bytes: usize,
-    answer_bytes_max: usize,
-    until: Until,
-) -> Result<(), Trouble> {
-    let body = read_whole(
-        caller,
-        comments,
-        account,
-        candidate,
-        connection,
-        head,
-        answer_bytes_max,
-        until,
-    )
-    .await?;
-    if body.is_empty() {
-        return Err(Failure::empty(head.status, "its answer was empty").into());
+    if C::IS_CONTESTED {
+        claim(caller, comments, account).await;
     }
-    let facts = answer::edit(&body, serving, input_bytes, caller.out())
-        .map_err(|unusable| Failure::of_unusable(head.status, unusable))?;
-    account.judge_calls(&facts, serving.dialect, &body);
-    claim(caller, comments, account).await;
-    book(caller, account, &facts);
-    Ok(())
-}
-
-/// Tells and books.
-#[inline]
-fn book<C: Caller>(caller: &mut C, account: &mut Account<'_>, facts: &Facts) {
     if let Some(members) = account.members(true) {
         put_into_document(&members, 0, caller.out());
     }
     // Account before the last byte leaves; see `account.rs`.
     account.sending(caller.out());
-    account.book(facts);
+    account.book(&facts);
+    Ok(())
 }
