@@ -696,7 +696,7 @@ impl<'a> Account<'a> {
             .or(again.map(|e| e.model.as_str()))
             .unwrap_or_default();
         let record = Record {
-            id: self.id.as_str(),
+            id: self.id.as_bytes(),
             created_ms: self.created_ms,
             key_sha256: self.key.map_or("", |key| key.sha256_hex.as_str()),
             key_name: self.key.map_or("", |key| key.name.as_str()),

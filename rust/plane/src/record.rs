@@ -43,7 +43,7 @@ pub(crate) struct Client<'a> {
 /// A record; see the twin for what each field means.
 #[derive(Debug)]
 pub(crate) struct Record<'a> {
-    pub(crate) id: &'a str,
+    pub(crate) id: &'a [u8],
     pub(crate) created_ms: u64,
     pub(crate) key_sha256: &'a str,
     pub(crate) key_name: &'a str,
@@ -87,7 +87,7 @@ impl Record<'_> {
     /// Appends the record to `out`.
     pub(crate) fn pack(&self, out: &mut Vec<u8>) {
         pack::array(out, FIELDS);
-        pack::str(out, self.id);
+        pack::utf8(out, self.id);
         pack::uint(out, self.created_ms);
         pack::str(out, self.key_sha256);
         pack::str(out, self.key_name);
@@ -214,7 +214,7 @@ mod tests {
         let mut packed = Vec::new();
         client.pack(&mut packed);
         let record = Record {
-            id: "gen-1764031697-AbCdEfGhIjKlMnOpQrSt",
+            id: b"gen-1764031697-AbCdEfGhIjKlMnOpQrSt",
             created_ms: 1_764_031_697_123,
             key_sha256: &"ab".repeat(32),
             key_name: "key name",

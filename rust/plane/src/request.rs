@@ -230,21 +230,21 @@ async fn generate<C: Caller>(
         None => parse(caller.head(), api, path, body),
         Some(upload) => upload.request(body),
     };
-    let mut request = match read {
+    let mut asked = match read {
         Ok(request) => request,
         Err(refusal) => return refuse(thread, snapshot, caller, &refusal, "").await,
     };
     // What a preset says is part of the request for everything that follows.
     let mut preset_wish = cache::Wish::default();
-    match preset::applied(snapshot, &request) {
+    match preset::applied(snapshot, &asked) {
         Ok(None) => {}
         Ok(Some((merged, preset))) => {
             preset_wish = preset.cache_wish();
-            request = *merged;
+            asked = *merged;
         }
         Err(refusal) => return refuse(thread, snapshot, caller, &refusal, "").await,
     }
-    let request = &request;
+    let request = &asked;
     let mut waited_us = caller.body_wait_us();
     // Before anything is decided: what was answered before needs nobody to serve it, and costs nothing.
     let cached = cache::Ask::of(snapshot, key, request, caller.head(), preset_wish, array);
@@ -348,7 +348,7 @@ async fn generate<C: Caller>(
         let streamed = request.stream() && api.streams();
         account.cache(Recorder::new(thread, snapshot, ask, streamed, array));
     }
-    attempts(
+    let outcome = attempts(
         thread,
         snapshot,
         caller,
@@ -358,7 +358,10 @@ async fn generate<C: Caller>(
         wanted,
         array,
     )
-    .await
+    .await;
+    drop(account);
+    thread.keep_room_for_body(asked.take_body());
+    outcome
 }
 
 /// Answers a question for the number of tokens with an estimate. It is no generation, so nothing is booked of it.

@@ -202,6 +202,9 @@ pub(crate) const INBOX_MAX: usize = 1024;
 /// connection each never share a thread while the other idles, and none moves for nothing.
 const HAND_OVER_DIFFERENCE: usize = 2;
 
+/// Room of this size is kept for the next body; most fit.
+const BODY_BYTES_KEPT: usize = 64 << 10;
+
 /// One thread's own.
 pub(crate) struct Thread {
     pub(crate) index: usize,
@@ -215,6 +218,8 @@ pub(crate) struct Thread {
     pub(crate) scratch: RefCell<Vec<u8>>,
     /// Room for what a record says of its client, handed on from request to request.
     pub(crate) client: RefCell<Vec<u8>>,
+    /// Room for a request's body, handed on likewise.
+    body: RefCell<Vec<u8>>,
     /// Connections to the server that keeps answers.
     pub(crate) links: cache::remote::Links,
     pub(crate) remembered: RefCell<Remembered>,
@@ -226,6 +231,22 @@ pub(crate) struct Thread {
 }
 
 impl Thread {
+    /// An empty buffer for a request's body.
+    #[inline]
+    pub(crate) fn room_for_body(&self) -> Vec<u8> {
+        let mut room = std::mem::take(&mut *self.body.borrow_mut());
+        room.clear();
+        room
+    }
+
+    /// Keeps the room of a body that is not needed any more, unless it is large.
+    #[inline]
+    pub(crate) fn keep_room_for_body(&self, body: Vec<u8>) {
+        if body.capacity() <= BODY_BYTES_KEPT {
+            *self.body.borrow_mut() = body;
+        }
+    }
+
     pub(crate) fn new(index: usize, shared: Arc<Shared>) -> Thread {
         Thread {
             index,
@@ -235,6 +256,7 @@ impl Thread {
             control_pool: RefCell::default(),
             scratch: RefCell::default(),
             client: RefCell::default(),
+            body: RefCell::default(),
             links: cache::remote::Links::default(),
             remembered: RefCell::default(),
             address_text: RefCell::new((

@@ -589,7 +589,7 @@ impl Caller for H1 {
             self.invite().await.map_err(|Gone| BodyFault::Gone)?;
         }
         let mut deadline = None;
-        let mut body = Vec::new();
+        let mut body = self.thread.room_for_body();
         if let Unread::Length(length) = self.body {
             // Trust a claimed length only so far: the memory is paid for by bytes that arrive.
             body.reserve_exact((length as usize).min(256 * 1024));

@@ -58,6 +58,11 @@ pub fn uint(out: &mut Vec<u8>, value: u64) {
 /// of a record comes near it.
 #[inline]
 pub fn str(out: &mut Vec<u8>, value: &str) {
+    utf8(out, value.as_bytes());
+}
+
+/// Writes text that is known to be UTF-8; see [`str`].
+pub(crate) fn utf8(out: &mut Vec<u8>, value: &[u8]) {
     let length = value.len();
     if length < 32 {
         out.push(0xa0 | length as u8);
@@ -67,21 +72,22 @@ pub fn str(out: &mut Vec<u8>, value: &str) {
         let [a, b] = short.to_be_bytes();
         out.extend_from_slice(&[0xda, a, b]);
     } else {
-        return long_str(out, value);
+        return long_utf8(out, value);
     }
-    out.extend_from_slice(value.as_bytes());
+    out.extend_from_slice(value);
 }
 
-/// Text of 64 KiB and more, kept apart so that the usual path inlines small.
+/// Text of 64 KiB and more, kept apart so that the usual path stays small.
 #[cold]
-fn long_str(out: &mut Vec<u8>, value: &str) {
+fn long_utf8(out: &mut Vec<u8>, value: &[u8]) {
     let mut end = value.len().min(u32::MAX as usize);
-    while !value.is_char_boundary(end) {
+    // A byte in the middle of a character is no place to cut.
+    while value.get(end).is_some_and(|byte| byte & 0xc0 == 0x80) {
         end -= 1;
     }
     out.push(0xdb);
     out.extend_from_slice(&(end as u32).to_be_bytes());
-    out.extend_from_slice(&value.as_bytes()[..end]);
+    out.extend_from_slice(&value[..end]);
 }
 
 /// Writes text, or the absent value.

@@ -258,6 +258,11 @@ impl Request {
         &self.body
     }
 
+    /// Takes the body away, when the request is over: what is left says nothing any more.
+    pub fn take_body(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.body)
+    }
+
     /// The value of one of [`ROUTING_FIELDS`], raw. `None` when it is absent or null.
     pub fn routing_member(&self, name: &str) -> Option<&str> {
         let is_routing =

@@ -43,6 +43,10 @@ pub(super) fn scan(text: &str, canonical: bool, scan: &mut Scan) -> Result<(), S
             if distinct && scan.noted.iter().any(|noted| noted.what == what) {
                 return Err(Stop::Irregular);
             }
+            if scan.noted.is_empty() {
+                // Made at once, which is cheaper than letting the first element grow it.
+                scan.noted = Vec::with_capacity(NOTED_USUALLY);
+            }
             scan.noted.push(Noted {
                 what,
                 value,
@@ -89,6 +93,9 @@ fn member(walker: &mut Walker<'_>, canonical: bool) -> Result<(usize, Known), St
     };
     Ok((start, usual))
 }
+
+/// More than most bodies have.
+const NOTED_USUALLY: usize = 4;
 
 /// What the pass found. Handed in to be filled, because it is large.
 #[derive(Default)]
