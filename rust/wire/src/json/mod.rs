@@ -31,6 +31,7 @@ pub use scalar::{
     inside, unescape, unescaped_len, whole, write_number, write_string, write_string_inside,
 };
 pub use walker::Walker;
+pub(crate) use walker::Watch;
 
 /// Deepest nesting that is read: the outermost object counts as 1. `serde_json` refuses the 128th.
 pub const DEPTH_MAX: usize = 127;

@@ -12,6 +12,18 @@ pub struct Walker<'a> {
     depth: usize,
 }
 
+/// Sees the strings that stand as values in arrays and objects while they are skipped.
+pub(crate) trait Watch {
+    /// A string from its opening quote to behind its closing one.
+    fn string(&mut self, bytes: &[u8], start: usize, end: usize);
+}
+
+/// Nobody watches.
+impl Watch for () {
+    #[inline(always)]
+    fn string(&mut self, _: &[u8], _: usize, _: usize) {}
+}
+
 impl<'a> Walker<'a> {
     /// At the start of `text`.
     pub fn new(text: &'a str) -> Self {
@@ -156,13 +168,19 @@ impl<'a> Walker<'a> {
     /// Reads any value, validating all of it.
     #[inline(always)]
     pub fn value(&mut self) -> Result<Value, Malformed> {
+        self.value_watched(&mut ())
+    }
+
+    /// The same, and shows the strings inside it to somebody.
+    #[inline(always)]
+    pub(crate) fn value_watched<W: Watch>(&mut self, watch: &mut W) -> Result<Value, Malformed> {
         self.space();
         let start = self.at;
         let kind = match self.bytes.get(start) {
             Some(b'"') if !self.string()? => Kind::Plain,
             Some(b'"') => Kind::Escaped,
             Some(b'{') => {
-                self.container()?;
+                self.container(watch)?;
                 Kind::Object
             }
             Some(b'[') if self.bytes.get(start + 1) == Some(&b']') => {
@@ -170,7 +188,7 @@ impl<'a> Walker<'a> {
                 Kind::Array
             }
             Some(b'[') => {
-                self.container()?;
+                self.container(watch)?;
                 Kind::Array
             }
             Some(b'n') if self.takes(b"null") => Kind::Null,
@@ -276,7 +294,7 @@ impl<'a> Walker<'a> {
 
     /// Skips an array or object without recursion: one bit per open container says which it is.
     #[inline(never)]
-    fn container(&mut self) -> Result<(), Malformed> {
+    fn container<W: Watch>(&mut self, watch: &mut W) -> Result<(), Malformed> {
         let mut objects: u128 = 0;
         let mut open = 0usize;
         let mut key_next = false;
@@ -287,7 +305,9 @@ impl<'a> Walker<'a> {
             self.space();
             let closed_at_once = match self.bytes.get(self.at) {
                 Some(b'"') => {
+                    let start = self.at;
                     self.string()?;
+                    watch.string(self.bytes, start, self.at);
                     false
                 }
                 Some(b'{') => {

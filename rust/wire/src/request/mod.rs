@@ -87,6 +87,8 @@ pub struct Request {
     user: Option<Text>,
     /// Whether the client wants no thought to be shown.
     hides_thought: bool,
+    /// Whether the word `developer` stands somewhere in the body, as it does for a role.
+    says_developer: bool,
     /// Members that may have to go or to change, in the order of the body.
     noted: Vec<Noted>,
     /// What a form says, when the body is one.

@@ -1,9 +1,9 @@
 //! The body for one endpoint: the client's own bytes where the endpoint speaks its API, else a translation.
 
 use std::borrow::Cow;
-use std::sync::LazyLock;
 
 use super::fate::Fate;
+use super::scan::DEVELOPER;
 use super::upstream::Edit;
 use super::{Form, Request, StreamOptions, Upstream};
 use crate::api::{self, Api, Task};
@@ -120,11 +120,7 @@ impl Request {
         if self.stream && target.dialect == Dialect::OpenAi && target.quirks.stream_usage {
             self.ask_for_usage(&mut edits);
         }
-        // Few bodies hold the word, and it is looked for before anything else is done.
-        if !target.quirks.developer_role
-            && self.api == Api::Chat
-            && DEVELOPER.find(&self.body).is_some()
-        {
+        if !target.quirks.developer_role && self.api == Api::Chat && self.says_developer {
             rename_developers(self.asked(), &mut edits);
         }
         if self.api == Api::Responses {
@@ -270,10 +266,6 @@ fn key_before(body: &[u8], value: usize) -> usize {
         .unwrap_or(value)
 }
 
-/// Made once: making a searcher costs more than searching a usual body.
-static DEVELOPER: LazyLock<memchr::memmem::Finder<'static>> =
-    LazyLock::new(|| memchr::memmem::Finder::new(b"\"developer\""));
-
 /// Makes `developer` the older word `system` in the roles of messages.
 fn rename_developers(text: &str, edits: &mut Vec<Edit<'_>>) {
     let mut walker = Walker::new(text);
@@ -288,7 +280,7 @@ fn rename_developers(text: &str, edits: &mut Vec<Edit<'_>>) {
             }
             member::object(walker, &Path::ROOT, |name, walker| {
                 let value = walker.value().map_err(member::malformed)?;
-                if name == "role" && value.raw(text) == "\"developer\"" {
+                if name == "role" && value.raw(text).as_bytes() == DEVELOPER {
                     edits.push(Edit {
                         span: value.span,
                         new: Cow::Borrowed(b"\"system\""),

@@ -93,6 +93,7 @@ impl Request {
             prompt_cache_key: None,
             user,
             hides_thought: false,
+            says_developer: false,
             noted: Vec::new(),
             form: Some(Box::new(Form {
                 content_type: content_type.to_owned(),
@@ -254,6 +255,7 @@ impl Request {
             prompt_cache_key,
             user,
             hides_thought: judged.hides_thought,
+            says_developer: scan.developer.is_said,
             noted: Vec::new(),
             form: None,
             body: Vec::new(),

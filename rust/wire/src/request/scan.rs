@@ -1,6 +1,6 @@
 //! The one pass over a body: where the members are that the gateway acts on.
 
-use crate::json::{Key, Kind, Malformed, Span, Value, Walker};
+use crate::json::{Key, Kind, Malformed, Span, Value, Walker, Watch};
 use crate::parameter::Parameter;
 use crate::refusal::{Kind as RefusalKind, Refusal};
 
@@ -28,7 +28,7 @@ pub(super) fn scan(text: &str, canonical: bool, scan: &mut Scan) -> Result<(), S
             }
             open = false;
         }
-        let value = walker.value()?;
+        let value = walker.value_watched(&mut scan.developer)?;
         if let Some(field) = field {
             let place = &mut scan.values[field as usize];
             // In its canonical form a body has no name twice, but it may have a field in both spellings.
@@ -104,7 +104,27 @@ pub(super) struct Scan {
     pub(super) members: usize,
     pub(super) values: [Option<Value>; FIELDS],
     pub(super) noted: Vec<Noted>,
+    pub(super) developer: Developer,
 }
+
+/// Whether the word `developer` stands somewhere as a value, as it does for a role. Few bodies hold it, and to look for it
+/// here costs a comparison a string, while a search would go through the body once more.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Developer {
+    pub(super) is_said: bool,
+}
+
+impl Watch for Developer {
+    #[inline(always)]
+    fn string(&mut self, bytes: &[u8], start: usize, end: usize) {
+        if end - start == DEVELOPER.len() && bytes.get(start..end) == Some(DEVELOPER) {
+            self.is_said = true;
+        }
+    }
+}
+
+/// As it stands in a body.
+pub(super) const DEVELOPER: &[u8] = b"\"developer\"";
 
 /// A top-level member that may have to be taken out, or said otherwise.
 #[derive(Debug, Clone, Copy)]
