@@ -232,6 +232,35 @@ def test_a_client_that_leaves_gives_back_what_was_held() -> None:
         harness.eventually(lambda: usage(rig)["held"] == 0, "what was held is given back")
 
 
+def leaves(rig: Rig, body: Any, path: str = harness.CHAT) -> None:
+    """A client that leaves as soon as the provider has been asked."""
+    asked = rig.counters()["requests"]
+    with rig.connect() as connection:
+        connection.send(body, path)
+        harness.eventually(lambda: rig.counters()["requests"] == asked + 1, "the provider has the request")
+
+
+def test_a_client_that_leaves_early_spends_its_prompts_all_the_same() -> None:
+    with limited(1_000_000, None, "plain;latency=60000") as rig:
+        spent = 0
+        for _ in range(3):
+            leaves(rig, harness.chat("word " * 100, max_tokens=1))
+            (booked,) = rig.booked(1)
+            assert booked.usage_source == "estimated"
+            spent += booked.cost_nano
+            assert usage(rig)["total"] == spent > 2_000 * 100
+        # Too little is left for a fourth.
+        refused = rig.chat("word " * 100, max_tokens=1)
+        assert (refused.status_code, metadata(refused)["limit_source"]) == (402, "openrouter_key_limit")
+
+
+def test_a_client_that_leaves_before_its_picture_spends_nothing() -> None:
+    with limited(1_000_000, None, "plain;latency=60000") as rig:
+        leaves(rig, {"model": "test/model", "prompt": "a cat"}, "/v1/images/generations")
+        (booked,) = rig.booked(1)
+        assert (booked.usage_source, booked.cost_nano, usage(rig)["total"]) == ("none", 0, 0)
+
+
 def test_z13_requests_at_the_same_time_do_not_spend_more_than_the_limit() -> None:
     # Room for ten answers that are held back for at their true cost or a little less.
     limit = ANSWER_NANO * 10

@@ -351,7 +351,10 @@ def test_a_client_that_leaves_while_waiting_takes_its_provider_along(stream: boo
         assert time.monotonic() - left < 10
         (booked,) = rig.booked(1)
         assert (booked.cancelled, booked.status, booked.error_type) == (True, 499, "cancelled")
-        assert (booked.usage_source, booked.cost_nano, booked.ttft_us) == ("none", 0, 0)
+        # The provider has read the prompt.
+        assert (booked.usage_source, booked.tokens_completion, booked.ttft_us) == ("estimated", 0, 0)
+        assert booked.tokens_prompt > 0
+        assert booked.cost_nano == booked.tokens_prompt * PRICES.prompt // 1_000_000 + PRICES.request
         assert [a.outcome for a in booked.attempts] == ["cancelled"]
 
 

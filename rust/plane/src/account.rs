@@ -13,6 +13,7 @@ use smallvec::SmallVec;
 use turnout_wire::answer::{Facts, Serving};
 use turnout_wire::api::Api;
 use turnout_wire::cost::Cost;
+use turnout_wire::count;
 use turnout_wire::dialect::Dialect;
 use turnout_wire::finish::Finish;
 use turnout_wire::parameter::Parameter;
@@ -638,12 +639,47 @@ impl<'a> Account<'a> {
         self.write(status, Some(error_type), false, None);
     }
 
-    /// Books a request whose client left. `facts`: what had been consumed by then.
+    /// Books a request whose client left. `facts`: what had been consumed by then; `None`: nothing of an answer had come.
     pub(crate) fn book_cancelled(&mut self, facts: Option<&Facts>) {
         self.look();
+        let prompt = match facts {
+            None if !self.booked => self.prompt_alone(),
+            _ => None,
+        };
         self.end_attempt(Outcome::Cancelled, Ending::Neutral);
         let status = if self.first_byte.is_some() { 200 } else { 499 };
-        self.write(status, Some("cancelled"), true, facts);
+        self.write(status, Some("cancelled"), true, facts.or(prompt.as_ref()));
+    }
+
+    /// What a client consumed that leaves while it waits: the prompt, which the provider has been sent. Estimated, because nobody
+    /// tells it any more; without it whoever leaves early enough would ask for nothing. Where the price is that of pictures or
+    /// sounds, the prompt costs next to nothing, and it may have been on its way still.
+    fn prompt_alone(&self) -> Option<Facts> {
+        let candidate = self
+            .serving
+            .filter(|_| self.current.is_some() && self.is_sent)?;
+        if self.api.task().is_opaque() {
+            return None;
+        }
+        let usage = self.prompt_usage();
+        Some(Facts {
+            usage,
+            usage_source: UsageSource::Estimated,
+            cost: Cost::of(&usage, candidate.prices(), None),
+            finish: None,
+            native_finish: None,
+            upstream_id: None,
+        })
+    }
+
+    /// The prompt's tokens, estimated.
+    fn prompt_usage(&self) -> Usage {
+        let prompt = count::estimate(self.request);
+        Usage {
+            prompt,
+            total: prompt,
+            ..Usage::default()
+        }
     }
 
     /// Charges the key and the gateway, and only then gives back what was held.

@@ -15,9 +15,7 @@ use std::rc::Rc;
 
 use smallvec::SmallVec;
 use turnout_wire::cost::Cost;
-use turnout_wire::count;
 use turnout_wire::request::Upstream;
-use turnout_wire::usage::Usage;
 
 use super::Account;
 use crate::cache::Recorder;
@@ -123,16 +121,11 @@ impl<'a> Account<'a> {
     /// has ended without an answer.
     pub(crate) fn give_up_attempt(&mut self, slower: bool) {
         self.waited(self.last);
+        let lost = self.is_sent.then(|| self.prompt_usage());
         let (Some(current), Some(candidate)) = (&mut self.current, self.serving) else {
             return;
         };
-        if self.is_sent {
-            let prompt = count::estimate(self.request);
-            let usage = Usage {
-                prompt,
-                total: prompt,
-                ..Usage::default()
-            };
+        if let Some(usage) = lost {
             let cost = Cost::of(&usage, candidate.prices(), None);
             current.attempt.cost_nano = cost.total_nano;
             let upstream_nano = cost.upstream_nano.unwrap_or_default();
