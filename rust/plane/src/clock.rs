@@ -23,6 +23,9 @@ use crate::lock::lock;
 /// Of the thread that keeps the timers, once there is one.
 static TIMERS: OnceLock<Handle> = OnceLock::new();
 
+/// The first instant that was made a moment, and its date in milliseconds since 1970.
+static FIRST: OnceLock<(Instant, u64)> = OnceLock::new();
+
 /// Starts the thread that keeps the timers of this process, unless there is one.
 pub(crate) fn start_timers() -> io::Result<()> {
     static STARTING: Mutex<()> = Mutex::new(());
@@ -171,7 +174,17 @@ mod moved {
     }
 }
 
-/// Lets the clock stand still from now on, and moves it on. For the simulator, which has a process of its own; in unit tests Tokio's
+/// Lets the clock stand still from now on, at a date that is always the same. For the simulator; in unit tests Tokio's time is paused
+/// instead, and dates are what they are.
+pub(crate) fn stand_still() {
+    #[cfg(not(test))]
+    {
+        moved::on(0);
+        let _ = FIRST.set((Instant::now(), 1_800_000_000_000));
+    }
+}
+
+/// Moves the clock on. For the simulator, which has a process of its own; in unit tests Tokio's
 /// time has to be paused.
 #[cfg_attr(not(test), expect(clippy::unused_async, reason = "as in tests"))]
 pub(crate) async fn advance(by: Duration) {
@@ -206,7 +219,6 @@ impl Moment {
 
     /// The moment of an instant.
     pub(crate) fn of(instant: Instant) -> Moment {
-        static FIRST: OnceLock<(Instant, u64)> = OnceLock::new();
         let (first, unix) = FIRST.get_or_init(|| (instant, unix_ms()));
         Moment(unix.saturating_add(instant.0.saturating_sub(first.0) / 1_000_000))
     }

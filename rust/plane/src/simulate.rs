@@ -190,6 +190,8 @@ impl Simulation {
             json!({"failures": 5, "open_ms": 30_000, "open_max_ms": 300_000});
         written["routing"]["cooldown_max_ms"] = json!(600_000);
         written["routing"]["adaptive"] = json!({"second_nano": 100_000, "failure": 10, "limited": 2, "exploration_permille": 20});
+        // Before anything asks for the time, or the numbers of two runs differ.
+        clock::stand_still();
         let registry = Registry::default();
         let bytes = serde_json::to_vec(&written).expect("JSON is written");
         let metrics = Metrics::new(1, &[]);
