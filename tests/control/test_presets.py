@@ -96,6 +96,21 @@ def test_v03_the_new_version_is_in_place_when_the_answer_comes(api: TestClient, 
     assert running(shelved, "filed") is not None
 
 
+def test_what_is_put_in_place_is_read_while_nothing_else_is_put_there(
+    api: TestClient, shelved: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two that are saved at the same time would otherwise each put in place what there was without the other."""
+    every, held = presets.every, list[bool]()
+
+    def read(ledger: store.Ledger) -> list[presets.Preset]:
+        held.append(shelved.reloader._lock.locked())
+        return every(ledger)
+
+    monkeypatch.setattr(presets, "every", read)
+    assert post(api).status_code == 200
+    assert held == [True]
+
+
 def test_other_apis_make_presets_too(api: TestClient) -> None:
     messages = {"messages": [], "system": "S.", "stop_sequences": ["x"]}
     made = post(api, "one", "messages", **messages).json()["data"]["designated_version"]

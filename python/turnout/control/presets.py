@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from turnout.control.preset_body import Api
     from turnout.ledger.presets import Preset, Version
     from turnout.ledger.store import Ledger
+    from turnout.reload import Ready
 
 T = TypeVar("T")
 
@@ -206,14 +207,15 @@ async def _ask(request: Request, question: Callable[[Ledger], T]) -> T:
 async def _change(request: Request, change: Callable[[Ledger], T]) -> T:
     """Changes the database, and puts what it holds then in place before anybody is told."""
     gateway = identity.gateway(request)
+    done: list[T] = []
 
-    def both(ledger: Ledger) -> T:
-        done = change(ledger)
-        stored = store.every(ledger)
-        gateway.reloader.amend(lambda ready: with_presets(ready, stored))
-        return done
+    def both(ready: Ready) -> Ready:
+        # While nobody else puts anything in place: what was read before another change would take that back.
+        done.append(change(gateway.ledger))
+        return with_presets(ready, store.every(gateway.ledger))
 
-    return await _ask(request, both)
+    await _ask(request, lambda ledger: gateway.reloader.amend(both))
+    return done[0]
 
 
 async def _known(request: Request, slug: str) -> Preset:
