@@ -12,7 +12,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from turnout.ledger import byok, presets, store
+from turnout.ledger import byok, presets, revision, store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +29,7 @@ def test_there_is_one_newest_step() -> None:
 
 def test_the_steps_lead_to_the_table_that_the_code_uses(ledger: store.Ledger) -> None:
     # The tables of other modules belong to it once these are imported.
-    assert presets.versions.metadata is byok.keys.metadata is store.metadata
+    assert presets.versions.metadata is byok.keys.metadata is revision.revisions.metadata is store.metadata
     with ledger.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), store.metadata) == []
 

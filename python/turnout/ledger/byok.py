@@ -13,6 +13,7 @@ import msgspec
 from sqlalchemy import BigInteger, Boolean, Column, Integer, Table, Text, delete, func, insert, select, update
 
 from turnout.errors import TurnoutError
+from turnout.ledger import revision
 from turnout.ledger.store import metadata
 
 if TYPE_CHECKING:
@@ -86,18 +87,25 @@ def add(ledger: Ledger, key: StoredKey) -> None:
         if connection.execute(select(func.count()).select_from(keys)).scalar_one() >= KEYS_MAX:
             raise TooManyKeys(f"there are {KEYS_MAX} keys, as many as there may be; delete one")
         connection.execute(insert(keys).values(**_values(key)))
+        revision.renew(connection)
 
 
 def change(ledger: Ledger, key: StoredKey) -> bool:
     """Replaces the key that has this id; false: there is none."""
     with ledger.engine.begin() as connection:
-        return connection.execute(update(keys).where(keys.c.id == key.id).values(**_values(key))).rowcount > 0
+        found = connection.execute(update(keys).where(keys.c.id == key.id).values(**_values(key))).rowcount > 0
+        if found:
+            revision.renew(connection)
+        return found
 
 
 def remove(ledger: Ledger, key_id: str) -> bool:
     """Deletes a key; false: there was none."""
     with ledger.engine.begin() as connection:
-        return connection.execute(delete(keys).where(keys.c.id == key_id)).rowcount > 0
+        found = connection.execute(delete(keys).where(keys.c.id == key_id)).rowcount > 0
+        if found:
+            revision.renew(connection)
+        return found
 
 
 def one(ledger: Ledger, key_id: str) -> StoredKey | None:
@@ -126,7 +134,8 @@ def page(ledger: Ledger, *, offset: int, limit: int, provider: str | None) -> tu
 def seal_again(ledger: Ledger, sealed: Mapping[str, tuple[str, str]]) -> None:
     """Replaces the first text by the second in each key, by id; all of them or none.
 
-    A key that holds another text by now was changed meanwhile, and stays.
+    A key that holds another text by now was changed meanwhile, and stays. The revision stays too: the keys are what
+    they were, and a gateway that does not know the new encryption yet goes on with what it has.
     """
     with ledger.engine.begin() as connection:
         for key_id, (before, after) in sealed.items():

@@ -14,6 +14,7 @@ import msgspec
 from sqlalchemy import BigInteger, Column, Integer, Table, Text, delete, func, insert, select, update
 
 from turnout.errors import TurnoutError
+from turnout.ledger import revision
 from turnout.ledger.store import metadata
 
 if TYPE_CHECKING:
@@ -150,6 +151,7 @@ def save(
             )
         )
         connection.execute(delete(versions).where(versions.c.slug == slug, versions.c.version <= number - VERSIONS_MAX))
+        revision.renew(connection)
         found = _one(connection, slug)
     assert found is not None, "it was just written"
     return found
@@ -170,7 +172,8 @@ def change(
     if status is not None:
         values |= {"status": status, "status_ms": now_ms}
     with ledger.engine.begin() as connection:
-        connection.execute(update(presets).where(presets.c.slug == slug).values(**values))
+        if connection.execute(update(presets).where(presets.c.slug == slug).values(**values)).rowcount > 0:
+            revision.renew(connection)
         return _one(connection, slug)
 
 
@@ -178,7 +181,10 @@ def remove(ledger: Ledger, slug: str) -> bool:
     """Deletes a preset with all its versions; false: there was none."""
     with ledger.engine.begin() as connection:
         connection.execute(delete(versions).where(versions.c.slug == slug))
-        return connection.execute(delete(presets).where(presets.c.slug == slug)).rowcount > 0
+        found = connection.execute(delete(presets).where(presets.c.slug == slug)).rowcount > 0
+        if found:
+            revision.renew(connection)
+        return found
 
 
 def one(ledger: Ledger, slug: str) -> Preset | None:
