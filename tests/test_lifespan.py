@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import threading
 import urllib.request
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from tests.fake.booked import generation
 from tests.fake.gateways import CONFIG
 from turnout import launch, lifespan, report, state
 from turnout.errors import ConfigError
-from turnout.ledger import query, store
+from turnout.ledger import presets, query, store
 from turnout.reload import Origin, compile_origin
 
 if TYPE_CHECKING:
@@ -127,6 +128,25 @@ def test_a_taken_configuration_is_reported_for_the_next_worker(tmp_path: Path, f
 
     asyncio.run(run(worker, {}, inside))
     close(worker, parent)
+
+
+def test_what_another_process_puts_into_the_database_is_taken_and_reported(tmp_path: Path, file: Path) -> None:
+    worker, parent = worker_of(file, tmp_path)
+
+    def inside(gateway: Gateway) -> None:
+        report.receive(parent)
+        other = store.open_ledger(store.sqlite_url(tmp_path / "ledger.db"))
+        presets.save(other, "brief", {}, system_prompt=None, creator="", now_ms=1)
+        store.close_ledger(other)
+        # Comes when it is in place.
+        taken = report.receive(parent)
+        assert isinstance(taken, report.Taken)
+        assert [one.slug for one in taken.ready.snapshot.presets] == ["brief"]
+        assert taken.ready == gateway.reloader.current
+
+    asyncio.run(run(worker, {}, inside))
+    close(worker, parent)
+    assert "turnout-follower" not in {thread.name for thread in threading.enumerate()}
 
 
 def test_a_worker_that_meets_a_broken_file_starts_with_the_last_good_one_and_shows_it(

@@ -317,3 +317,19 @@ def test_a_part_that_is_no_file_is_put_in_place_beside_what_runs(file: Path) -> 
     assert plane.swapped[-1] == b"changed"
     # What is wrong with the file goes on to be shown.
     assert len(plane.failures) == 2
+
+
+def test_what_cannot_be_followed_is_shown_and_what_is_followed_keeps_a_mistake_shown(file: Path) -> None:
+    plane = Plane()
+    reloader = reloader_of(file, plane)
+    before = reloader.current
+
+    def broken(ready: Ready) -> Ready:
+        raise OSError("a file is gone")
+
+    assert not reloader.follow(lambda ready: ready)
+    assert not reloader.follow(broken)
+    assert (reloader.current, plane.swapped, plane.failures) == (before, [], ["a file is gone"])
+    assert reloader.follow(lambda ready: dataclasses.replace(ready, encoded=b"changed"))
+    assert plane.swapped == [b"changed"]
+    assert plane.failures == ["a file is gone"] * 2

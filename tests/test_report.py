@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from turnout import report
+from turnout.config.own import OwnKey
 from turnout.reload import Origin, compile_origin
 
 if TYPE_CHECKING:
@@ -31,6 +32,29 @@ def test_a_configuration_larger_than_any_datagram_is_told_by_two_at_once(tmp_pat
         for thread in threads:
             thread.join()
     assert received == [report.Taken(ready)] * 2
+
+
+def test_the_provider_keys_of_the_api_are_told_with_it_and_not_shown(tmp_path: Path) -> None:
+    key = OwnKey(
+        id="a",
+        provider="openai",
+        label="byok-a",
+        text="sk-secret",
+        disabled=False,
+        kind="prioritized",
+        required=False,
+        exclusive=False,
+        zdr=None,
+        models=["a/b"],
+        hashes=None,
+        users=None,
+    )
+    ready = dataclasses.replace(compile_origin(Origin(demo=True), {}, state_dir=tmp_path), own_keys=(key,))
+    parent, worker = report.pair()
+    with parent, worker:
+        report.send(worker, report.Taken(ready))
+        assert report.receive(parent) == report.Taken(ready)
+    assert "sk-secret" not in repr(ready)
 
 
 def test_a_parent_that_is_gone_is_no_error() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from tests.ledger.test_byok import stored
 from turnout.ledger import byok, presets, store
 from turnout.shelf import Shelf, own_keys
@@ -40,6 +42,19 @@ def test_a_database_that_does_not_answer_leaves_what_is_known(shelf: Shelf, capl
         presets.presets.drop(connection)
     assert (shelf.presets(), shelf.keys()) == known
     assert caplog.text.count("those known go on") == 2
+
+
+def test_both_are_read_or_neither(shelf: Shelf) -> None:
+    assert shelf.ledger is not None
+    byok.add(shelf.ledger, stored("a", sealed=shelf.vault.seal("a", "sk-a")))
+    keys, made = shelf.read()
+    assert ([key.text for key in keys], made) == (["sk-a"], [])
+    byok.remove(shelf.ledger, "a")
+    with shelf.ledger.engine.begin() as connection:
+        presets.presets.drop(connection)
+    with pytest.raises(SQLAlchemyError):
+        shelf.read()
+    assert [key.id for key in shelf.kept_keys] == ["a"]
 
 
 def test_keys_come_in_their_order_and_say_what_they_are_for(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """The life of a worker: what starts with granian's worker and ends with it.
 
 Start: configuration → ledger opened → plane made → ledger's writer, which tells it what was spent before → plane
-started → watcher of files → ready. End, in
-reverse: the plane drains and stops, the watcher stops, the writer empties the journal, the ledger closes.
+started → watcher of files, follower of the database → ready. End, in reverse: these two stop, the plane drains and
+stops, the writer empties the journal, the ledger closes.
 
 Under ``turnout serve`` the parent's :class:`turnout.launch.Worker` brings the sockets and the origin. Under plain
 ``granian --interface asgi turnout:app`` there is none: the configuration is found by ``TURNOUT_CONFIG``, the plane
@@ -31,6 +31,7 @@ from turnout.catalogue import data as catalogue_data
 from turnout.config.load import environment as read_environment
 from turnout.drain import Drain
 from turnout.errors import TurnoutError
+from turnout.follower import Follower
 from turnout.gateway import Gateway
 from turnout.ledger import store
 from turnout.ledger.credits import Credits
@@ -230,6 +231,9 @@ def _start(
     undo.callback(watcher.stop)
     undo.callback(wallet.stop)
     wallet.start(reloader.refresh)
+    follower = Follower(shelf, reloader, is_migrated=writer.ready)
+    undo.callback(follower.stop)
+    follower.start()
     gateway = Gateway(
         version=turnout.__version__,
         plane=plane,

@@ -83,6 +83,8 @@ class Ready:
     """Client keys by their hash."""
     admin_sha256: str | None
     """Hash of the admin key; ``None``: there is none, and the admin API lets nobody in."""
+    own_keys: tuple[OwnKey, ...] = field(default=(), repr=False)
+    """The provider keys of the API that are in it, in clear."""
 
     @property
     def snapshot(self) -> snapshot.Snapshot:
@@ -181,6 +183,7 @@ def compile_read(
         encoded=snapshot.encode(compiled.snapshot),
         keys={key.sha256: key for key in compiled.snapshot.keys},
         admin_sha256=compiled.settings.admin_sha256 or (stored.admin.sha256 if stored.admin is not None else None),
+        own_keys=tuple(own_keys),
     )
 
 
@@ -223,7 +226,8 @@ def muted(ready: Ready, provider: str, label: str) -> Ready:
     ]
     changed = digested(msgspec.structs.replace(ready.snapshot, providers=providers))
     compiled = msgspec.structs.replace(ready.compiled, snapshot=changed)
-    return replace(ready, compiled=compiled, encoded=snapshot.encode(changed))
+    left = tuple(key for key in ready.own_keys if key.label != label)
+    return replace(ready, compiled=compiled, encoded=snapshot.encode(changed), own_keys=left)
 
 
 class Swapping(Protocol):
@@ -298,11 +302,7 @@ class Reloader:
             except (TurnoutError, OSError, ValueError) as error:
                 self.failed(str(error))
                 return
-            self.current = ready
-            if self.last_error is not None:
-                # A swap ends what health shows of a failed reload.
-                self.plane.reload_failed(self.last_error)
-            self.on_good(ready)
+            self._placed(ready)
             log.info("renewed credentials are in place")
 
     def amend(self, change: Callable[[Ready], Ready]) -> None:
@@ -312,11 +312,24 @@ class Reloader:
             if ready is self.current:
                 return
             self.plane.swap(ready.encoded)
-            self.current = ready
-            if self.last_error is not None:
-                # As after a refresh: the mistake goes on to be shown.
-                self.plane.reload_failed(self.last_error)
-            self.on_good(ready)
+            self._placed(ready)
+
+    def follow(self, change: Callable[[Ready], Ready]) -> bool:
+        """The same for what another process changed, where nobody waits for an answer; true when it is in place.
+
+        What stands in the way is shown as a failed reload is. Raises what ``change`` raises of other kinds.
+        """
+        with self._lock:
+            try:
+                ready = change(self.current)
+                if ready is self.current:
+                    return False
+                self.plane.swap(ready.encoded)
+            except (TurnoutError, OSError, ValueError) as error:
+                self.failed(str(error))
+                return False
+            self._placed(ready)
+            return True
 
     def remade(self, own_keys: Sequence[OwnKey]) -> Ready:
         """What :attr:`remake` gives; for :meth:`amend`. Raises :class:`turnout.errors.TurnoutError`."""
@@ -331,6 +344,14 @@ class Reloader:
         digest = self.current.snapshot.digest
         log.error("the configuration was not reloaded, %s goes on: %s", digest, message)
         return Outcome(digest=digest, changed=False, error=message)
+
+    def _placed(self, ready: Ready) -> None:
+        """Notes what was swapped in without the files being read anew."""
+        self.current = ready
+        if self.last_error is not None:
+            # A swap ends what health shows of a failed reload. The mistake is still there, and goes on to be shown.
+            self.plane.reload_failed(self.last_error)
+        self.on_good(ready)
 
     def _warn(self, before: Ready) -> None:
         for warning in self.current.compiled.warnings:

@@ -19,6 +19,7 @@ from turnout.ledger.writer import describe
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from turnout.ledger.presets import Preset
     from turnout.ledger.store import Ledger
     from turnout.vault import Vault
 
@@ -52,6 +53,13 @@ class Shelf:
             except SQLAlchemyError as error:
                 log.warning("the provider keys of the API cannot be read, those known go on: %s", describe(error))
         return own_keys(self.kept_keys, self.vault)
+
+    def read(self) -> tuple[list[OwnKey], list[Preset]]:
+        """Reads both, or raises what SQLAlchemy raises and keeps what was read before."""
+        assert self.ledger is not None, "who asks for it has looked at the database"
+        keys, made = byok.every(self.ledger), presets.every(self.ledger)
+        self.kept_keys, self.kept_presets = keys, made
+        return own_keys(keys, self.vault), made
 
 
 def own_keys(stored: Sequence[byok.StoredKey], vault: Vault) -> list[OwnKey]:

@@ -11,7 +11,7 @@ from turnout.gateway import Gateway
 from turnout.ledger import store
 from turnout.ledger.credits import Credits
 from turnout.ledger.writer import Writer
-from turnout.reload import Origin, Ready, Reloader, compile_read, load_origin
+from turnout.reload import Origin, Ready, Reloader, compile_read, load_origin, with_presets
 from turnout.shelf import Shelf
 from turnout.vault import Vault
 
@@ -60,7 +60,8 @@ def gateway(tmp_path: Path, *, config: str = CONFIG, auth: bool = True) -> Gatew
     def remake(own_keys: Sequence[OwnKey]) -> Ready:
         loaded = load_origin(origin, {})
         shelf.vault.configured = loaded.encryption_keys
-        return compile_read(loaded, origin, {}, state_dir=tmp_path, own_keys=own_keys)
+        ready = compile_read(loaded, origin, {}, state_dir=tmp_path, own_keys=own_keys)
+        return with_presets(ready, shelf.presets())
 
     def build() -> Ready:
         return remake(shelf.keys())
