@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import SQLAlchemyError
 
 from tests.ledger.test_byok import stored
+from turnout.config.own import OwnKeyError
 from turnout.ledger import byok, presets, store
-from turnout.shelf import Shelf, own_keys
+from turnout.shelf import Shelf, filled, own_keys
 from turnout.vault import Vault
 
 if TYPE_CHECKING:
@@ -71,6 +72,15 @@ def test_keys_come_in_their_order_and_say_what_they_are_for(tmp_path: Path) -> N
     assert (keys[0].users, keys[0].models, keys[0].hashes) == (["ada"], None, None)
     assert [(key.exclusive, key.zdr) for key in keys] == [(False, None), (True, False)]
     assert [key.label for key in keys] == ["byok-a.3", "byok-b"]
+
+
+def test_a_key_gets_another_text_encrypted_and_masked(tmp_path: Path) -> None:
+    vault = Vault(tmp_path)
+    with pytest.raises(OwnKeyError):
+        filled(stored("a"), "two words", vault)
+    assert not vault.file.exists()
+    key = filled(stored("a", version=3), " sk-other-0123456789\n", vault)
+    assert (key.label, key.version, vault.open("a", key.sealed)) == ("sk-...6789", 4, "sk-other-0123456789")
 
 
 def test_a_key_that_cannot_be_decrypted_says_why(tmp_path: Path) -> None:

@@ -7,12 +7,12 @@ them as they were last read.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from turnout.config.own import OwnKey
+from turnout.config.own import OwnKey, masked
 from turnout.ledger import byok, presets
 from turnout.ledger.writer import describe
 
@@ -86,6 +86,16 @@ def own_keys(stored: Sequence[byok.StoredKey], vault: Vault) -> list[OwnKey]:
         )
         for key in sorted(stored, key=byok.order)
     ]
+
+
+def filled(key: byok.StoredKey, text: str, vault: Vault) -> byok.StoredKey:
+    """The stored key with this text in it, encrypted, in the place of what was there.
+
+    Raises :class:`turnout.config.own.OwnKeyError` for a text that can be no key, and
+    :class:`turnout.vault.VaultError`.
+    """
+    text = text.strip()
+    return replace(key, label=masked(text), sealed=vault.seal(key.id, text), version=key.version + 1)
 
 
 def credential_label(key: byok.StoredKey) -> str:

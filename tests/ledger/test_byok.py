@@ -64,6 +64,14 @@ def test_they_are_listed_in_the_order_in_which_they_are_tried(ledger: Ledger) ->
     assert ([key.id for key in page], total) == (["a"], 1)
 
 
+def test_a_fresh_key_is_the_last_of_its_provider() -> None:
+    others = [stored("a", sort_order=4), stored("b", sort_order=2), stored("c", provider="zai", sort_order=9)]
+    first = byok.fresh("groq", beside=others, now_ms=7)
+    next_one = byok.fresh("openai", beside=others, now_ms=7)
+    assert (first.sort_order, next_one.sort_order, next_one.created_ms, next_one.version) == (0, 5, 7, 0)
+    assert first.id != next_one.id
+
+
 def test_there_is_a_bound(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(byok, "KEYS_MAX", 1)
     byok.add(ledger, stored("a"))

@@ -19,16 +19,15 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 
-from turnout.config.own import OwnKeyError, masked
+from turnout.config.own import OwnKeyError
 from turnout.control import answer, identity, refusal
 from turnout.control.refusal import Refusal
 from turnout.control.upload import Upload
 from turnout.errors import TurnoutError
 from turnout.ledger import byok as store
-from turnout.ledger.byok import StoredKey
 from turnout.ledger.writer import describe
 from turnout.reload import muted
-from turnout.shelf import credential_label, own_keys
+from turnout.shelf import credential_label, filled, own_keys
 from turnout.vault import VaultError
 
 if TYPE_CHECKING:
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from turnout.gateway import Gateway
+    from turnout.ledger.byok import StoredKey
     from turnout.ledger.store import Ledger
     from turnout.reload import Ready
 
@@ -51,12 +51,12 @@ BODY_BYTES_MAX: Final = 64 * 1024
 PAGE: Final = 50
 PAGE_MAX: Final = 100
 
-_Text = Annotated[str, Meta(min_length=1, max_length=256)]
-_Texts = Annotated[list[_Text], Meta(max_length=100)]
+_Text = Annotated[str, Meta(min_length=1, max_length=store.RULE_CHARACTERS_MAX)]
+_Texts = Annotated[list[_Text], Meta(max_length=store.RULES_MAX)]
 _Hash = Annotated[str, Meta(pattern="^[a-f0-9]{64}$")]
-_Hashes = Annotated[list[_Hash], Meta(min_length=1, max_length=100)]
-_Name = Annotated[str, Meta(max_length=255)]
-_Key = Annotated[str, Meta(min_length=1, max_length=16 * 1024)]
+_Hashes = Annotated[list[_Hash], Meta(min_length=1, max_length=store.RULES_MAX)]
+_Name = Annotated[str, Meta(max_length=store.NAME_CHARACTERS_MAX)]
+_Key = Annotated[str, Meta(min_length=1, max_length=store.TEXT_CHARACTERS_MAX)]
 _Order = Annotated[int, Meta(ge=0, le=1_000_000)]
 
 
@@ -116,28 +116,10 @@ async def create(request: Request) -> Response:
     body = await _body(request, New)
     _known_hashes(request, body)
     gateway = identity.gateway(request)
-    made = StoredKey(
-        id=str(uuid.uuid4()),
-        provider=body.provider,
-        name=None,
-        label="",
-        sealed="",
-        version=0,
-        disabled=False,
-        is_fallback=False,
-        is_required=False,
-        is_byok_only=False,
-        sort_order=0,
-        declared_zdr=None,
-        allowed_models=None,
-        allowed_user_ids=None,
-        allowed_api_key_hashes=None,
-        created_ms=time.time_ns() // 1_000_000,
-    )
+    now_ms = time.time_ns() // 1_000_000
 
     def decide(stored: Sequence[StoredKey]) -> Decision:
-        orders = [one.sort_order for one in stored if one.provider == body.provider]
-        key = _changed(gateway, replace(made, sort_order=max(orders, default=-1) + 1), body)
+        key = _changed(gateway, store.fresh(body.provider, beside=stored, now_ms=now_ms), body)
         return Decision(
             before=None, key=key, after=[*stored, key], write=lambda ledger: store.add(ledger, key), must_fit=True
         )
@@ -259,12 +241,10 @@ def _changed(gateway: Gateway, key: StoredKey, body: Change) -> StoredKey:
         raise Refusal(refusal.INVALID_REQUEST, "is_byok_only cannot be combined with is_fallback")
     if body.key is UNSET:
         return key
-    text = body.key.strip()
     try:
-        label = masked(text)
+        return filled(key, body.key, gateway.vault)
     except OwnKeyError as error:
         raise Refusal(refusal.INVALID_REQUEST, f"The key cannot be used: {error}") from error
-    return replace(key, label=label, sealed=gateway.vault.seal(key.id, text), version=key.version + 1)
 
 
 def _told(body: Change) -> str:

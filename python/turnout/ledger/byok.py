@@ -6,6 +6,7 @@ one. The key itself is encrypted (:mod:`turnout.vault`) before it comes here, an
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,7 +18,7 @@ from turnout.ledger import revision
 from turnout.ledger.store import metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy import RowMapping
 
@@ -25,6 +26,13 @@ if TYPE_CHECKING:
 
 KEYS_MAX: Final = 1_000
 """Stored keys; each is a part of every snapshot. Above it none is taken."""
+
+TEXT_CHARACTERS_MAX: Final = 16 * 1024
+"""Longest key; the largest known one is a service account of 3 KB."""
+NAME_CHARACTERS_MAX: Final = 255
+RULES_MAX: Final = 100
+"""Models, users or client keys that one key may name."""
+RULE_CHARACTERS_MAX: Final = 256
 
 keys = Table(
     "byok_keys",
@@ -79,6 +87,28 @@ class StoredKey:
     allowed_user_ids: list[str] | None
     allowed_api_key_hashes: list[str] | None
     created_ms: int
+
+
+def fresh(provider: str, *, beside: Sequence[StoredKey], now_ms: int) -> StoredKey:
+    """A key that is handed in now: for everybody, tried after those of its provider that are there, and still empty."""
+    return StoredKey(
+        id=str(uuid.uuid4()),
+        provider=provider,
+        name=None,
+        label="",
+        sealed="",
+        version=0,
+        disabled=False,
+        is_fallback=False,
+        is_required=False,
+        is_byok_only=False,
+        sort_order=max((key.sort_order for key in beside if key.provider == provider), default=-1) + 1,
+        declared_zdr=None,
+        allowed_models=None,
+        allowed_user_ids=None,
+        allowed_api_key_hashes=None,
+        created_ms=now_ms,
+    )
 
 
 def add(ledger: Ledger, key: StoredKey) -> None:
