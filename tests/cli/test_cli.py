@@ -27,7 +27,7 @@ def test_python_m_turnout_is_the_command() -> None:
     assert done.stdout == f"turnout {turnout.__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["serve", "check", "explain", "route", "init", "mock", "key", "catalog"])
+@pytest.mark.parametrize("command", ["serve", "check", "explain", "route", "init", "mock", "key", "catalog", "byok"])
 def test_every_command_is_listed(command: str) -> None:
     assert command in CliRunner().invoke(cli.app, ["--help"]).output
 

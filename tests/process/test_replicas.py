@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -79,3 +81,22 @@ def test_a_key_and_a_preset_of_one_gateway_are_used_by_the_other(two: tuple[Gate
     eventually(lambda: asked(one, "@preset/brief") == 404, "the preset is gone from the first", SLOW_S)
     for gateway in (one, other):
         assert gateway.health()["config"]["reload_error"] is None
+
+
+def test_a_key_of_the_command_line_is_used_by_gateways_that_run(two: tuple[Gateway, Gateway, Mock]) -> None:
+    one, other, mock = two
+
+    def byok(*words: str) -> str:
+        options = ["-c", str(one.file), "--state", str(one.state_dir)]
+        command = [sys.executable, "-m", "turnout", "byok", *words, *options]
+        done = subprocess.run(command, input=SECRET, capture_output=True, text=True, timeout=SLOW_S, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def use_it() -> list[bool]:
+        return [used(gateway, mock) for gateway in (one, other)]
+
+    key_id = byok("add", "scripted")
+    eventually(lambda: all(use_it()), "both use the key", SLOW_S)
+    byok("delete", key_id)
+    eventually(lambda: not any(use_it()), "none uses it any more", SLOW_S)

@@ -38,6 +38,8 @@ catalog_app = typer.Typer(help="The models that Turnout knows by itself.", no_ar
 app.add_typer(catalog_app, name="catalog")
 secrets_app = typer.Typer(help="What the database keeps encrypted.", no_args_is_help=True)
 app.add_typer(secrets_app, name="secrets")
+byok_app = typer.Typer(help="Provider keys of somebody's own, in the database.", no_args_is_help=True)
+app.add_typer(byok_app, name="byok")
 
 
 def main() -> None:
@@ -245,6 +247,83 @@ def _secrets_rotate(config: ConfigOption = None, state: StateOption = None) -> N
     from turnout.cli.secrets import rotate
 
     raise typer.Exit(rotate(config=config, state_dir=state))
+
+
+@byok_app.command("list")
+def _byok_list(config: ConfigOption = None, state: StateOption = None) -> None:
+    """List the keys in the order in which they are tried, masked, and why one is not used."""
+    from turnout.cli.byok import list_keys
+
+    raise typer.Exit(list_keys(config=config, state_dir=state))
+
+
+@byok_app.command("add")
+def _byok_add(
+    provider: Annotated[str, typer.Argument(help="A provider's slug, in the configuration or known.")],
+    name: Annotated[str | None, typer.Option("--name", help="For people.")] = None,
+    fallback: Annotated[bool, typer.Option("--fallback", help="Try it after all others instead of first.")] = False,
+    required: Annotated[
+        bool, typer.Option("--required", help="Never use the provider's shared keys where this one fits.")
+    ] = False,
+    only: Annotated[
+        bool, typer.Option("--only", help="As --required, also for models that --model leaves out.")
+    ] = False,
+    model: Annotated[
+        list[str] | None,
+        typer.Option("--model", metavar="SLUG", help="Only for this model, or author/*. May be repeated."),
+    ] = None,
+    user: Annotated[
+        list[str] | None, typer.Option("--user", metavar="ID", help="Only for requests of this user. May be repeated.")
+    ] = None,
+    client: Annotated[
+        list[str] | None,
+        typer.Option("--client", metavar="NAME", help="Only for the client key of this name. May be repeated."),
+    ] = None,
+    config: ConfigOption = None,
+    state: StateOption = None,
+) -> None:
+    """Take a key in and print its id. The key is read from the standard input, or asked for."""
+    from turnout.cli.byok import Wish
+    from turnout.cli.byok import add as command
+
+    wish = Wish(
+        provider=provider,
+        name=name,
+        is_fallback=fallback,
+        is_required=required,
+        is_byok_only=only,
+        models=tuple(model or ()),
+        users=tuple(user or ()),
+        clients=tuple(client or ()),
+    )
+    raise typer.Exit(command(wish, config=config, state_dir=state))
+
+
+ByokIdArgument = Annotated[str, typer.Argument(metavar="ID", help="The key's id, or its first characters.")]
+
+
+@byok_app.command("disable")
+def _byok_disable(said: ByokIdArgument, config: ConfigOption = None, state: StateOption = None) -> None:
+    """Keep a key and use it no more."""
+    from turnout.cli.byok import disable
+
+    raise typer.Exit(disable(said, config=config, state_dir=state))
+
+
+@byok_app.command("enable")
+def _byok_enable(said: ByokIdArgument, config: ConfigOption = None, state: StateOption = None) -> None:
+    """Use a key again."""
+    from turnout.cli.byok import enable
+
+    raise typer.Exit(enable(said, config=config, state_dir=state))
+
+
+@byok_app.command("delete")
+def _byok_delete(said: ByokIdArgument, config: ConfigOption = None, state: StateOption = None) -> None:
+    """Delete a key, and what was kept of it."""
+    from turnout.cli.byok import delete
+
+    raise typer.Exit(delete(said, config=config, state_dir=state))
 
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
