@@ -39,6 +39,7 @@ use crate::send::{self, Trouble};
 use crate::snapshot::{Credential, Key, Snapshot};
 use crate::stream::{Ended, Relay};
 use crate::thread::Thread;
+use crate::upload::Upload;
 use crate::upstream::answer::AnswerHead;
 use crate::upstream::connection::Connection;
 
@@ -60,11 +61,13 @@ const KEYS_EACH_MAX: usize = 2;
     clippy::too_many_arguments,
     reason = "each is a different thing that only the caller has"
 )]
-/// Tries candidate after candidate.
+/// Tries candidate after candidate. `upload`: what is still to come of a form that is passed on while it arrives; `None` for nearly every
+/// request.
 pub(crate) async fn attempts<'a, C: Caller>(
     thread: &'a Rc<Thread>,
     snapshot: &'a Snapshot,
     caller: &mut C,
+    mut upload: Option<&mut Upload<C>>,
     request: &'a Request,
     plan: &'a Plan<'a>,
     account: &mut Account<'a>,
@@ -143,7 +146,10 @@ pub(crate) async fn attempts<'a, C: Caller>(
             let hedged_after = hedging.and_then(|hedging| hedging.wait(candidate));
             let (mut at, mut raced) = (index, false);
             let verdict = match hedged_after.filter(|_| made < server.attempts_max) {
-                None => attempt.run(caller, &mut comments, account).await,
+                None => {
+                    let rest = upload.as_deref_mut();
+                    attempt.run(caller, rest, &mut comments, account).await
+                }
                 Some(wait) => {
                     let race = Race {
                         first: attempt,
@@ -177,7 +183,7 @@ pub(crate) async fn attempts<'a, C: Caller>(
                             .map_or(Next::Endpoint, |(_, failure)| failure.next),
                     };
                     // A form whose rest has begun to go is not here any more.
-                    let is_here = !caller.upload().as_ref().is_some_and(|u| u.is_begun());
+                    let is_here = !upload.as_ref().is_some_and(|upload| upload.is_begun());
                     let may_repeat =
                         is_here && (request.api().task().is_repeatable() || failure.is_unserved());
                     failures.push((at, failure));
@@ -402,6 +408,7 @@ impl<'r, 'a> One<'r, 'a> {
     pub(crate) async fn run<C: Caller>(
         &self,
         caller: &mut C,
+        upload: Option<&mut Upload<C>>,
         comments: &mut Comments<'_>,
         account: &mut Account<'a>,
     ) -> Verdict {
@@ -410,7 +417,7 @@ impl<'r, 'a> One<'r, 'a> {
             Ok(body) => body,
             Err(refusal) => return Verdict::Failed(Failure::untranslatable(refusal)),
         };
-        if self.credential.signer.is_some() && caller.upload().is_some() {
+        if self.credential.signer.is_some() && upload.is_some() {
             // The signature covers the whole body, which is not here.
             let refusal = Refusal::new(Kind::PayloadTooLarge).with_message(
                 "The form is too large for this endpoint, whose requests are signed as a whole (server.limits.form)",
@@ -420,7 +427,7 @@ impl<'r, 'a> One<'r, 'a> {
         account.begin_attempt(self.candidate, self.credential);
         let began = account.last();
         account.sending_upstream(&body);
-        match self.try_to_serve(caller, comments, account, &body).await {
+        match (self.try_to_serve(caller, upload, comments, account, &body)).await {
             Ok(outcome) => Verdict::Over(outcome),
             Err(Trouble::Failed(failure)) => {
                 // Whoever gives a provider less time than it has by the configuration learns nothing about the provider.
@@ -461,6 +468,7 @@ impl<'r, 'a> One<'r, 'a> {
     async fn try_to_serve<C: Caller>(
         &self,
         caller: &mut C,
+        mut upload: Option<&mut Upload<C>>,
         comments: &mut Comments<'_>,
         account: &mut Account<'a>,
         body: &Upstream<'_>,
@@ -475,6 +483,7 @@ impl<'r, 'a> One<'r, 'a> {
         let (mut connection, head) = send::send(
             self.thread,
             caller,
+            upload.as_deref_mut(),
             comments,
             account,
             self.candidate,
@@ -483,7 +492,7 @@ impl<'r, 'a> One<'r, 'a> {
             attempt_deadline,
         )
         .await?;
-        if caller.upload().is_some() {
+        if upload.is_some() {
             // The provider's time began when it had all of the form.
             until.first = (account.last() + provider.first_byte_time).min(attempt_deadline);
         }

@@ -1,8 +1,11 @@
-//! The client's side of one request, whatever the protocol version: [`edge::h1`](crate::edge::h1) and
-//! [`edge::h2`](crate::edge::h2) are the two callers there are.
+//! The client's side of one request, whatever the protocol version.
 //!
-//! `request.rs` and the steps below it speak to the client only through this trait. It also holds the one rule for
-//! waiting on a provider: [`patiently`].
+//! `request.rs` and the steps below it speak to the client only through two traits. [`Incoming`] is who sends a request: it is read
+//! and looked at before there is an attempt, and only connections ([`edge::h1`](crate::edge::h1), [`edge::h2`](crate::edge::h2)) have
+//! that to offer. [`Caller`] is whom the answer is for, and that may also be somebody who stands for a client: the gateway
+//! [itself](crate::inside::Inside), or one of two attempts that [race](crate::hedge).
+//!
+//! This file also holds the one rule for waiting on a provider: [`patiently`].
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
@@ -17,7 +20,6 @@ use turnout_wire::refusal::{Kind, Refusal};
 use crate::account::GenerationId;
 use crate::clock::{Instant, Timer};
 use crate::edge::head::Head;
-use crate::upload::Upload;
 
 /// The client went away, or takes nothing any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,7 +142,7 @@ impl Seat {
     }
 }
 
-/// One request's client.
+/// Whom a request's answer is for.
 pub(crate) trait Caller {
     /// Whether another attempt of the same request may run beside the one that this caller is of: then the client has to be claimed
     /// before anything is written for it or booked.
@@ -154,39 +156,10 @@ pub(crate) trait Caller {
     /// An answer that is sent whole has begun to arrive.
     fn arriving(&mut self) {}
 
+    /// Head of the request.
     fn head(&self) -> &Head;
 
-    /// Address of the other end of the connection.
-    fn peer(&self) -> IpAddr;
-
     fn seat(&self) -> &Seat;
-
-    /// When the head had been read.
-    fn began(&self) -> Instant;
-
-    /// Reads the whole body, at most `bytes_max` of it, within `time`.
-    async fn body(&mut self, bytes_max: usize, time: Duration) -> Result<Vec<u8>, BodyFault>;
-
-    /// Tells a client that waits to be asked for its body to send it.
-    async fn invite(&mut self) -> Result<(), Gone>;
-
-    /// Appends the next piece of the body, about `bytes_max` of it at most, as soon as there is any: back-pressure is not to ask. How
-    /// much it was; zero at the end.
-    fn poll_piece(
-        &mut self,
-        out: &mut Vec<u8>,
-        bytes_max: usize,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<usize, BodyFault>>;
-
-    /// Microseconds that [`Caller::body`] has waited for the client.
-    fn body_wait_us(&self) -> u64;
-
-    /// Adds to them what somebody else has waited for the body.
-    fn waited_for_body(&mut self, micros: u64);
-
-    /// What is still to come of a form that is passed on while it arrives. `None` for nearly every request.
-    fn upload(&mut self) -> &mut Option<Box<Upload>>;
 
     /// Ready when the client has left. Registers the task for it otherwise.
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()>;
@@ -207,6 +180,36 @@ pub(crate) trait Caller {
 
     /// Sends what stands in [`Caller::out`] as the last part, with the head before it when none has been sent.
     async fn end(&mut self, head: Option<&ReplyHead>) -> Result<(), Gone>;
+}
+
+/// A client whose request is read here.
+pub(crate) trait Incoming: Caller {
+    /// Address of the other end of the connection.
+    fn peer(&self) -> IpAddr;
+
+    /// When the head had been read.
+    fn began(&self) -> Instant;
+
+    /// Reads the whole body, at most `bytes_max` of it, within `time`.
+    async fn body(&mut self, bytes_max: usize, time: Duration) -> Result<Vec<u8>, BodyFault>;
+
+    /// Tells a client that waits to be asked for its body to send it.
+    async fn invite(&mut self) -> Result<(), Gone>;
+
+    /// Appends the next piece of the body, about `bytes_max` of it at most, as soon as there is any: back-pressure is not to ask. How
+    /// much it was; zero at the end.
+    fn poll_piece(
+        &mut self,
+        out: &mut Vec<u8>,
+        bytes_max: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<usize, BodyFault>>;
+
+    /// Microseconds that [`Incoming::body`] has waited for the client.
+    fn body_wait_us(&self) -> u64;
+
+    /// Adds to them what somebody else has waited for the body.
+    fn waited_for_body(&mut self, micros: u64);
 }
 
 /// How a wait for the provider was broken off.

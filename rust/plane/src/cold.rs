@@ -17,7 +17,9 @@ use tokio::net::UnixStream;
 use turnout_wire::refusal::{Kind, Refusal};
 
 use crate::admit::admit;
-use crate::caller::{BodyFault, Break, Caller, Comments, Gone, ReplyHead, Seat, patiently};
+use crate::caller::{
+    BodyFault, Break, Caller, Comments, Gone, Incoming, ReplyHead, Seat, patiently,
+};
 use crate::clock::{self, Instant};
 use crate::cors;
 use crate::edge::head::{BodyLength, Head, Known, Method};
@@ -60,7 +62,7 @@ const NOT_FORWARDED: [&str; 16] = [
 ];
 
 /// Serves a request through the control side.
-pub(crate) async fn serve<C: Caller>(
+pub(crate) async fn serve<C: Incoming>(
     thread: &Rc<Thread>,
     snapshot: &Snapshot,
     caller: &mut C,
@@ -229,7 +231,7 @@ enum Unanswered {
 }
 
 /// Sends a file to the control side while it arrives. On a new connection: what has gone cannot be sent again.
-async fn pass_file<C: Caller>(
+async fn pass_file<C: Incoming>(
     snapshot: &Snapshot,
     caller: &mut C,
     comments: &mut Comments<'_>,

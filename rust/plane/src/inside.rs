@@ -6,12 +6,10 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
-use crate::caller::{BodyFault, Caller, Gone, ReplyHead, Seat};
-use crate::clock::{Instant, Timer};
+use crate::caller::{Caller, Gone, ReplyHead, Seat};
+use crate::clock::Timer;
 use crate::edge::head::Head;
-use crate::upload::Upload;
 
 /// The address that stands for the gateway itself in records.
 pub(crate) const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -21,29 +19,24 @@ pub(crate) struct Inside {
     /// Says nothing, so that nothing of a client's reaches the provider.
     head: Head,
     seat: Rc<Seat>,
-    began: Instant,
     timer: Timer,
     out: Vec<u8>,
     status: u16,
     answer: Vec<u8>,
     answer_bytes_max: usize,
-    /// Always `None`.
-    upload: Option<Box<Upload>>,
 }
 
 impl Inside {
     /// `seat`: of the task that runs it, by which it is told to end. Of the answer at most `answer_bytes_max` are kept.
-    pub(crate) fn new(seat: Rc<Seat>, began: Instant, answer_bytes_max: usize) -> Inside {
+    pub(crate) fn new(seat: Rc<Seat>, answer_bytes_max: usize) -> Inside {
         Inside {
             head: Head::default(),
             seat,
-            began,
             timer: Timer::new(),
             out: Vec::new(),
             status: 0,
             answer: Vec::new(),
             answer_bytes_max,
-            upload: None,
         }
     }
 
@@ -69,44 +62,8 @@ impl Caller for Inside {
         &self.head
     }
 
-    fn peer(&self) -> IpAddr {
-        ADDRESS
-    }
-
     fn seat(&self) -> &Seat {
         &self.seat
-    }
-
-    fn began(&self) -> Instant {
-        self.began
-    }
-
-    /// There is none to be read: what is asked was made here.
-    async fn body(&mut self, _: usize, _: Duration) -> Result<Vec<u8>, BodyFault> {
-        Ok(Vec::new())
-    }
-
-    async fn invite(&mut self) -> Result<(), Gone> {
-        Ok(())
-    }
-
-    fn poll_piece(
-        &mut self,
-        _: &mut Vec<u8>,
-        _: usize,
-        _: &mut Context<'_>,
-    ) -> Poll<Result<usize, BodyFault>> {
-        Poll::Ready(Ok(0))
-    }
-
-    fn body_wait_us(&self) -> u64 {
-        0
-    }
-
-    fn waited_for_body(&mut self, _: u64) {}
-
-    fn upload(&mut self) -> &mut Option<Box<Upload>> {
-        &mut self.upload
     }
 
     fn poll_gone(&mut self, _: &mut Context<'_>) -> Poll<()> {

@@ -16,7 +16,7 @@ use turnout_wire::request::Request;
 
 use crate::account::{self, Account, Purpose};
 use crate::attempts::attempts;
-use crate::caller::{Break, Caller, Comments, Gone, Seat, patiently};
+use crate::caller::{Break, Comments, Gone, Incoming, Seat, patiently};
 use crate::clock::Instant;
 use crate::deadline::Wanted;
 use crate::inside::Inside;
@@ -33,7 +33,7 @@ const ANSWER_BYTES_MAX: usize = 16 * 1024;
 const GRACE: Duration = Duration::from_millis(250);
 
 /// What the judge contributes to the request; `None`: no judge is concerned with it.
-pub(crate) async fn consult<C: Caller>(
+pub(crate) async fn consult<C: Incoming>(
     thread: &Rc<Thread>,
     caller: &mut C,
     asking: &Asking<'_>,
@@ -176,7 +176,7 @@ async fn ask(
         return Asked::Refused;
     };
     let began = Instant::now();
-    let mut caller = Inside::new(Rc::new(Seat::default()), began, ANSWER_BYTES_MAX);
+    let mut caller = Inside::new(Rc::new(Seat::default()), ANSWER_BYTES_MAX);
     let mut account = Account::of_client(
         thread,
         asking.snapshot,
@@ -192,6 +192,7 @@ async fn ask(
         thread,
         asking.snapshot,
         &mut caller,
+        None,
         &request,
         &plan,
         &mut account,

@@ -266,7 +266,7 @@ async fn ask(
     let hold = limits::hold(thread, &asking, &plan).ok()?;
     let (seat, _registered) = thread.take_seat().await;
     let began = Instant::now();
-    let mut caller = Inside::new(seat, began, 0);
+    let mut caller = Inside::new(seat, 0);
     let mut account = Account::open(
         thread,
         snapshot,
@@ -284,6 +284,7 @@ async fn ask(
         thread,
         snapshot,
         &mut caller,
+        None,
         &request,
         &plan,
         &mut account,

@@ -18,7 +18,7 @@ use crate::admit::admit;
 use crate::attempts::attempts;
 use crate::authenticate::authenticate;
 use crate::cache::{self, Recorder};
-use crate::caller::{BodyFault, Caller, Gone, ReplyHead};
+use crate::caller::{BodyFault, Caller, Gone, Incoming, ReplyHead};
 use crate::clock::Instant;
 use crate::cold;
 use crate::cors;
@@ -49,7 +49,7 @@ pub(crate) enum Outcome {
 }
 
 /// Serves one request.
-pub(crate) async fn serve<C: Caller>(thread: &Rc<Thread>, caller: &mut C) -> Outcome {
+pub(crate) async fn serve<C: Incoming>(thread: &Rc<Thread>, caller: &mut C) -> Outcome {
     // The configuration of this request, whatever is swapped in while it runs.
     let snapshot = thread.snapshot();
     if caller.head().method == Method::Options && cors::is_preflight(caller.head()) {
@@ -180,7 +180,7 @@ pub(crate) async fn refuse_telling<C: Caller>(
 }
 
 /// A generation: everything behind a POST to a model.
-async fn generate<C: Caller>(
+async fn generate<C: Incoming>(
     thread: &Rc<Thread>,
     snapshot: &Snapshot,
     caller: &mut C,
@@ -203,10 +203,15 @@ async fn generate<C: Caller>(
     }
     let array = path.as_ref().is_some_and(|path| path.array);
     let server = &snapshot.server;
+    let mut upload = None;
     let body = match is_uncompressed(caller.head()) {
         // A large form may be passed on while it arrives.
         true if let Some(length) = upload::length(caller.head(), api, server) => {
-            Box::pin(upload::begin(caller, server, api, length)).await
+            let begun = Box::pin(upload::begin(caller, server, api, length)).await;
+            begun.map(|(body, rest)| {
+                upload = rest;
+                body
+            })
         }
         true => {
             caller
@@ -226,7 +231,7 @@ async fn generate<C: Caller>(
         }
     };
     // Read into its place, and not moved after: it is large enough for a move to show.
-    let read = match caller.upload() {
+    let read = match &upload {
         None => parse(caller.head(), api, path, body),
         Some(upload) => upload.request(body),
     };
@@ -352,6 +357,7 @@ async fn generate<C: Caller>(
         thread,
         snapshot,
         caller,
+        upload.as_deref_mut(),
         request,
         &plan,
         &mut account,
@@ -403,7 +409,7 @@ fn parse(head: &Head, api: Api, path: Option<InPath>, body: Vec<u8>) -> Result<R
 }
 
 /// The client's address: the connection's, or, behind trusted proxies, the last one that they did not add themselves.
-pub(crate) fn client_address<C: Caller>(snapshot: &Snapshot, caller: &C) -> std::net::IpAddr {
+pub(crate) fn client_address<C: Incoming>(snapshot: &Snapshot, caller: &C) -> std::net::IpAddr {
     let trusted = &snapshot.server.trusted_proxies;
     let is_trusted = |address| trusted.iter().any(|network| network.holds(address));
     let mut address = caller.peer();

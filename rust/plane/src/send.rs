@@ -21,7 +21,7 @@ use crate::metrics::Counter;
 use crate::route::Candidate;
 use crate::snapshot::{Credential, HeadTemplate, types};
 use crate::thread::Thread;
-use crate::upload;
+use crate::upload::{self, Upload};
 use crate::upstream::answer::{AnswerHead, Coding};
 use crate::upstream::connection::{Connection, Fault};
 use crate::upstream::dial::dial;
@@ -56,6 +56,7 @@ impl From<Failure> for Trouble {
 pub(crate) async fn send<C: Caller>(
     thread: &Thread,
     caller: &mut C,
+    upload: Option<&mut Upload<C>>,
     comments: &mut Comments<'_>,
     account: &mut Account<'_>,
     candidate: &Candidate<'_>,
@@ -91,16 +92,15 @@ pub(crate) async fn send<C: Caller>(
         lines: &lines,
         body,
     };
-    if let Some(upload) = caller.upload() {
-        let rest = upload.left();
+    if let Some(upload) = upload {
         return Box::pin(send_arriving(
             thread,
             caller,
+            upload,
             comments,
             account,
             candidate,
             &headed,
-            rest,
             attempt_deadline,
         ))
         .await;
@@ -184,16 +184,16 @@ async fn connect<C: Caller>(
     clippy::too_many_arguments,
     reason = "an attempt's company, each thing used alone"
 )]
-/// Sends a request of which `rest` bytes are still to come. On a new connection: what has gone on a kept one that turns out to be
+/// Sends a request of which the rest is still to come. On a new connection: what has gone on a kept one that turns out to be
 /// closed could not be sent again.
 async fn send_arriving<C: Caller>(
     thread: &Thread,
     caller: &mut C,
+    upload: &mut Upload<C>,
     comments: &mut Comments<'_>,
     account: &mut Account<'_>,
     candidate: &Candidate<'_>,
     headed: &Headed<'_>,
-    rest: u64,
     attempt_deadline: Instant,
 ) -> Result<(Connection, AnswerHead), Trouble> {
     let connection = connect(
@@ -206,9 +206,10 @@ async fn send_arriving<C: Caller>(
     )
     .await?;
     let mut text = Vec::new();
-    headed.write(rest, &mut text);
+    headed.write(upload.left(), &mut text);
     upload::send(
         caller,
+        upload,
         comments,
         account,
         candidate.provider,

@@ -9,7 +9,7 @@
 //! - A provider that answers before it has everything is believed, and its connection closed.
 
 use std::future::poll_fn;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use turnout_wire::api::{Api, Task};
@@ -18,7 +18,7 @@ use turnout_wire::request::{Request, Upstream};
 use turnout_wire::upload::{Beginning, Rest};
 
 use crate::account::Account;
-use crate::caller::{BodyFault, Break, Caller, Comments, Gone, patiently};
+use crate::caller::{BodyFault, Break, Caller, Comments, Gone, Incoming, patiently};
 use crate::clock::{Instant, micros};
 use crate::edge::head::{BodyLength, Head, Known};
 use crate::failure::Failure;
@@ -30,18 +30,17 @@ use crate::upstream::connection::{Connection, Fault};
 /// Most that is read from the client before it is passed on.
 const PIECE_BYTES_MAX: usize = 64 * 1024;
 
-/// What is still to come of a form.
-#[derive(Debug)]
-pub(crate) struct Upload {
+/// What is still to come of a form from a caller of this type.
+pub(crate) struct Upload<C> {
     rest: Rest,
     /// Bytes that have not been read from the client.
     left: u64,
     /// Whether more than the beginning has been read: then no other endpoint can be asked.
     is_begun: bool,
-    pace: Pace,
+    source: Source<C>,
 }
 
-impl Upload {
+impl<C> Upload<C> {
     /// The request, whose beginning is `body`.
     pub(crate) fn request(&self, body: Vec<u8>) -> Result<Request, Refusal> {
         self.rest.request(body)
@@ -55,6 +54,26 @@ impl Upload {
     /// Whether another endpoint could not get the whole of it any more.
     pub(crate) fn is_begun(&self) -> bool {
         self.is_begun
+    }
+}
+
+/// The client, as far as it is read from while its request is passed on.
+struct Source<C> {
+    /// [`Incoming::poll_piece`]. Held as a value, so that attempts need not be told twice over whether their caller can be read: who
+    /// has an upload has this.
+    poll_piece: PollPiece<C>,
+    pace: Pace,
+}
+
+type PollPiece<C> =
+    fn(&mut C, &mut Vec<u8>, usize, &mut Context<'_>) -> Poll<Result<usize, BodyFault>>;
+
+impl<C: Incoming> Source<C> {
+    fn new(pace: Pace) -> Source<C> {
+        Source {
+            poll_piece: C::poll_piece,
+            pace,
+        }
     }
 }
 
@@ -106,17 +125,18 @@ pub(crate) fn length(head: &Head, api: Api, server: &Server) -> Option<u64> {
     }
 }
 
-/// Reads a body of `length` bytes: of a form only the beginning, where the rest can be passed on, and then [`Caller::upload`] is set.
-pub(crate) async fn begin<C: Caller>(
+/// Reads a body of `length` bytes: of a form only the beginning, where the rest can be passed on, and then that is the second value.
+pub(crate) async fn begin<C: Incoming>(
     caller: &mut C,
     server: &Server,
     api: Api,
     length: u64,
-) -> Result<Vec<u8>, BodyFault> {
+) -> Result<(Vec<u8>, Option<Box<Upload<C>>>), BodyFault> {
     let refused = |refusal| BodyFault::Refused(Box::new(refusal));
     let limits = &server.limits;
     let Some(beginning) = Beginning::new(api, caller.head().text(Known::ContentType)) else {
-        return caller.body(limits.body_bytes_max, server.body_time).await;
+        let body = caller.body(limits.body_bytes_max, server.body_time).await?;
+        return Ok((body, None));
     };
     let mut beginning = beginning.map_err(refused)?;
     if length > limits.upload_bytes_max as u64 {
@@ -152,20 +172,20 @@ pub(crate) async fn begin<C: Caller>(
         left = left.saturating_sub(piece.len() as u64);
         beginning.push(&piece).map_err(refused)?;
         if left == 0 {
-            return Ok(beginning.into_body());
+            return Ok((beginning.into_body(), None));
         }
         if beginning.len() < limits.form_bytes_max {
             continue;
         }
         if beginning.names_model() {
             let (body, rest) = beginning.into_parts();
-            *caller.upload() = Some(Box::new(Upload {
+            let upload = Upload {
                 rest,
                 left,
                 is_begun: false,
-                pace,
-            }));
-            return Ok(body);
+                source: Source::new(pace),
+            };
+            return Ok((body, Some(Box::new(upload))));
         }
         if length > limits.body_bytes_max as u64 {
             let message = format!(
@@ -185,6 +205,7 @@ pub(crate) async fn begin<C: Caller>(
 )]
 pub(crate) async fn send<C: Caller>(
     caller: &mut C,
+    upload: &mut Upload<C>,
     comments: &mut Comments<'_>,
     account: &mut Account<'_>,
     provider: &Provider,
@@ -193,10 +214,6 @@ pub(crate) async fn send<C: Caller>(
     body: &Upstream<'_>,
     attempt_deadline: Instant,
 ) -> Result<(Connection, AnswerHead), Trouble> {
-    let Some(mut upload) = caller.upload().take() else {
-        // Cannot happen: who calls has looked.
-        return Err(Failure::connect("there is nothing to send".to_owned()).into());
-    };
     let mut head = AnswerHead::with_lines();
     let mut passage = Passage {
         account,
@@ -208,10 +225,9 @@ pub(crate) async fn send<C: Caller>(
             deadline: attempt_deadline,
         },
     };
-    let outcome = passage.run(caller, comments, &mut upload, text, body).await;
+    let outcome = passage.run(caller, upload, comments, text, body).await;
     // What is left of the request stands between this answer and the next.
     head.keep_alive &= upload.left == 0;
-    *caller.upload() = Some(upload);
     outcome.map(|()| (connection, head))
 }
 
@@ -226,8 +242,8 @@ impl Passage<'_, '_> {
     async fn run<C: Caller>(
         &mut self,
         caller: &mut C,
+        upload: &mut Upload<C>,
         comments: &mut Comments<'_>,
-        upload: &mut Upload,
         text: &[u8],
         body: &Upstream<'_>,
     ) -> Result<(), Trouble> {
@@ -239,7 +255,7 @@ impl Passage<'_, '_> {
         while matches!(event, Event::Moved) && upload.left > 0 {
             event = self
                 .pour
-                .receive(caller, &mut upload.pace, &mut piece)
+                .receive(caller, &mut upload.source, &mut piece)
                 .await;
             upload.is_begun |= !piece.is_empty();
             upload.left = upload.left.saturating_sub(piece.len() as u64);
@@ -319,7 +335,7 @@ pub(crate) enum Poured {
 }
 
 /// Sends a head and then the body of `length` bytes as it comes. `idle_time`: how long the other side may take nothing.
-pub(crate) async fn pour<C: Caller>(
+pub(crate) async fn pour<C: Incoming>(
     caller: &mut C,
     server: &Server,
     connection: &mut Connection,
@@ -331,7 +347,7 @@ pub(crate) async fn pour<C: Caller>(
     if caller.invite().await.is_err() {
         return Poured::Gone;
     }
-    let mut pace = Pace::new(server.limits.body_bytes_max, server.body_time);
+    let mut source = Source::new(Pace::new(server.limits.body_bytes_max, server.body_time));
     let mut pour = Pour {
         connection,
         head,
@@ -342,7 +358,7 @@ pub(crate) async fn pour<C: Caller>(
     let mut piece = Vec::new();
     let mut event = pour.write(caller, &[text]).await;
     while matches!(event, Event::Moved) && left > 0 {
-        event = pour.receive(caller, &mut pace, &mut piece).await;
+        event = pour.receive(caller, &mut source, &mut piece).await;
         left = left.saturating_sub(piece.len() as u64);
         if matches!(event, Event::Moved) {
             event = pour.write(caller, &[&piece]).await;
@@ -380,12 +396,12 @@ impl Pour<'_> {
     async fn receive<C: Caller>(
         &mut self,
         caller: &mut C,
-        pace: &mut Pace,
+        source: &mut Source<C>,
         piece: &mut Vec<u8>,
     ) -> Event {
         piece.clear();
         let waiting = Instant::now();
-        let deadline = (waiting + pace.left).min(self.deadline);
+        let deadline = (waiting + source.pace.left).min(self.deadline);
         let event = poll_fn(|cx| {
             if caller.seat().ending.get() {
                 return Poll::Ready(Event::Ending);
@@ -393,7 +409,7 @@ impl Pour<'_> {
             if let Poll::Ready(read) = self.connection.poll_head(self.head, cx) {
                 return Poll::Ready(Event::Answered(read));
             }
-            match caller.poll_piece(piece, PIECE_BYTES_MAX, cx) {
+            match (source.poll_piece)(caller, piece, PIECE_BYTES_MAX, cx) {
                 Poll::Ready(Ok(0)) => Poll::Ready(Event::Fault(BodyFault::Gone)),
                 Poll::Ready(Ok(_)) => Poll::Ready(Event::Moved),
                 Poll::Ready(Err(fault)) => Poll::Ready(Event::Fault(fault)),
@@ -402,10 +418,12 @@ impl Pour<'_> {
         })
         .await;
         let now = Instant::now();
-        pace.waited(now.duration_since(waiting));
-        pace.came(piece.len());
+        source.pace.waited(now.duration_since(waiting));
+        source.pace.came(piece.len());
         match event {
-            Event::Late if now < self.deadline => Event::Fault(BodyFault::too_slow(pace.time)),
+            Event::Late if now < self.deadline => {
+                Event::Fault(BodyFault::too_slow(source.pace.time))
+            }
             Event::Late => Event::Fault(BodyFault::refused(
                 Kind::RequestTimeout,
                 "The request's body did not arrive within the time of all attempts (server.attempts.total)",

@@ -17,13 +17,14 @@ use turnout_wire::refusal::{Kind, Refusal};
 use super::chunked::{Chunked, size_line};
 use super::head::{BodyLength, Head, Method, find_end};
 use crate::buffer::Buffer;
-use crate::caller::{BodyFault, CORS_EXPOSED, Caller, EVENT_STREAM, Gone, ReplyHead, Seat};
+use crate::caller::{
+    BodyFault, CORS_EXPOSED, Caller, EVENT_STREAM, Gone, Incoming, ReplyHead, Seat,
+};
 use crate::clock::{Instant, Timer, micros};
 use crate::metrics::Counter;
 use crate::request;
 use crate::socket::{Socket, poll_write_all};
 use crate::thread::{FRESH_TIME, Fresh, Thread};
-use crate::upload::Upload;
 
 /// How every HTTP/2 connection begins (RFC 9113 section 3.4).
 const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -60,7 +61,6 @@ pub(crate) struct H1 {
     keep: bool,
     /// Whether the stream that is being sent is chunked (not to an HTTP/1.0 client).
     chunked: bool,
-    upload: Option<Box<Upload>>,
 }
 
 /// How much of the request's body is still in the socket.
@@ -116,7 +116,6 @@ pub(crate) async fn serve(
         body: Unread::Nothing,
         keep: true,
         chunked: false,
-        upload: None,
     };
     drop(snapshot);
     loop {
@@ -253,7 +252,6 @@ impl H1 {
     fn take_head(&mut self, end: usize, headers_max: usize) -> Next {
         self.began = Instant::now();
         self.body_wait_us = 0;
-        self.upload = None;
         let outcome = self.head.read(&self.buffer.data()[..end], headers_max);
         self.buffer.consume(end);
         if let Err(refusal) = outcome {
@@ -518,109 +516,8 @@ impl Caller for H1 {
         &self.head
     }
 
-    fn peer(&self) -> IpAddr {
-        self.peer
-    }
-
     fn seat(&self) -> &Seat {
         &self.seat
-    }
-
-    fn began(&self) -> Instant {
-        self.began
-    }
-
-    async fn invite(&mut self) -> Result<(), Gone> {
-        if self.head.expects_continue
-            && self.buffer.is_empty()
-            && !matches!(self.body, Unread::Nothing)
-        {
-            self.send(Send::Raw(b"HTTP/1.1 100 Continue\r\n\r\n"))
-                .await?;
-        }
-        self.head.expects_continue = false;
-        Ok(())
-    }
-
-    fn poll_piece(
-        &mut self,
-        out: &mut Vec<u8>,
-        bytes_max: usize,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<usize, BodyFault>> {
-        let before = out.len();
-        loop {
-            if !self.buffer.is_empty() {
-                let used = self.decode(out, before.saturating_add(bytes_max))?;
-                self.buffer.consume(used);
-            }
-            let done = self.body.is_over();
-            if done {
-                self.body = Unread::Nothing;
-            }
-            if done || out.len() > before {
-                return Poll::Ready(Ok(out.len() - before));
-            }
-            let max = self.buffer_max.max(64 * 1024);
-            match ready!(self.buffer.poll_fill(&mut self.socket, max, cx)) {
-                Ok(count) if count > 0 => {}
-                _ => return Poll::Ready(Err(BodyFault::Gone)),
-            }
-        }
-    }
-
-    fn body_wait_us(&self) -> u64 {
-        self.body_wait_us
-    }
-
-    fn waited_for_body(&mut self, micros: u64) {
-        self.body_wait_us += micros;
-    }
-
-    fn upload(&mut self) -> &mut Option<Box<Upload>> {
-        &mut self.upload
-    }
-
-    async fn body(&mut self, bytes_max: usize, time: Duration) -> Result<Vec<u8>, BodyFault> {
-        if matches!(self.body, Unread::Length(length) if length > bytes_max as u64) {
-            return Err(BodyFault::too_large(bytes_max));
-        }
-        if self.head.expects_continue {
-            self.invite().await.map_err(|Gone| BodyFault::Gone)?;
-        }
-        let mut deadline = None;
-        let mut body = self.thread.room_for_body();
-        if let Unread::Length(length) = self.body {
-            // Trust a claimed length only so far: the memory is paid for by bytes that arrive.
-            body.reserve_exact((length as usize).min(256 * 1024));
-        }
-        loop {
-            if !self.buffer.is_empty() {
-                let used = self.decode(&mut body, bytes_max + 1)?;
-                self.buffer.consume(used);
-            }
-            let done = self.body.is_over();
-            if body.len() > bytes_max {
-                return Err(BodyFault::too_large(bytes_max));
-            }
-            if done {
-                self.body = Unread::Nothing;
-                return Ok(body);
-            }
-            let now = Instant::now();
-            let deadline = *deadline.get_or_insert(now + time);
-            let filled = self.fill(deadline).await;
-            self.body_wait_us += micros(now, Instant::now());
-            match filled {
-                Some(0) => return Err(BodyFault::Gone),
-                Some(_) => {}
-                None if Instant::now() >= deadline => {
-                    self.keep = false;
-                    return Err(BodyFault::too_slow(time));
-                }
-                None => return Err(BodyFault::Gone),
-            }
-        }
     }
 
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -721,6 +618,105 @@ impl Caller for H1 {
         } else {
             self.send(Send::Whole).await
         }
+    }
+}
+
+impl Incoming for H1 {
+    fn peer(&self) -> IpAddr {
+        self.peer
+    }
+
+    fn began(&self) -> Instant {
+        self.began
+    }
+
+    async fn body(&mut self, bytes_max: usize, time: Duration) -> Result<Vec<u8>, BodyFault> {
+        if matches!(self.body, Unread::Length(length) if length > bytes_max as u64) {
+            return Err(BodyFault::too_large(bytes_max));
+        }
+        if self.head.expects_continue {
+            self.invite().await.map_err(|Gone| BodyFault::Gone)?;
+        }
+        let mut deadline = None;
+        let mut body = self.thread.room_for_body();
+        if let Unread::Length(length) = self.body {
+            // Trust a claimed length only so far: the memory is paid for by bytes that arrive.
+            body.reserve_exact((length as usize).min(256 * 1024));
+        }
+        loop {
+            if !self.buffer.is_empty() {
+                let used = self.decode(&mut body, bytes_max + 1)?;
+                self.buffer.consume(used);
+            }
+            let done = self.body.is_over();
+            if body.len() > bytes_max {
+                return Err(BodyFault::too_large(bytes_max));
+            }
+            if done {
+                self.body = Unread::Nothing;
+                return Ok(body);
+            }
+            let now = Instant::now();
+            let deadline = *deadline.get_or_insert(now + time);
+            let filled = self.fill(deadline).await;
+            self.body_wait_us += micros(now, Instant::now());
+            match filled {
+                Some(0) => return Err(BodyFault::Gone),
+                Some(_) => {}
+                None if Instant::now() >= deadline => {
+                    self.keep = false;
+                    return Err(BodyFault::too_slow(time));
+                }
+                None => return Err(BodyFault::Gone),
+            }
+        }
+    }
+
+    async fn invite(&mut self) -> Result<(), Gone> {
+        if self.head.expects_continue
+            && self.buffer.is_empty()
+            && !matches!(self.body, Unread::Nothing)
+        {
+            self.send(Send::Raw(b"HTTP/1.1 100 Continue\r\n\r\n"))
+                .await?;
+        }
+        self.head.expects_continue = false;
+        Ok(())
+    }
+
+    fn poll_piece(
+        &mut self,
+        out: &mut Vec<u8>,
+        bytes_max: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<usize, BodyFault>> {
+        let before = out.len();
+        loop {
+            if !self.buffer.is_empty() {
+                let used = self.decode(out, before.saturating_add(bytes_max))?;
+                self.buffer.consume(used);
+            }
+            let done = self.body.is_over();
+            if done {
+                self.body = Unread::Nothing;
+            }
+            if done || out.len() > before {
+                return Poll::Ready(Ok(out.len() - before));
+            }
+            let max = self.buffer_max.max(64 * 1024);
+            match ready!(self.buffer.poll_fill(&mut self.socket, max, cx)) {
+                Ok(count) if count > 0 => {}
+                _ => return Poll::Ready(Err(BodyFault::Gone)),
+            }
+        }
+    }
+
+    fn body_wait_us(&self) -> u64 {
+        self.body_wait_us
+    }
+
+    fn waited_for_body(&mut self, micros: u64) {
+        self.body_wait_us += micros;
     }
 }
 

@@ -17,12 +17,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::head::{BodyLength, Head, Method};
 use crate::buffer::Buffer;
-use crate::caller::{BodyFault, CORS_EXPOSED, Caller, EVENT_STREAM, Gone, ReplyHead, Seat};
+use crate::caller::{
+    BodyFault, CORS_EXPOSED, Caller, EVENT_STREAM, Gone, Incoming, ReplyHead, Seat,
+};
 use crate::clock::{Instant, Timer, micros};
 use crate::request;
 use crate::socket::Socket;
 use crate::thread::{Fresh, Thread};
-use crate::upload::Upload;
 
 /// What a client may send ahead on one stream, and on all of them together.
 const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
@@ -209,7 +210,6 @@ async fn stream(
         began,
         body_wait_us: 0,
         write_time: snapshot.server.write_time,
-        upload: None,
     };
     drop(snapshot);
     if let Err(refusal) = outcome {
@@ -236,7 +236,6 @@ struct H2 {
     began: Instant,
     body_wait_us: u64,
     write_time: Duration,
-    upload: Option<Box<Upload>>,
 }
 
 impl H2 {
@@ -317,83 +316,8 @@ impl Caller for H2 {
         &self.head
     }
 
-    fn peer(&self) -> IpAddr {
-        self.peer
-    }
-
     fn seat(&self) -> &Seat {
         &self.seat
-    }
-
-    fn began(&self) -> Instant {
-        self.began
-    }
-
-    async fn invite(&mut self) -> Result<(), Gone> {
-        // Nobody waits for it in HTTP/2 as it is used.
-        Ok(())
-    }
-
-    fn poll_piece(
-        &mut self,
-        out: &mut Vec<u8>,
-        _: usize,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<usize, BodyFault>> {
-        loop {
-            return Poll::Ready(match ready!(self.receive.poll_data(cx)) {
-                // Frames may be empty; that is not the end.
-                Some(Ok(data)) if data.is_empty() => continue,
-                Some(Ok(data)) => {
-                    out.extend_from_slice(&data);
-                    let _ = self.receive.flow_control().release_capacity(data.len());
-                    Ok(data.len())
-                }
-                Some(Err(_)) => Err(BodyFault::Gone),
-                None => Ok(0),
-            });
-        }
-    }
-
-    fn body_wait_us(&self) -> u64 {
-        self.body_wait_us
-    }
-
-    fn waited_for_body(&mut self, micros: u64) {
-        self.body_wait_us += micros;
-    }
-
-    fn upload(&mut self) -> &mut Option<Box<Upload>> {
-        &mut self.upload
-    }
-
-    async fn body(&mut self, bytes_max: usize, time: Duration) -> Result<Vec<u8>, BodyFault> {
-        if matches!(self.head.body, BodyLength::Known(length) if length > bytes_max as u64) {
-            return Err(BodyFault::too_large(bytes_max));
-        }
-        let deadline = Instant::now() + time;
-        let mut body = Vec::new();
-        loop {
-            let receive = &mut self.receive;
-            let waiting = Instant::now();
-            let received = self
-                .timer
-                .race(deadline, poll_fn(|cx| receive.poll_data(cx)))
-                .await;
-            self.body_wait_us += micros(waiting, Instant::now());
-            match received {
-                Ok(Some(Ok(data))) => {
-                    body.extend_from_slice(&data);
-                    let _ = self.receive.flow_control().release_capacity(data.len());
-                    if body.len() > bytes_max {
-                        return Err(BodyFault::too_large(bytes_max));
-                    }
-                }
-                Ok(None) => return Ok(body),
-                Ok(Some(Err(_))) => return Err(BodyFault::Gone),
-                Err(_) => return Err(BodyFault::too_slow(time)),
-            }
-        }
     }
 
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -438,5 +362,78 @@ impl Caller for H2 {
             self.respond(head, None, false)?;
         }
         self.push(true).await
+    }
+}
+
+impl Incoming for H2 {
+    fn peer(&self) -> IpAddr {
+        self.peer
+    }
+
+    fn began(&self) -> Instant {
+        self.began
+    }
+
+    async fn body(&mut self, bytes_max: usize, time: Duration) -> Result<Vec<u8>, BodyFault> {
+        if matches!(self.head.body, BodyLength::Known(length) if length > bytes_max as u64) {
+            return Err(BodyFault::too_large(bytes_max));
+        }
+        let deadline = Instant::now() + time;
+        let mut body = Vec::new();
+        loop {
+            let receive = &mut self.receive;
+            let waiting = Instant::now();
+            let received = self
+                .timer
+                .race(deadline, poll_fn(|cx| receive.poll_data(cx)))
+                .await;
+            self.body_wait_us += micros(waiting, Instant::now());
+            match received {
+                Ok(Some(Ok(data))) => {
+                    body.extend_from_slice(&data);
+                    let _ = self.receive.flow_control().release_capacity(data.len());
+                    if body.len() > bytes_max {
+                        return Err(BodyFault::too_large(bytes_max));
+                    }
+                }
+                Ok(None) => return Ok(body),
+                Ok(Some(Err(_))) => return Err(BodyFault::Gone),
+                Err(_) => return Err(BodyFault::too_slow(time)),
+            }
+        }
+    }
+
+    async fn invite(&mut self) -> Result<(), Gone> {
+        // Nobody waits for it in HTTP/2 as it is used.
+        Ok(())
+    }
+
+    fn poll_piece(
+        &mut self,
+        out: &mut Vec<u8>,
+        _: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<usize, BodyFault>> {
+        loop {
+            return Poll::Ready(match ready!(self.receive.poll_data(cx)) {
+                // Frames may be empty; that is not the end.
+                Some(Ok(data)) if data.is_empty() => continue,
+                Some(Ok(data)) => {
+                    out.extend_from_slice(&data);
+                    let _ = self.receive.flow_control().release_capacity(data.len());
+                    Ok(data.len())
+                }
+                Some(Err(_)) => Err(BodyFault::Gone),
+                None => Ok(0),
+            });
+        }
+    }
+
+    fn body_wait_us(&self) -> u64 {
+        self.body_wait_us
+    }
+
+    fn waited_for_body(&mut self, micros: u64) {
+        self.body_wait_us += micros;
     }
 }

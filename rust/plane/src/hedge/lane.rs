@@ -9,14 +9,12 @@
 
 use std::cell::Cell;
 use std::future::poll_fn;
-use std::net::IpAddr;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::caller::{BodyFault, Break, COMMENT, Caller, Comments, Gone, ReplyHead, Seat};
+use crate::caller::{Break, COMMENT, Caller, Comments, Gone, ReplyHead, Seat};
 use crate::clock::{Instant, Timer};
 use crate::edge::head::Head;
-use crate::upload::Upload;
 
 /// Longer than any request lasts.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -139,12 +137,9 @@ pub(super) struct Lane<'f, 'c, C> {
     side: Side,
     /// Copied, because the client is out of reach.
     head: &'f Head,
-    began: Instant,
     seat: Seat,
     timer: Timer,
     out: Vec<u8>,
-    /// Always `None`: what is passed on while it arrives cannot be sent to two.
-    upload: Option<Box<Upload>>,
     /// Once it was granted.
     caller: Option<&'c mut C>,
 }
@@ -155,11 +150,9 @@ impl<'f, 'c, C: Caller> Lane<'f, 'c, C> {
             front,
             side,
             head,
-            began: Instant::now(),
             seat: Seat::default(),
             timer: Timer::new(),
             out: Vec::new(),
-            upload: None,
             caller: None,
         }
     }
@@ -200,50 +193,11 @@ impl<C: Caller> Caller for Lane<'_, '_, C> {
         self.head
     }
 
-    fn peer(&self) -> IpAddr {
-        match &self.caller {
-            Some(caller) => caller.peer(),
-            None => IpAddr::from([0, 0, 0, 0]),
-        }
-    }
-
     fn seat(&self) -> &Seat {
         match &self.caller {
             Some(caller) => caller.seat(),
             None => &self.seat,
         }
-    }
-
-    fn began(&self) -> Instant {
-        self.began
-    }
-
-    /// It was read before there was an attempt.
-    async fn body(&mut self, _bytes_max: usize, _time: Duration) -> Result<Vec<u8>, BodyFault> {
-        Err(BodyFault::Gone)
-    }
-
-    async fn invite(&mut self) -> Result<(), Gone> {
-        Err(Gone)
-    }
-
-    fn poll_piece(
-        &mut self,
-        _out: &mut Vec<u8>,
-        _bytes_max: usize,
-        _cx: &mut Context<'_>,
-    ) -> Poll<Result<usize, BodyFault>> {
-        Poll::Ready(Err(BodyFault::Gone))
-    }
-
-    fn body_wait_us(&self) -> u64 {
-        0
-    }
-
-    fn waited_for_body(&mut self, _micros: u64) {}
-
-    fn upload(&mut self) -> &mut Option<Box<Upload>> {
-        &mut self.upload
     }
 
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {

@@ -180,7 +180,8 @@ impl<'a> Race<'_, 'a> {
         let front = Front::new(caller);
         let mut lane = Lane::new(&front, Side::First, &head);
         let mut silence = lane::silence(comments);
-        let mut first = Box::pin(self.first.run(&mut lane, &mut silence, account));
+        // No upload: what is passed on while it arrives cannot be sent to two.
+        let mut first = Box::pin(self.first.run(&mut lane, None, &mut silence, account));
 
         let due = Some(began + self.wait);
         let run = |cx: &mut Context<'_>| poll(&front, Side::First, &mut first, cx);
@@ -199,7 +200,7 @@ impl<'a> Race<'_, 'a> {
         guest.set_out(began);
         let mut lane = Lane::new(&front, Side::Second, &head);
         let mut silence = lane::silence(comments);
-        let mut second = Box::pin(second.run(&mut lane, &mut silence, guest));
+        let mut second = Box::pin(second.run(&mut lane, None, &mut silence, guest));
         thread.metrics.count(Counter::HedgeMade);
 
         let event = watch(&front, comments, None, |cx| {
