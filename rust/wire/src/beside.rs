@@ -245,20 +245,6 @@ mod tests {
     use super::*;
     use serde_json::Value as Tree;
 
-    fn serving(api: Api) -> Serving<'static> {
-        Serving {
-            api,
-            dialect: api.home(),
-            asked: "{}",
-            id: "gen-1-a",
-            created: 5,
-            now: || 9,
-            model: "a/b",
-            provider: "P",
-            prices: None,
-        }
-    }
-
     fn document(text: &str) -> String {
         let mut out = text.as_bytes().to_vec();
         put_into_document("\"m\":1", 0, &mut out);
@@ -317,7 +303,7 @@ mod tests {
         echo.sent(b"{ \"model\" : \"x y\",\n\"n\":[1, 2] }");
         echo.sent(b"--form\r\n");
         let mut out = b"sentdata: {}\n\n".to_vec();
-        echo.put_first(&serving(Api::Chat), 4, &mut out);
+        echo.put_first(&Serving::example(Api::Chat), 4, &mut out);
         let text = String::from_utf8(out.clone()).unwrap();
         let events: Vec<Tree> = text[4..]
             .split_terminator("\n\n")
@@ -331,7 +317,7 @@ mod tests {
         );
         assert_eq!(events[1]["debug"]["echo_upstream_body"]["elided_bytes"], 8);
         let before = out.clone();
-        echo.put_first(&serving(Api::Chat), 4, &mut out);
+        echo.put_first(&Serving::example(Api::Chat), 4, &mut out);
         assert_eq!(out, before);
     }
 
@@ -341,7 +327,7 @@ mod tests {
         echo.sent(b"{}");
         let created = "event: response.created\ndata: {\"type\":\"response.created\"}\n\n";
         let mut out = format!("{created}data: {{}}\n\n").into_bytes();
-        echo.put_first(&serving(Api::Responses), 0, &mut out);
+        echo.put_first(&Serving::example(Api::Responses), 0, &mut out);
         let text = String::from_utf8(out).unwrap();
         assert!(
             text.starts_with(&format!("{created}event: response.debug\n")),

@@ -546,15 +546,8 @@ mod tests {
 
     fn serving(prices: &Prices) -> Serving<'_> {
         Serving {
-            api: Api::Images,
-            dialect: crate::dialect::Dialect::OpenAi,
-            asked: "",
-            id: "",
-            created: 0,
-            now: || 9,
-            model: "",
-            provider: "",
             prices: Some(prices),
+            ..Serving::example(Api::Images)
         }
     }
 

@@ -179,21 +179,10 @@ impl Learnt {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dialect::Dialect;
     use crate::stream::StreamFault;
     use crate::stream::openai::ChunkEditor;
 
-    const SERVING: Serving<'static> = Serving {
-        api: Api::Chat,
-        dialect: Dialect::OpenAi,
-        asked: "{}",
-        id: "gen-1-a",
-        created: 5,
-        now: || 9,
-        model: "a/b",
-        provider: "P",
-        prices: None,
-    };
+    const SERVING: Serving<'static> = Serving::example(Api::Chat);
 
     /// An event with `text` as it is written between the quotes.
     fn event(text: &str) -> String {
@@ -284,7 +273,6 @@ mod tests {
         for serving in [
             Serving {
                 created: 6,
-                now: || 9,
                 ..SERVING
             },
             Serving {

@@ -58,6 +58,24 @@ impl Serving<'_> {
     }
 }
 
+#[cfg(test)]
+impl Serving<'static> {
+    /// What tests answer with: from a provider of the API's own protocol, at no known price. A test names what it changes.
+    pub(crate) const fn example(api: Api) -> Serving<'static> {
+        Serving {
+            api,
+            dialect: api.home(),
+            asked: "{}",
+            id: "gen-1-a",
+            created: 5,
+            now: || 9,
+            model: "a/b",
+            provider: "P",
+            prices: None,
+        }
+    }
+}
+
 /// What is booked of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {

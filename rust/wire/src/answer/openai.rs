@@ -150,33 +150,18 @@ fn write_missing_usage(found: &Found, usage: &Usage, cost: &Cost, api: Api, out:
 mod tests {
     use super::*;
     use crate::cost::{Prices, Service};
-    use crate::dialect::Dialect;
     use crate::finish::Finish;
     use serde_json::{Value, json};
 
-    fn serving(api: Api) -> Serving<'static> {
-        Serving {
-            api,
-            dialect: Dialect::OpenAi,
-            asked: "{}",
-            id: "gen-1-a",
-            created: 5,
-            now: || 9,
-            model: "a/b",
-            provider: "P",
-            prices: None,
-        }
-    }
-
     fn edited(body: &str) -> (Value, Facts) {
         let mut out = b"before".to_vec();
-        let facts = edit(body.as_bytes(), &serving(Api::Chat), 40, &mut out).unwrap();
+        let facts = edit(body.as_bytes(), &Serving::example(Api::Chat), 40, &mut out).unwrap();
         (serde_json::from_slice(&out[6..]).unwrap(), facts)
     }
 
     fn unusable(body: &str, api: Api) -> Unusable {
         let mut out = b"before".to_vec();
-        let fault = edit(body.as_bytes(), &serving(api), 40, &mut out).unwrap_err();
+        let fault = edit(body.as_bytes(), &Serving::example(api), 40, &mut out).unwrap_err();
         assert_eq!(out, b"before");
         fault
     }
@@ -281,7 +266,7 @@ mod tests {
         };
         let serving = Serving {
             prices: Some(&prices),
-            ..serving(Api::Chat)
+            ..Serving::example(Api::Chat)
         };
         let choices = r#""choices":[{"message":{"content":"a"}}]"#;
         let usage = r#""usage":{"prompt_tokens":1000,"completion_tokens":1,"cost":7},"x":{"y":[]}"#;
@@ -318,7 +303,13 @@ mod tests {
     fn embeddings_are_forwarded_untouched() {
         let mut out = Vec::new();
         let body = r#"{"object":"list","data":[{"embedding":[0.10,-1e-05],"index":0}],"model":"m","usage":{"prompt_tokens":3,"total_tokens":3}}"#;
-        edit(body.as_bytes(), &serving(Api::Embeddings), 40, &mut out).unwrap();
+        edit(
+            body.as_bytes(),
+            &Serving::example(Api::Embeddings),
+            40,
+            &mut out,
+        )
+        .unwrap();
         let text = String::from_utf8(out).unwrap();
         assert!(text.contains(r#""data":[{"embedding":[0.10,-1e-05],"index":0}]"#));
         let value: Value = serde_json::from_str(&text).unwrap();

@@ -140,15 +140,9 @@ mod tests {
     fn e04_documents_come_back_sorted_and_cut() {
         for dialect in [Dialect::Cohere, Dialect::OpenAi] {
             let serving = Serving {
-                api: Api::Rerank,
                 dialect,
                 asked: ASKED,
-                id: "gen-1",
-                created: 5,
-                now: || 9,
-                model: "a/b",
-                provider: "P",
-                prices: None,
+                ..Serving::example(Api::Rerank)
             };
             let body = br#"{"id":"x","results":[{"index":0,"relevance_score":0.1},{"index":1,"relevance_score":0.9}],"meta":{"billed_units":{"search_units":1}}}"#;
             let mut out = Vec::new();
@@ -156,7 +150,7 @@ mod tests {
             assert_eq!(facts.usage.search_units, 1);
             assert_eq!(
                 String::from_utf8(out).unwrap(),
-                r#"{"id":"gen-1","model":"a/b","provider":"P","results":[{"index":1,"relevance_score":0.9,"document":{"text":"two"}}],"usage":{"search_units":1,"total_tokens":0,"cost":0}}"#
+                r#"{"id":"gen-1-a","model":"a/b","provider":"P","results":[{"index":1,"relevance_score":0.9,"document":{"text":"two"}}],"usage":{"search_units":1,"total_tokens":0,"cost":0}}"#
             );
         }
     }

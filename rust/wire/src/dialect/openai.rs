@@ -25,17 +25,7 @@ mod tests {
     use crate::stream::StreamFault;
     use serde_json::{Value, json};
 
-    const SERVING: Serving<'static> = Serving {
-        api: Api::Chat,
-        dialect: Dialect::OpenAi,
-        asked: "{}",
-        id: "gen-1-a",
-        created: 5,
-        now: || 9,
-        model: "a/b",
-        provider: "P",
-        prices: None,
-    };
+    const SERVING: Serving<'static> = Serving::example(Api::Chat);
 
     const ROUTED: Quirks = Quirks {
         reasoning: ReasoningWords::Object,

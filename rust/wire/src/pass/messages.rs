@@ -342,24 +342,11 @@ mod tests {
     use super::*;
     use crate::api::Api;
     use crate::cost::Cost;
-    use crate::dialect::Dialect;
     use crate::stream::{EofVerdict, StreamEditor};
     use crate::usage::UsageSource;
     use serde_json::Value;
 
-    fn serving() -> Serving<'static> {
-        Serving {
-            api: Api::Messages,
-            dialect: Dialect::Anthropic,
-            asked: "{}",
-            id: "gen-1-a",
-            created: 5,
-            now: || 9,
-            model: "a/b",
-            provider: "P",
-            prices: None,
-        }
-    }
+    const SERVING: Serving<'static> = Serving::example(Api::Messages);
 
     fn rewritten(text: &str) -> String {
         let ours = [("a", b"1".to_vec()), ("b", b"2".to_vec())];
@@ -395,19 +382,15 @@ mod tests {
     }
 
     fn streamed(events: &[&str]) -> (String, crate::answer::Facts) {
-        let mut editor = StreamEditor::new(&serving(), 1 << 20);
+        let mut editor = StreamEditor::new(&SERVING, 1 << 20);
         let mut out = Vec::new();
         for event in events {
             editor
-                .push(
-                    format!("data: {event}\n\n").as_bytes(),
-                    &serving(),
-                    &mut out,
-                )
+                .push(format!("data: {event}\n\n").as_bytes(), &SERVING, &mut out)
                 .unwrap();
         }
-        assert_eq!(editor.eof(&serving(), &mut out), Ok(EofVerdict::Complete));
-        let facts = editor.end(&serving(), 40, &mut out);
+        assert_eq!(editor.eof(&SERVING, &mut out), Ok(EofVerdict::Complete));
+        let facts = editor.end(&SERVING, 40, &mut out);
         (String::from_utf8(out).unwrap(), facts)
     }
 
@@ -447,25 +430,23 @@ mod tests {
 
     #[test]
     fn json_over_several_lines_stays_one_event() {
-        let mut editor = StreamEditor::new(&serving(), 1 << 20);
+        let mut editor = StreamEditor::new(&SERVING, 1 << 20);
         let mut out = Vec::new();
         let event = "event: ping\ndata: {\ndata: \"type\": \"ping\"}\n\n";
-        editor.push(event.as_bytes(), &serving(), &mut out).unwrap();
+        editor.push(event.as_bytes(), &SERVING, &mut out).unwrap();
         assert_eq!(String::from_utf8(out).unwrap(), event);
     }
 
     #[test]
     fn what_a_stream_has_brought_before_it_was_cut_is_estimated() {
-        let mut editor = StreamEditor::new(&serving(), 1 << 20);
+        let mut editor = StreamEditor::new(&SERVING, 1 << 20);
         let mut out = Vec::new();
         let long = "x".repeat(400);
         let events = format!(
             "data: {{\"type\":\"message_start\",\"message\":{{\"usage\":{{\"input_tokens\":20,\"output_tokens\":1}}}}}}\n\ndata: {{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{{\"type\":\"text_delta\",\"text\":\"{long}\"}}}}\n\n"
         );
-        editor
-            .push(events.as_bytes(), &serving(), &mut out)
-            .unwrap();
-        let facts = editor.facts(&serving(), 40);
+        editor.push(events.as_bytes(), &SERVING, &mut out).unwrap();
+        let facts = editor.facts(&SERVING, 40);
         assert_eq!((facts.usage.prompt, facts.usage.completion), (20, 100));
         assert_eq!(facts.usage_source, UsageSource::Estimated);
     }
@@ -474,7 +455,7 @@ mod tests {
     fn an_answer_without_tokens_gets_an_estimate() {
         let mut out = Vec::new();
         let text = r#"{"type":"message","content":[{"type":"text","text":"12345678"}],"stop_reason":"end_turn"}"#;
-        let facts = answer(text, &serving(), 40, &mut out).unwrap();
+        let facts = answer(text, &SERVING, 40, &mut out).unwrap();
         let value: Value = serde_json::from_slice(&out).unwrap();
         assert_eq!(value["usage"]["input_tokens"], 10);
         assert_eq!(value["usage"]["output_tokens"], 2);

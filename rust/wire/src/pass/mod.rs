@@ -105,17 +105,7 @@ mod tests {
             (Api::MessagesCount, "{ \"input_tokens\": 7 }"),
             (Api::GeminiCount, "{\"totalTokens\":7,\"x\":[]}"),
         ] {
-            let serving = Serving {
-                api,
-                dialect: api.home(),
-                asked: "{}",
-                id: "gen-1",
-                created: 1,
-                now: || 9,
-                model: "a/b",
-                provider: "P",
-                prices: None,
-            };
+            let serving = Serving::example(api);
             let mut out = Vec::new();
             let facts = answer(body, &serving, 100, &mut out).unwrap();
             assert_eq!(out, body.as_bytes());

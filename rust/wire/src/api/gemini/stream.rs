@@ -283,15 +283,9 @@ mod tests {
 
     fn serving(asked: &str) -> Serving<'_> {
         Serving {
-            api: Api::Gemini,
             dialect: Dialect::Anthropic,
             asked,
-            id: "gen-1",
-            created: 1,
-            now: || 9,
-            model: "a/m",
-            provider: "P",
-            prices: None,
+            ..Serving::example(Api::Gemini)
         }
     }
 

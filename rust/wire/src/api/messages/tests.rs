@@ -17,15 +17,9 @@ use crate::usage::{Usage, UsageSource};
 
 fn serving(asked: &str) -> Serving<'_> {
     Serving {
-        api: Api::Messages,
         dialect: Dialect::Gemini,
         asked,
-        id: "gen-1-a",
-        created: 5,
-        now: || 9,
-        model: "a/b",
-        provider: "P",
-        prices: None,
+        ..Serving::example(Api::Messages)
     }
 }
 

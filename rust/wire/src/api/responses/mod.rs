@@ -117,15 +117,8 @@ mod tests {
                 .with_provider_code(code)
         };
         let serving = Serving {
-            api: Api::Responses,
             dialect: Dialect::OpenAi,
-            asked: "{}",
-            id: "gen-1-a",
-            created: 5,
-            now: || 9,
-            model: "a/b",
-            provider: "P",
-            prices: None,
+            ..Serving::example(Api::Responses)
         };
         let mut out = Vec::new();
         assert!(!limit_as_answer(

@@ -762,15 +762,9 @@ mod tests {
 
     fn serving(asked: &str) -> Serving<'_> {
         Serving {
-            api: Api::Responses,
             dialect: Dialect::Anthropic,
             asked,
-            id: "gen-1-a",
-            created: 5,
-            now: || 9,
-            model: "a/b",
-            provider: "P",
-            prices: None,
+            ..Serving::example(Api::Responses)
         }
     }
 

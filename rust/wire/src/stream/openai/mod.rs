@@ -587,28 +587,13 @@ fn not_a_body(start: &[u8]) -> Result<(), StreamFault> {
 mod tests {
     use super::*;
     use crate::answer::Unusable;
-    use crate::dialect::Dialect;
     use crate::refusal::Kind;
     use serde_json::Value;
-
-    fn serving(api: Api) -> Serving<'static> {
-        Serving {
-            api,
-            dialect: Dialect::OpenAi,
-            asked: "{}",
-            id: "gen-1-a",
-            created: 5,
-            now: || 9,
-            model: "a/b",
-            provider: "P",
-            prices: None,
-        }
-    }
 
     const CHAT: Api = Api::Chat;
 
     fn push(editor: &mut ChunkEditor, input: &str, out: &mut Vec<u8>) -> Result<Step, StreamFault> {
-        editor.push(input.as_bytes(), &serving(editor.api), out)
+        editor.push(input.as_bytes(), &Serving::example(editor.api), out)
     }
 
     /// Pushes all of it and ends; the events' data, the last two being ours.
@@ -616,8 +601,8 @@ mod tests {
         let mut editor = ChunkEditor::new(CHAT, 10_000);
         let mut out = Vec::new();
         push(&mut editor, input, &mut out).unwrap();
-        editor.eof(&serving(CHAT), &mut out).unwrap();
-        let facts = editor.end(&serving(CHAT), 8, &mut out);
+        editor.eof(&Serving::example(CHAT), &mut out).unwrap();
+        let facts = editor.end(&Serving::example(CHAT), 8, &mut out);
         (events(&out), facts)
     }
 
@@ -638,7 +623,7 @@ mod tests {
         };
         let serving = Serving {
             prices: Some(&prices),
-            ..serving(CHAT)
+            ..Serving::example(CHAT)
         };
         let mut editor = ChunkEditor::new(CHAT, 10_000);
         let mut out = Vec::new();
@@ -780,7 +765,7 @@ mod tests {
             let mut editor = ChunkEditor::new(CHAT, 10_000);
             let mut out = Vec::new();
             push(&mut editor, input, &mut out).unwrap();
-            editor.eof(&serving(CHAT), &mut out).unwrap()
+            editor.eof(&Serving::example(CHAT), &mut out).unwrap()
         };
         assert_eq!(verdict(&format!("data: {HELLO}\n\n")), EofVerdict::Cut);
         assert_eq!(
@@ -870,7 +855,7 @@ mod tests {
         push(&mut editor, &format!("data: {HELLO}\n\n"), &mut out).unwrap();
         let refusal =
             Refusal::new(Kind::ProviderUnavailable).with_message("the provider closed the stream");
-        let facts = editor.interrupted(&serving(CHAT), 8, &refusal, &mut out);
+        let facts = editor.interrupted(&Serving::example(CHAT), 8, &refusal, &mut out);
         let events = events(&out);
         let last = json(&events[1]);
         assert_eq!(last["error"]["code"], 502);
@@ -884,7 +869,7 @@ mod tests {
     fn nothing_sent_is_nothing_used() {
         let editor = ChunkEditor::new(CHAT, 300);
         assert_eq!(
-            editor.facts(&serving(CHAT), 800).usage_source,
+            editor.facts(&Serving::example(CHAT), 800).usage_source,
             UsageSource::None
         );
     }
@@ -899,7 +884,7 @@ mod tests {
             &mut out,
         )
         .unwrap();
-        let facts = editor.end(&serving(Api::Completions), 8, &mut out);
+        let facts = editor.end(&Serving::example(Api::Completions), 8, &mut out);
         let events = events(&out);
         assert_eq!(json(&events[0])["object"], "text_completion");
         assert_eq!(json(&events[1])["choices"][0]["text"], "");
@@ -911,7 +896,7 @@ mod tests {
     fn a_plain_answer_becomes_a_stream() {
         let body = "{\"id\":\"x\",\n\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"c\"},{}]},\"finish_reason\":\"tool_use\"}],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":1,\"cost\":7}}";
         let mut out = Vec::new();
-        let facts = from_answer(body.as_bytes(), &serving(CHAT), 8, &mut out).unwrap();
+        let facts = from_answer(body.as_bytes(), &Serving::example(CHAT), 8, &mut out).unwrap();
         let events = events(&out);
         assert_eq!(events.len(), 3);
         let first = json(&events[0]);
@@ -924,7 +909,7 @@ mod tests {
         assert_eq!(facts.usage.total, 4);
         assert_eq!(facts.upstream_id.as_deref(), Some("x"));
         assert_eq!(
-            from_answer(b"{}", &serving(CHAT), 8, &mut out),
+            from_answer(b"{}", &Serving::example(CHAT), 8, &mut out),
             Err(Unusable::NoChoices)
         );
     }
