@@ -6,7 +6,7 @@
 //!
 //! The AWS event stream, which is binary, has its own reader in the module of its dialect.
 
-use crate::stream::StreamFault;
+use crate::stream::{SEEN_BYTES_MAX, StreamFault};
 use crate::upstream_error;
 
 /// One event, as it stood on the wire.
@@ -34,10 +34,7 @@ pub enum Lines {
 #[derive(Debug)]
 pub struct Sse {
     lines: Lines,
-    /// An event, or a line, longer than this ends the stream as [`StreamFault::TooLarge`].
-    event_bytes_max: usize,
-    /// A line whose end has not been read.
-    partial: Vec<u8>,
+    partial: PartialLine,
     /// Data lines of the event that is not complete yet.
     data: Vec<u8>,
     has_data: bool,
@@ -45,8 +42,6 @@ pub struct Sse {
     name: String,
     /// The last byte read was a CR: an LF at the start of the next read belongs to it.
     after_cr: bool,
-    /// A line has been read, so no byte order mark can follow, and it was no plain body.
-    begun: bool,
 }
 
 /// Longer than any name that is known.
@@ -57,13 +52,11 @@ impl Sse {
     pub fn new(lines: Lines, event_bytes_max: usize) -> Sse {
         Sse {
             lines,
-            event_bytes_max,
-            partial: Vec::new(),
+            partial: PartialLine::new(lines, event_bytes_max),
             data: Vec::new(),
             has_data: false,
             name: String::new(),
             after_cr: false,
-            begun: false,
         }
     }
 
@@ -87,21 +80,18 @@ impl Sse {
             if self.partial.is_empty() {
                 self.line(line, each)?;
             } else {
-                self.hold(line)?;
-                let whole = std::mem::take(&mut self.partial);
+                let whole = self.partial.complete(line, self.data.len())?;
                 let taken = self.line(&whole, each);
-                // The buffer is kept for the next line that is split.
-                self.partial = whole;
-                self.partial.clear();
+                self.partial.reuse(whole);
                 taken?;
             }
         }
-        self.hold(rest)
+        self.partial.hold(rest, self.data.len())
     }
 
     /// The provider closed the stream: gives what was left without an end.
     pub fn eof(&mut self, each: &mut Each<'_>) -> Result<(), StreamFault> {
-        let line = std::mem::take(&mut self.partial);
+        let line = self.partial.take();
         if !line.is_empty() {
             self.line(&line, each)?;
         }
@@ -110,39 +100,12 @@ impl Sse {
 
     /// Bytes that are held between two reads.
     pub fn held_bytes(&self) -> usize {
-        self.partial.capacity() + self.data.capacity() + self.name.capacity()
-    }
-
-    fn bound(&self, bytes: usize) -> Result<(), StreamFault> {
-        if bytes > self.event_bytes_max {
-            return Err(StreamFault::TooLarge {
-                event_bytes_max: self.event_bytes_max,
-            });
-        }
-        Ok(())
-    }
-
-    fn hold(&mut self, bytes: &[u8]) -> Result<(), StreamFault> {
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        self.bound(self.data.len() + self.partial.len() + bytes.len())?;
-        self.partial.extend_from_slice(bytes);
-        if !self.begun {
-            // A plain body may have no line end at all; it is told by its first byte.
-            self.not_a_body(&self.partial)?;
-        }
-        Ok(())
+        self.partial.held_bytes() + self.data.capacity() + self.name.capacity()
     }
 
     fn line(&mut self, line: &[u8], each: &mut Each<'_>) -> Result<(), StreamFault> {
-        let mut line = line;
-        if !self.begun {
-            line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
-            self.not_a_body(line)?;
-            self.begun = !line.is_empty();
-        }
-        self.bound(self.data.len() + line.len())?;
+        let line = self.partial.begin(line)?;
+        self.partial.bound(self.data.len() + line.len())?;
         if self.lines == Lines::Documents {
             return match line.trim_ascii().is_empty() {
                 true => Ok(()),
@@ -190,6 +153,102 @@ impl Sse {
         self.name.clear();
         taken
     }
+}
+
+/// The line that is being read, for every reader of lines: what has come of it when a read ends inside it, how long it may be, and how a
+/// stream may not begin.
+#[derive(Debug)]
+pub(crate) struct PartialLine {
+    lines: Lines,
+    /// An event, or a line, longer than this ends the stream as [`StreamFault::TooLarge`].
+    event_bytes_max: usize,
+    /// What has been read of a line without its end.
+    bytes: Vec<u8>,
+    /// A line has been read, so no byte order mark can follow, and it was no plain body.
+    begun: bool,
+}
+
+impl PartialLine {
+    pub(crate) fn new(lines: Lines, event_bytes_max: usize) -> PartialLine {
+        PartialLine {
+            lines,
+            event_bytes_max,
+            bytes: Vec::new(),
+            begun: false,
+        }
+    }
+
+    /// Whether the last read ended with a line.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Whether the first line has been looked at.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun
+    }
+
+    /// Refuses an event of so many bytes, if that is too many.
+    pub(crate) fn bound(&self, bytes: usize) -> Result<(), StreamFault> {
+        if bytes > self.event_bytes_max {
+            return Err(StreamFault::TooLarge {
+                event_bytes_max: self.event_bytes_max,
+            });
+        }
+        Ok(())
+    }
+
+    /// Keeps a line's beginning until its end arrives. `data_bytes`: what is held of its event besides.
+    pub(crate) fn hold(&mut self, bytes: &[u8], data_bytes: usize) -> Result<(), StreamFault> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        self.bound(data_bytes + self.bytes.len() + bytes.len())?;
+        self.bytes.extend_from_slice(bytes);
+        if !self.begun {
+            // A plain body may have no line end at all; it is told by its first byte.
+            self.not_a_body(&self.bytes)?;
+        }
+        Ok(())
+    }
+
+    /// The whole line, of which these are the last bytes. To be given back with [`PartialLine::reuse`].
+    pub(crate) fn complete(
+        &mut self,
+        bytes: &[u8],
+        data_bytes: usize,
+    ) -> Result<Vec<u8>, StreamFault> {
+        self.hold(bytes, data_bytes)?;
+        Ok(self.take())
+    }
+
+    /// Keeps the buffer for the next line that is split.
+    pub(crate) fn reuse(&mut self, line: Vec<u8>) {
+        self.bytes = line;
+        self.bytes.clear();
+    }
+
+    /// What is held, at the end of the stream.
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.bytes)
+    }
+
+    /// Looks at a whole line: gives it back without the byte order mark, if it is the first.
+    #[inline]
+    pub(crate) fn begin<'l>(&mut self, line: &'l [u8]) -> Result<&'l [u8], StreamFault> {
+        if self.begun {
+            return Ok(line);
+        }
+        let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+        self.not_a_body(line)?;
+        self.begun = !line.is_empty();
+        Ok(line)
+    }
+
+    /// Bytes that are held between two reads.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.bytes.capacity()
+    }
 
     /// Refuses a stream of events that starts like a JSON document or a page.
     fn not_a_body(&self, start: &[u8]) -> Result<(), StreamFault> {
@@ -201,7 +260,7 @@ impl Sse {
         };
         match wrong {
             true => Err(StreamFault::NotAStream {
-                seen: upstream_error::excerpt(start, crate::stream::SEEN_BYTES_MAX),
+                seen: upstream_error::excerpt(start, SEEN_BYTES_MAX),
             }),
             false => Ok(()),
         }

@@ -26,18 +26,16 @@ use crate::finish::Finish;
 use crate::json::{self, Malformed, Reach, write_number, write_string};
 use crate::refusal::Refusal;
 use crate::repeat::Repeat;
-use crate::stream::{EofVerdict, SEEN_BYTES_MAX, Step, StreamFault};
-use crate::upstream_error::{self, UpstreamError};
+use crate::sse::{Lines, PartialLine};
+use crate::stream::{EofVerdict, Step, StreamFault};
+use crate::upstream_error::UpstreamError;
 use crate::usage::{self, Usage, UsageSource};
 
 /// Edits one stream. Made when the provider's head says that it is a stream; dropped with it.
 #[derive(Debug)]
 pub(crate) struct ChunkEditor {
     api: Api,
-    /// An event, or a line, longer than this ends the stream as [`StreamFault::TooLarge`].
-    event_bytes_max: usize,
-    /// A line whose end has not been read.
-    partial: Vec<u8>,
+    partial: PartialLine,
     /// Data lines of the event that is not complete yet.
     data: Vec<u8>,
     has_data: bool,
@@ -45,8 +43,6 @@ pub(crate) struct ChunkEditor {
     error_event: bool,
     /// The last byte read was a CR: an LF at the start of the next read belongs to it.
     after_cr: bool,
-    /// A line has been read, so no byte order mark can follow, and it was no plain body.
-    begun: bool,
     done: bool,
     /// Data events with choices that were written.
     events: u64,
@@ -75,13 +71,11 @@ impl ChunkEditor {
     pub(crate) fn new(api: Api, event_bytes_max: usize) -> ChunkEditor {
         ChunkEditor {
             api,
-            event_bytes_max,
-            partial: Vec::new(),
+            partial: PartialLine::new(Lines::Events, event_bytes_max),
             data: Vec::new(),
             has_data: false,
             error_event: false,
             after_cr: false,
-            begun: false,
             done: false,
             events: 0,
             upstream_id: None,
@@ -118,7 +112,7 @@ impl ChunkEditor {
         serving: &Serving<'_>,
         out: &mut Vec<u8>,
     ) -> Result<EofVerdict, StreamFault> {
-        let line = std::mem::take(&mut self.partial);
+        let line = self.partial.take();
         let mut flushed = Ok(());
         if !line.is_empty() && !self.done {
             flushed = self.line(&line, serving, out);
@@ -237,7 +231,7 @@ impl ChunkEditor {
 
     /// Bytes that are held between two reads, for accounting of memory.
     pub(crate) fn held_bytes(&self) -> usize {
-        self.partial.capacity()
+        self.partial.held_bytes()
             + self.data.capacity()
             + self.usage_raw.capacity()
             + self.repeat.held_bytes()
@@ -266,7 +260,7 @@ impl ChunkEditor {
         while !self.done {
             let rest = input.get(at..).unwrap_or_default();
             let Some(len) = memchr::memchr2(b'\n', b'\r', rest) else {
-                return self.hold(rest);
+                return self.partial.hold(rest, self.data.len());
             };
             let line = rest.get(..len).unwrap_or_default();
             let mut next = at + len + 1;
@@ -279,24 +273,21 @@ impl ChunkEditor {
             }
             at = next;
             if !self.partial.is_empty() {
-                self.hold(line)?;
-                let whole = std::mem::take(&mut self.partial);
+                let whole = self.partial.complete(line, self.data.len())?;
                 let taken = self.line(&whole, serving, out);
-                // The buffer is kept for the next line that is split.
-                self.partial = whole;
-                self.partial.clear();
+                self.partial.reuse(whole);
                 taken?;
                 continue;
             }
             // The usual event is one data line and an empty one, both here: no need to collect it first.
             let ends = matches!(input.get(at), Some(b'\n' | b'\r'));
             if ends
-                && self.begun
+                && self.partial.has_begun()
                 && !self.has_data
                 && !self.error_event
                 && line.starts_with(b"data:")
             {
-                self.bound(line.len())?;
+                self.partial.bound(line.len())?;
                 self.dispatch(value_of(line, 5), serving, out)?;
                 at += 1;
                 if input.get(at - 1) == Some(&b'\r') {
@@ -313,29 +304,6 @@ impl ChunkEditor {
         Ok(())
     }
 
-    fn bound(&self, bytes: usize) -> Result<(), StreamFault> {
-        if bytes > self.event_bytes_max {
-            return Err(StreamFault::TooLarge {
-                event_bytes_max: self.event_bytes_max,
-            });
-        }
-        Ok(())
-    }
-
-    /// Keeps a line's beginning until its end arrives.
-    fn hold(&mut self, bytes: &[u8]) -> Result<(), StreamFault> {
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        self.bound(self.data.len() + self.partial.len() + bytes.len())?;
-        self.partial.extend_from_slice(bytes);
-        if !self.begun {
-            // A plain body may have no line end at all; it is told by its first byte.
-            not_a_body(&self.partial)?;
-        }
-        Ok(())
-    }
-
     /// Takes one whole line, without its end.
     fn line(
         &mut self,
@@ -343,16 +311,11 @@ impl ChunkEditor {
         serving: &Serving<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), StreamFault> {
-        let mut line = line;
-        if !self.begun {
-            line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
-            not_a_body(line)?;
-            self.begun = !line.is_empty();
-        }
+        let line = self.partial.begin(line)?;
         if line.is_empty() {
             return self.dispatch_buffered(serving, out);
         }
-        self.bound(self.data.len() + line.len())?;
+        self.partial.bound(self.data.len() + line.len())?;
         let colon = memchr::memchr(b':', line).unwrap_or(line.len());
         match line.get(..colon).unwrap_or_default() {
             b"data" => {
@@ -569,17 +532,6 @@ fn error_inside(data: &[u8]) -> StreamFault {
         status: error.status,
         message: error.message,
         raw: error.raw,
-    }
-}
-
-/// Refuses a stream that starts like a JSON document or a page.
-fn not_a_body(start: &[u8]) -> Result<(), StreamFault> {
-    let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
-    match start.trim_ascii_start().first() {
-        Some(b'{' | b'[' | b'<') => Err(StreamFault::NotAStream {
-            seen: upstream_error::excerpt(start, SEEN_BYTES_MAX),
-        }),
-        _ => Ok(()),
     }
 }
 
