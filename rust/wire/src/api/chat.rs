@@ -7,4 +7,6 @@ mod read;
 mod write;
 
 pub(crate) use read::{Shown, Stated, read, read_content, read_with, stop_texts};
-pub(crate) use write::{Writer, envelope, write_answer, write_reasons};
+pub(crate) use write::{
+    Writer, envelope, write_answer, write_reasons, write_stream_end, write_stream_error,
+};

@@ -196,9 +196,7 @@ impl StreamWriter for Writer {
         self.write_last(closing.finish, closing.native, out);
         out.extend_from_slice(b"}\n\n");
         self.write_last(closing.finish, closing.native, out);
-        out.extend_from_slice(b",\"usage\":");
-        usage::write_own(&closing.usage, &closing.cost, serving.api, out);
-        out.extend_from_slice(b"}\n\ndata: [DONE]\n\n");
+        chat::write_stream_end(closing, serving, out);
     }
 
     fn interrupted(
@@ -209,9 +207,7 @@ impl StreamWriter for Writer {
         out: &mut Vec<u8>,
     ) {
         self.write_last(Finish::Error, Finish::Error.name(), out);
-        out.extend_from_slice(b",\"error\":");
-        refusal.write_error(out);
-        out.extend_from_slice(b"}\n\n");
+        chat::write_stream_error(refusal, out);
     }
 
     fn held_bytes(&self) -> usize {

@@ -71,6 +71,20 @@ pub(crate) fn write_reasons(finish: Finish, native: &str, out: &mut Vec<u8>) {
     write_string(native, out);
 }
 
+/// Ends a stream well behind its last chunk's choices: tokens and cost, and `[DONE]`.
+pub(crate) fn write_stream_end(closing: &Closing<'_>, serving: &Serving<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(b",\"usage\":");
+    usage::write_own(&closing.usage, &closing.cost, serving.api, out);
+    out.extend_from_slice(b"}\n\ndata: [DONE]\n\n");
+}
+
+/// Ends a stream badly behind its last chunk's choices. No `[DONE]` follows, because it was not done.
+pub(crate) fn write_stream_error(refusal: &Refusal, out: &mut Vec<u8>) {
+    out.extend_from_slice(b",\"error\":");
+    refusal.write_error(out);
+    out.extend_from_slice(b"}\n\n");
+}
+
 fn write_message(answer: &Answer<'_>, serving: &Serving<'_>, out: &mut Vec<u8>) {
     let shown = Shown::of(serving.asked);
     let blocks = &answer.blocks;
@@ -644,9 +658,7 @@ impl StreamWriter for Writer {
             out.extend_from_slice(b",\"service_tier\":");
             write_string(tier, out);
         }
-        out.extend_from_slice(b",\"usage\":");
-        usage::write_own(&closing.usage, &closing.cost, serving.api, out);
-        out.extend_from_slice(b"}\n\ndata: [DONE]\n\n");
+        write_stream_end(closing, serving, out);
     }
 
     fn interrupted(
@@ -657,9 +669,7 @@ impl StreamWriter for Writer {
         out: &mut Vec<u8>,
     ) {
         self.write_last(Finish::Error, Finish::Error.name(), out);
-        out.extend_from_slice(b",\"error\":");
-        refusal.write_error(out);
-        out.extend_from_slice(b"}\n\n");
+        write_stream_error(refusal, out);
     }
 
     fn held_bytes(&self) -> usize {
