@@ -17,7 +17,7 @@ pub(super) fn converted(schema: &RawValue) -> Option<Box<RawValue>> {
 
 fn convert(typed: &mut Typed<'_>, out: &mut Vec<u8>) -> Result<(), Wrong> {
     if typed.peek() != Some(Kind::Object) {
-        return copy(typed, out);
+        return typed.copy(out);
     }
     let raw = typed.raw_text()?.unwrap_or("{}");
     let nullable = nullable(raw)?;
@@ -92,14 +92,14 @@ fn convert(typed: &mut Typed<'_>, out: &mut Vec<u8>) -> Result<(), Wrong> {
                         (true, number) => number.as_bytes(),
                     });
                 }
-                _ => copy(typed, out)?,
+                _ => typed.copy(out)?,
             },
             "examples" if key == "example" => {
                 out.push(b'[');
-                copy(typed, out)?;
+                typed.copy(out)?;
                 out.push(b']');
             }
-            _ => copy(typed, out)?,
+            _ => typed.copy(out)?,
         }
         Ok(())
     })?;
@@ -122,7 +122,7 @@ fn nullable(raw: &str) -> Result<bool, Wrong> {
 
 fn by_name(typed: &mut Typed<'_>, out: &mut Vec<u8>) -> Result<(), Wrong> {
     if typed.peek() != Some(Kind::Object) {
-        return copy(typed, out);
+        return typed.copy(out);
     }
     out.push(b'{');
     let mut comma = false;
@@ -140,7 +140,7 @@ fn by_name(typed: &mut Typed<'_>, out: &mut Vec<u8>) -> Result<(), Wrong> {
 
 fn list(typed: &mut Typed<'_>, out: &mut Vec<u8>) -> Result<(), Wrong> {
     if typed.peek() != Some(Kind::Array) {
-        return copy(typed, out);
+        return typed.copy(out);
     }
     out.push(b'[');
     let mut comma = false;
@@ -151,12 +151,6 @@ fn list(typed: &mut Typed<'_>, out: &mut Vec<u8>) -> Result<(), Wrong> {
         convert(typed, out)
     })?;
     out.push(b']');
-    Ok(())
-}
-
-fn copy(typed: &mut Typed<'_>, out: &mut Vec<u8>) -> Result<(), Wrong> {
-    let raw = typed.raw_text()?.unwrap_or("null");
-    out.extend_from_slice(raw.as_bytes());
     Ok(())
 }
 

@@ -30,7 +30,7 @@ fn rewrite(typed: &mut Typed<'_>, out: &mut Vec<u8>) -> Result<(), Wrong> {
                 }
                 "const" => {
                     out.extend_from_slice(b"\"enum\":[");
-                    copy(typed, out)?;
+                    typed.copy(out)?;
                     out.push(b']');
                     return Ok(true);
                 }
@@ -55,7 +55,7 @@ fn rewrite(typed: &mut Typed<'_>, out: &mut Vec<u8>) -> Result<(), Wrong> {
                 | "else" => {
                     rewrite(typed, out)?;
                 }
-                _ => copy(typed, out)?,
+                _ => typed.copy(out)?,
             }
             Ok(true)
         }),
@@ -71,14 +71,14 @@ fn rewrite(typed: &mut Typed<'_>, out: &mut Vec<u8>) -> Result<(), Wrong> {
             out.push(b']');
             Ok(())
         }
-        _ => copy(typed, out),
+        _ => typed.copy(out),
     }
 }
 
 /// Names of properties are no keywords.
 fn schemas_by_name(typed: &mut Typed<'_>, out: &mut Vec<u8>) -> Result<(), Wrong> {
     if typed.peek() != Some(Kind::Object) {
-        return copy(typed, out);
+        return typed.copy(out);
     }
     members(typed, out, |typed, key, out| {
         write_string(key, out);
@@ -108,12 +108,6 @@ fn members<'a>(
         Ok(())
     })?;
     out.push(b'}');
-    Ok(())
-}
-
-fn copy(typed: &mut Typed<'_>, out: &mut Vec<u8>) -> Result<(), Wrong> {
-    let raw = typed.raw_text()?.unwrap_or("null");
-    out.extend_from_slice(raw.as_bytes());
     Ok(())
 }
 

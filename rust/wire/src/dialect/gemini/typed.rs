@@ -201,6 +201,13 @@ impl<'a> Typed<'a> {
         Ok((value.kind != Kind::Null).then(|| value.raw(self.walker.text())))
     }
 
+    /// Reads any value and appends it as it stands.
+    pub(crate) fn copy(&mut self, out: &mut Vec<u8>) -> Result<(), Wrong> {
+        let value = self.walker.value()?;
+        out.extend_from_slice(value.raw(self.walker.text()).as_bytes());
+        Ok(())
+    }
+
     /// Reads any value and forgets it.
     pub(crate) fn skip(&mut self) -> Result<(), Wrong> {
         self.walker.value()?;
