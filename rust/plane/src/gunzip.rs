@@ -1,9 +1,19 @@
 //! Gzip answers, decompressed as they arrive. Providers are asked for no compression; some compress all the same.
 
 use std::io::Write as _;
+use std::task::{Context, Poll};
 
 use flate2::write::GzDecoder;
 
+use crate::failure::Failure;
+use crate::send::Trouble;
+use crate::upstream::answer::{AnswerHead, Coding};
+use crate::upstream::connection::{Connection, Fault};
+
+/// Most that is read of an answer before it is passed on.
+const PART_BYTES_MAX: usize = 64 * 1024;
+/// The same of a compressed one. Gzip swells a thousand times at most, so this bounds a part at 4 MiB.
+const PACKED_BYTES_MAX: usize = 4 * 1024;
 /// Input is given in steps of this, so that a bomb swells by at most a thousand times this before it is noticed.
 const STEP_BYTES: usize = 1024;
 
@@ -53,6 +63,63 @@ impl Gunzip {
     /// Whether the trailer has been read and was right.
     pub(crate) fn into_complete(mut self) -> bool {
         self.decoder.try_finish().is_ok()
+    }
+}
+
+/// Reads an answer that is passed on in parts, compressed or not.
+pub(crate) struct Parts {
+    /// `None`: it is not compressed. In a box: hardly any is, and the others would pay for the size.
+    gunzip: Option<Box<Gunzip>>,
+    /// What was read last of a compressed one.
+    packed: Vec<u8>,
+}
+
+impl Parts {
+    /// Of the answer with this head. It fails when it is compressed in another way.
+    pub(crate) fn of(head: &AnswerHead) -> Result<Parts, Trouble> {
+        let gunzip = match head.coding {
+            Coding::Identity => None,
+            Coding::Gzip => Some(Box::new(Gunzip::new())),
+            Coding::Other => {
+                return Err(Failure::malformed(
+                    head.status,
+                    "its answer is compressed in a way that was not asked for",
+                )
+                .into());
+            }
+        };
+        Ok(Parts {
+            gunzip,
+            packed: Vec::new(),
+        })
+    }
+
+    /// Reads some more of it, as [`Connection::poll_body`] does: into `part`, or, compressed, to where [`Parts::unpack`] takes it from.
+    pub(crate) fn poll_read(
+        &mut self,
+        connection: &mut Connection,
+        part: &mut Vec<u8>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<bool, Fault>> {
+        match self.gunzip {
+            None => connection.poll_body(part, PART_BYTES_MAX, cx),
+            Some(_) => connection.poll_body(&mut self.packed, PACKED_BYTES_MAX, cx),
+        }
+    }
+
+    /// Appends to `part` what was read last, if it is compressed.
+    pub(crate) fn unpack(&mut self, part: &mut Vec<u8>) -> Result<(), NotGzip> {
+        let Some(gunzip) = &mut self.gunzip else {
+            return Ok(());
+        };
+        let unpacked = gunzip.push(&self.packed, part, usize::MAX);
+        self.packed.clear();
+        unpacked
+    }
+
+    /// At the end of the answer: whether it was compressed and its trailer is missing or wrong.
+    pub(crate) fn is_cut(&mut self) -> bool {
+        (self.gunzip.take()).is_some_and(|gunzip| !gunzip.into_complete())
     }
 }
 

@@ -19,20 +19,16 @@ use crate::account::Account;
 use crate::caller::{Break, Caller, Comments, Gone, ReplyHead, patiently};
 use crate::deadline::Until;
 use crate::failure::Failure;
-use crate::gunzip::Gunzip;
+use crate::gunzip::Parts;
 use crate::hedge::claim;
 use crate::metrics::Outcome as Attempted;
 use crate::plain;
 use crate::route::Candidate;
 use crate::send::Trouble;
 use crate::snapshot::Server;
-use crate::upstream::answer::{AnswerHead, Coding};
+use crate::upstream::answer::AnswerHead;
 use crate::upstream::connection::Connection;
 
-/// Most that is read before it is passed on.
-const PART_BYTES_MAX: usize = 64 * 1024;
-/// The same of a compressed answer. Gzip swells a thousand times at most, so this bounds a part at 4 MiB.
-const PACKED_BYTES_MAX: usize = 4 * 1024;
 /// Longest content type that is passed on.
 const TYPE_BYTES_MAX: usize = 256;
 
@@ -144,19 +140,8 @@ impl Passage<'_> {
         connection: &mut Connection,
         reply: &ReplyHead,
     ) -> Result<Ended, Trouble> {
-        let mut gunzip = match self.head.coding {
-            Coding::Identity => None,
-            Coding::Gzip => Some(Gunzip::new()),
-            Coding::Other => {
-                return Err(Failure::malformed(
-                    self.head.status,
-                    "its answer is compressed in a way that was not asked for",
-                )
-                .into());
-            }
-        };
+        let mut parts = Parts::of(self.head)?;
         let mut watch = Watch::new(self.serving.api);
-        let mut packed = Vec::new();
         let mut started = false;
         loop {
             let waiting = account.last();
@@ -166,14 +151,8 @@ impl Passage<'_> {
             };
             // Not the caller's own buffer: what is read before a fault must not go out with anything else.
             let mut part = Vec::new();
-            let outcome = {
-                let (into, max) = match gunzip {
-                    Some(_) => (&mut packed, PACKED_BYTES_MAX),
-                    None => (&mut part, PART_BYTES_MAX),
-                };
-                let reading = poll_fn(|cx| connection.poll_body(into, max, cx));
-                patiently(caller, comments, deadline, reading).await
-            };
+            let reading = poll_fn(|cx| parts.poll_read(connection, &mut part, cx));
+            let outcome = patiently(caller, comments, deadline, reading).await;
             account.waited(waiting);
             let mut fault = match outcome {
                 Ok(Ok(_)) => None,
@@ -199,21 +178,13 @@ impl Passage<'_> {
                 Err(Break::Ending) => return Err(Trouble::Broken(Break::Ending)),
             };
             let at_end = connection.is_at_end();
-            if let Some(gunzip) = &mut gunzip
-                && fault.is_none()
-            {
-                if gunzip.push(&packed, &mut part, usize::MAX).is_err() {
-                    fault = Some(Failure::malformed(
-                        self.head.status,
-                        "its answer is not valid gzip",
-                    ));
-                }
-                packed.clear();
+            if fault.is_none() && parts.unpack(&mut part).is_err() {
+                fault = Some(Failure::malformed(
+                    self.head.status,
+                    "its answer is not valid gzip",
+                ));
             }
-            if at_end
-                && fault.is_none()
-                && gunzip.take().is_some_and(|gunzip| !gunzip.into_complete())
-            {
+            if at_end && fault.is_none() && parts.is_cut() {
                 fault = Some(Failure::malformed(
                     self.head.status,
                     "its gzip answer is cut short",

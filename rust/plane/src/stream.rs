@@ -21,20 +21,15 @@ use crate::caller::{Break, Caller, Comments, Gone, ReplyHead, patiently};
 use crate::deadline::Until;
 use crate::explain::is_told;
 use crate::failure::Failure;
-use crate::gunzip::Gunzip;
+use crate::gunzip::Parts;
 use crate::hedge::claim;
 use crate::metrics::Outcome;
 use crate::plain;
 use crate::route::Candidate;
 use crate::send::Trouble;
 use crate::snapshot::Server;
-use crate::upstream::answer::{AnswerHead, Coding};
+use crate::upstream::answer::AnswerHead;
 use crate::upstream::connection::Connection;
-
-/// Most that is read before it is passed on.
-const PART_BYTES_MAX: usize = 64 * 1024;
-/// The same of a compressed stream. Gzip swells a thousand times at most, so this bounds a part at 4 MiB.
-const PACKED_BYTES_MAX: usize = 4 * 1024;
 
 /// How a stream that reached the client ended.
 pub(crate) enum Ended {
@@ -69,21 +64,11 @@ impl Relay<'_> {
         if !self.head.event_stream && self.head.json {
             return Box::pin(self.relay_plain(caller, comments, account, connection)).await;
         }
-        let mut gunzip = match self.head.coding {
-            Coding::Identity => None,
-            Coding::Gzip => Some(Gunzip::new()),
-            Coding::Other => {
-                return Err(Failure::malformed(
-                    self.head.status,
-                    "its answer is compressed in a way that was not asked for",
-                )
-                .into());
-            }
-        };
+        let mut parts = Parts::of(self.head)?;
         let limits = &self.server.limits;
         let mut editor = StreamEditor::new(self.serving, limits.event_bytes_max);
         let mut framing = self.array.then(ArrayFraming::new);
-        let (mut input, mut packed) = (Vec::new(), Vec::new());
+        let mut input = Vec::new();
         // Chunks from before the first one with a choice.
         let mut held = Vec::new();
         let mut started = false;
@@ -96,15 +81,8 @@ impl Relay<'_> {
             } else {
                 self.until.first
             };
-            let outcome = {
-                let (into, max) = if gunzip.is_some() {
-                    (&mut packed, PACKED_BYTES_MAX)
-                } else {
-                    (&mut input, PART_BYTES_MAX)
-                };
-                let reading = poll_fn(|cx| connection.poll_body(into, max, cx));
-                patiently(caller, comments, deadline, reading).await
-            };
+            let reading = poll_fn(|cx| parts.poll_read(connection, &mut input, cx));
+            let outcome = patiently(caller, comments, deadline, reading).await;
             account.waited(waiting);
             let mut fault = match outcome {
                 Ok(Ok(_)) => None,
@@ -135,16 +113,11 @@ impl Relay<'_> {
                 }
                 Err(Break::Ending) => return Err(Trouble::Broken(Break::Ending)),
             };
-            if let Some(gunzip) = &mut gunzip
-                && fault.is_none()
-            {
-                if gunzip.push(&packed, &mut input, usize::MAX).is_err() {
-                    fault = Some(Failure::malformed(
-                        self.head.status,
-                        "its stream is not valid gzip",
-                    ));
-                }
-                packed.clear();
+            if fault.is_none() && parts.unpack(&mut input).is_err() {
+                fault = Some(Failure::malformed(
+                    self.head.status,
+                    "its stream is not valid gzip",
+                ));
             }
             let mut done = false;
             if may_call && fault.is_none() {
