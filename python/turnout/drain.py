@@ -8,6 +8,10 @@ and granian then finds nothing left to wait for.
 Granian has set its handler through the event loop when the lifespan starts. A loop is woken by a byte that the C part
 of every Python handler writes (``signal.set_wakeup_fd``), so a handler that is set with :func:`signal.signal` on top
 does not take the signal from the loop; and whatever handler was there before is called as well.
+
+uvloop listens for that byte only while it runs, and granian lets it run once for the start and once for the rest. A
+signal that falls between the two is heard by nobody but the handler here, so it is sent again until the shutdown
+begins.
 """
 
 from __future__ import annotations
@@ -25,6 +29,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("turnout.drain")
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+AGAIN_S = 0.5
+"""Pause before a signal is sent again that has not led to a shutdown. Granian takes one more for the same."""
 
 
 class Draining(Protocol):
@@ -46,6 +53,9 @@ class Drain:
         self._asked: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._before: dict[signal.Signals, Any] = {}
         self._complete = False
+        self._heard: int | None = None
+        """The signal that came last."""
+        self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="turnout-drain", daemon=True)
         self._thread.start()
 
@@ -65,6 +75,7 @@ class Drain:
 
     def stop(self) -> bool:
         """Stops the plane, or waits until the signal's stop is done; true when everything in flight could finish."""
+        self._ending.set()
         self._asked.put(None)
         self._thread.join()
         return self._complete
@@ -78,6 +89,7 @@ class Drain:
 
     def _handler(self, before: Callable[[int, Any], Any]) -> Callable[[int, Any], None]:
         def handle(number: int, frame: Any) -> None:
+            self._heard = number
             self._asked.put(None)
             before(number, frame)
 
@@ -92,3 +104,5 @@ class Drain:
             log.warning(
                 "not everything in flight could finish within server.drain.max; the rest was ended with an error"
             )
+        while self._heard is not None and not self._ending.wait(AGAIN_S):
+            os.kill(os.getpid(), self._heard)
