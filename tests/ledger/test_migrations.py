@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from typing import TYPE_CHECKING
 
@@ -9,8 +10,8 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import make_url, text
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from turnout.ledger import byok, presets, revision, store
 
@@ -62,6 +63,39 @@ def test_many_at_once_migrate_once(address: str) -> None:
         assert connection.execute(text("SELECT count(*) FROM alembic_version")).scalar_one() == 1
     for ledger in ledgers:
         store.close_ledger(ledger)
+
+
+def test_a_file_that_another_holds_for_itself_is_waited_for(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As another worker does while it switches the new file to WAL."""
+    ledger = store.open_ledger(address)
+    other = sqlite3.connect(make_url(address).database or "", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    looks = []
+
+    def let_go(seconds: float) -> None:
+        looks.append(seconds)
+        other.rollback()
+
+    monkeypatch.setattr("turnout.ledger.store.time.sleep", let_go)
+    store.migrate(ledger)
+    assert looks == [store.MIGRATION_LOOK_S]
+    with ledger.engine.connect() as connection:
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == [NEWEST]
+    store.close_ledger(ledger)
+    other.close()
+
+
+def test_a_file_that_is_never_let_go_is_not_waited_for_without_end(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "MIGRATION_WAIT_S", 0.0)
+    ledger = store.open_ledger(address)
+    other = sqlite3.connect(make_url(address).database or "", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(OperationalError, match="database is locked"):
+        store.migrate(ledger)
+    store.close_ledger(ledger)
+    other.close()
 
 
 def test_a_ledger_of_a_newer_release_is_refused(ledger: store.Ledger) -> None:

@@ -15,6 +15,7 @@ A row's way is short, since it is paid for each request: the journal's bytes bec
 from __future__ import annotations
 
 import fcntl
+import sqlite3
 import time
 from collections import Counter
 from contextlib import contextmanager
@@ -44,7 +45,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
 
 from turnout.errors import TurnoutError
 from turnout.ledger import record
@@ -71,6 +72,9 @@ SQLITE_WAL_BYTES = 64 * 1024 * 1024
 
 MIGRATION_WAIT_S = 30.0
 """How long one worker waits for another that is migrating the same SQLite file."""
+
+MIGRATION_LOOK_S = 0.05
+"""How often it looks whether the other has ended."""
 
 _MIGRATION_LOCK = 0x7475726E
 """Number of PostgreSQL's advisory lock around migrations: the bytes of ``turn``."""
@@ -321,9 +325,31 @@ def delete_older(ledger: Ledger, created_ms: int, *, rows_max: int) -> int:
 def migrate(ledger: Ledger) -> None:
     """Brings the schema to the newest revision. Safe when two workers do it at once, as during SIGHUP.
 
+    A SQLite file that others hold is tried again for up to ``MIGRATION_WAIT_S``: the one that switches a new file to
+    WAL has it for itself, and the others hear at once, or after ``SQLITE_BUSY_MS``, that it is locked.
+
     Raises :class:`LedgerError` when the database has a revision that this release does not know, and what SQLAlchemy
     raises when the database cannot be used.
     """
+    deadline = time.monotonic() + MIGRATION_WAIT_S
+    while True:
+        try:
+            _migrate(ledger)
+        except OperationalError as error:
+            if not _is_busy(error) or time.monotonic() >= deadline:
+                raise
+        else:
+            return
+        time.sleep(MIGRATION_LOOK_S)
+
+
+def _is_busy(error: OperationalError) -> bool:
+    # The low byte is the kind; what stands above it says more about why.
+    code = error.orig.sqlite_errorcode if isinstance(error.orig, sqlite3.Error) else 0
+    return code & 0xFF == sqlite3.SQLITE_BUSY
+
+
+def _migrate(ledger: Ledger) -> None:
     config = _alembic_config()
     scripts = ScriptDirectory.from_config(config)
     head = scripts.get_current_head()
@@ -400,7 +426,7 @@ def _one_migration(ledger: Ledger) -> Iterator[None]:
                     raise LedgerError(
                         f"another process has been migrating the ledger for {MIGRATION_WAIT_S:.0f} s"
                     ) from error
-                time.sleep(0.05)
+                time.sleep(MIGRATION_LOOK_S)
         yield
 
 
