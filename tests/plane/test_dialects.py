@@ -36,6 +36,7 @@ from tests.plane.harness import (
     wire,
 )
 from turnout.config import snapshot as written
+from turnout.providers.rows import row
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -292,6 +293,37 @@ def test_anthropics_version_is_there_and_the_clients_betas_pass() -> None:
         received = [headers_of(request) for request in rig.received()]
         assert {headers["anthropic-version"] for headers in received} == {"2023-06-01"}
         assert [headers.get("anthropic-beta") for headers in received] == [None, "a-1,b-2", "c-3", None]
+
+
+def test_on_vertex_the_path_names_the_model_and_the_body_the_version() -> None:
+    known = row("google-vertex-anthropic")
+    assert known is not None
+    (there,) = known.wires
+
+    def make(address: str) -> written.Snapshot:
+        place = f"http://{address}/v1/projects/p/locations/eu"
+        ours = provider(address, wires=[wire(place, "anthropic", paths=dict(there.paths))])
+        return snapshot([ours], [model(endpoint(0, "echo;prompt=1"))])
+
+    with running(make) as rig:
+        for api in APIS:
+            for stream in (False, True):
+                answer = ask(rig, api, stream=stream)
+                assert answer.status_code == 200, (api, answer.text)
+                assert (said_in if stream else said)(api, answer) == "Hello there", api
+        for number, request in enumerate(rig.received()):
+            verb = "streamRawPredict" if number % 2 == 1 else "rawPredict"
+            assert request["path"] == (
+                f"/v1/projects/p/locations/eu/publishers/anthropic/models/echo%3Bprompt%3D1:{verb}"
+            )
+            body = json.loads(request["body"])
+            assert body["anthropic_version"] == "vertex-2023-10-16"
+            assert "model" not in body
+            assert body.get("stream", False) is (number % 2 == 1)
+        booked = rig.booked(2 * len(APIS))
+        assert {(generation.upstream_model, generation.tokens_prompt) for generation in booked} == {
+            ("echo;prompt=1", 1)
+        }
 
 
 def test_betas_of_anthropic_reach_no_other_dialect() -> None:

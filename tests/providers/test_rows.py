@@ -12,7 +12,7 @@ from turnout.config.compile.account import filled
 from turnout.config.compile.proxy import from_environment
 from turnout.config.values import base_url, is_setting, url_path
 from turnout.providers import ROWS, Row, row
-from turnout.providers.dialect import PATHS
+from turnout.providers.dialect import FOLLOWING, PATHS
 
 PROMISED = {
     *("openai", "openrouter", "groq", "together", "fireworks", "deepinfra", "deepseek", "mistral", "xai", "cerebras"),
@@ -54,7 +54,7 @@ def test_a_row_is_well_formed(known: Row) -> None:
         url = filled(wire.base_url, settings(known))
         assert base_url(url) == url
         assert wire.operations
-        assert set(wire.operations) <= set(PATHS[wire.dialect])
+        assert set(wire.operations) <= {*PATHS[wire.dialect], *FOLLOWING.get(wire.dialect, ())}
         assert {operation for operation, _ in wire.paths} <= set(wire.operations)
         for _, path in wire.paths:
             assert url_path(filled(path, settings(known)))

@@ -255,14 +255,16 @@ CLOUDS: Final[tuple[Row, ...]] = (
     Row(
         slug="google-vertex-anthropic",
         name="Google (Anthropic)",
-        # The model stands in the URL here, not in the body, and streams have a URL of their own, which also answers
-        # plain requests.
+        # The model stands in the URL here, not in the body, and streams have a URL of their own.
         wires=(
             Wire(
                 dialect="anthropic",
                 base_url=_VERTEX,
-                operations=("messages",),
-                paths=(("messages", "/publishers/anthropic/models/{model}:streamRawPredict"),),
+                operations=("messages", "messages_stream"),
+                paths=(
+                    ("messages", "/publishers/anthropic/models/{model}:rawPredict"),
+                    ("messages_stream", "/publishers/anthropic/models/{model}:streamRawPredict"),
+                ),
                 quirks=Quirks(image_urls=True, reasoning="thinking"),
             ),
         ),

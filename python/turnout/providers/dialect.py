@@ -47,6 +47,9 @@ PATHS: Final[Mapping[Dialect, Mapping[str, str]]] = {
 }
 """Dialect → operation → usual path."""
 
+FOLLOWING: Final[Mapping[Dialect, tuple[str, ...]]] = {"anthropic": ("messages_stream",)}
+"""Dialect → operations that go where the plain ones go, unless a path is written for them."""
+
 
 class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     """Where servers of one dialect differ; the fields are those of :class:`turnout.config.snapshot.Quirks`.

@@ -47,6 +47,16 @@ def test_operations_choose_and_paths_move(tmp_path: Path) -> None:
     assert wire.paths == {**PATHS["openai"], "rerank": "/v2/rerank"}
 
 
+def test_streams_of_messages_may_have_a_path_of_their_own(tmp_path: Path) -> None:
+    own = "own: {dialect: anthropic, base_url: 'http://h', "
+    (wire,) = wires(tmp_path, own + "paths: {messages: '/{model}:plain', messages_stream: '/{model}:stream'}}")
+    usual = PATHS["anthropic"]
+    assert wire.paths == {**usual, "messages": "/{model}:plain", "messages_stream": "/{model}:stream"}
+    (wire,) = wires(tmp_path, own + "operations: [messages, messages_stream]}")
+    # The plane sends them where plain messages go.
+    assert wire.paths == {"messages": usual["messages"]}
+
+
 def test_a_path_that_is_given_at_a_row_adds_its_operation(tmp_path: Path) -> None:
     (plain,) = wires(tmp_path, "groq: {api_key: k, dialect: openai}")
     assert "rerank" not in plain.paths

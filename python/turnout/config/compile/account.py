@@ -14,7 +14,7 @@ import msgspec
 
 from turnout.config import snapshot
 from turnout.config.values import is_setting
-from turnout.providers.dialect import OWN, PATHS, Quirks
+from turnout.providers.dialect import FOLLOWING, OWN, PATHS, Quirks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -120,27 +120,29 @@ def _finished(
     work: Work, where: tuple[Step, ...], written: model.Provider | model.Wire, plan: _Plan, common: model.Quirks
 ) -> snapshot.Wire:
     """The plan with what a person wrote about its operations, paths and quirks laid over it."""
+    known = list(dict.fromkeys((*plan.paths, *FOLLOWING.get(plan.dialect, ()))))
     for operation in written.paths:
-        if operation not in plan.paths:
-            _unknown_operation(work, (*where, "paths", operation), operation, plan)
+        if operation not in known:
+            _unknown_operation(work, (*where, "paths", operation), operation, known, plan.dialect)
     for position, operation in enumerate(written.operations or []):
-        if operation not in plan.paths:
-            _unknown_operation(work, (*where, "operations", position), operation, plan)
+        if operation not in known:
+            _unknown_operation(work, (*where, "operations", position), operation, known, plan.dialect)
     offered = written.operations if written.operations is not None else [*plan.operations, *written.paths]
     paths = {**plan.paths, **written.paths}
     return snapshot.Wire(
         dialect=plan.dialect,
         base_url=plan.base_url,
-        paths={operation: paths[operation] for operation in plan.paths if operation in offered},
+        paths={operation: paths[operation] for operation in known if operation in offered and operation in paths},
         quirks=_quirks(plan.quirks, common, written),
     )
 
 
-def _unknown_operation(work: Work, where: tuple[Step, ...], operation: str, plan: _Plan) -> None:
-    known = list(plan.paths)
+def _unknown_operation(
+    work: Work, where: tuple[Step, ...], operation: str, known: list[str], dialect: snapshot.Dialect
+) -> None:
     work.wrong(
         where,
-        f"the dialect {plan.dialect} has the operations {', '.join(known)}: {operation}",
+        f"the dialect {dialect} has the operations {', '.join(known)}: {operation}",
         name=operation,
         known=known,
     )

@@ -69,6 +69,8 @@ pub(crate) enum Operation {
     Rerank,
     OllamaChat,
     OllamaEmbed,
+    /// Anthropic's messages on Vertex, where the path names the model.
+    Predict,
 }
 
 /// Where a request names its model.
@@ -127,6 +129,7 @@ impl Operation {
                 b"countTokens" => Operation::ContentTokens,
                 b"embedContent" => Operation::EmbedContent,
                 b"batchEmbedContents" => Operation::BatchEmbedContents,
+                b"rawPredict" | b"streamRawPredict" => Operation::Predict,
                 // A colon may also stand in the name of a model that is asked for.
                 _ => return model_object(path),
             };
@@ -154,7 +157,8 @@ impl Operation {
             | Operation::BatchEmbedContents
             | Operation::Converse
             | Operation::ConverseStream
-            | Operation::Invoke => ModelPlace::Path,
+            | Operation::Invoke
+            | Operation::Predict => ModelPlace::Path,
             _ => ModelPlace::Body,
         }
     }
@@ -162,7 +166,9 @@ impl Operation {
     /// Whose words it speaks.
     pub(crate) fn dialect(self) -> Dialect {
         match self {
-            Operation::Messages | Operation::MessageTokens => Dialect::Anthropic,
+            Operation::Messages | Operation::MessageTokens | Operation::Predict => {
+                Dialect::Anthropic
+            }
             Operation::Generate
             | Operation::StreamGenerate
             | Operation::ContentTokens
@@ -196,7 +202,7 @@ impl Operation {
                 events: responses::events,
                 wire: Wire::Sse,
             },
-            Operation::Messages => Voice {
+            Operation::Messages | Operation::Predict => Voice {
                 read: anthropic::read,
                 whole: anthropic::whole,
                 events: anthropic::events,
@@ -601,6 +607,11 @@ mod tests {
                 "/v1/projects/p/locations/l/publishers/google/models/g:streamGenerateContent",
                 Operation::StreamGenerate,
                 "g",
+            ),
+            (
+                "/v1/projects/p/locations/l/publishers/anthropic/models/c@1:streamRawPredict",
+                Operation::Predict,
+                "c@1",
             ),
             (
                 "/model/a.b-v1%3A0/converse-stream",

@@ -58,11 +58,12 @@ mod tests {
 
     #[test]
     fn what_was_found_is_given_back() {
-        let ways =
-            Ways::new(|api, stream| (api == Api::Messages && stream).then_some((3, Op::Messages)));
+        let ways = Ways::new(|api, stream| {
+            (api == Api::Messages && stream).then_some((3, Op::MessagesStream))
+        });
         assert_eq!(
             ways.get(Asked::new(Api::Messages, true)),
-            Some((3, Op::Messages))
+            Some((3, Op::MessagesStream))
         );
         assert_eq!(ways.get(Asked::new(Api::Messages, false)), None);
         assert_eq!(ways.get(Asked::new(Api::Chat, true)), None);

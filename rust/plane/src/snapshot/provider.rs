@@ -171,6 +171,9 @@ impl Wire {
             }
             paths[op as usize] = Some(path.clone());
         }
+        if paths[Op::MessagesStream as usize].is_none() {
+            paths[Op::MessagesStream as usize] = paths[Op::Messages as usize].clone();
+        }
         Ok(Wire {
             dialect: read_dialect(&written.dialect)?,
             origin,

@@ -94,6 +94,7 @@ impl Dialect {
                 _ => return None,
             },
             (Dialect::Responses, Task::Generate) => Op::Responses,
+            (Dialect::Anthropic, Task::Generate) if stream => Op::MessagesStream,
             (Dialect::Anthropic, Task::Generate) => Op::Messages,
             (Dialect::Anthropic, Task::CountTokens) => match api {
                 Api::MessagesCount => Op::CountTokens,
@@ -187,6 +188,8 @@ operations! {
     Responses "responses";
     /// Anthropic's messages.
     Messages "messages";
+    /// Anthropic's messages as a stream, which has the path of [`Op::Messages`] where none is written for it.
+    MessagesStream "messages_stream";
     /// Counting of tokens, of Anthropic and Gemini.
     CountTokens "count_tokens";
     /// Gemini's generateContent.
