@@ -197,12 +197,7 @@ impl Plane {
         }
         let background = vec![
             self.spawn_background("dp-bg", TEND_EVERY, tend)?,
-            // Looking names up blocks for as long as the resolver likes, so it has a thread to itself.
-            self.spawn_background("dp-dns", LOOK_UP_EVERY, |shared| {
-                for origin in shared.origins.in_use() {
-                    origin.refresh();
-                }
-            })?,
+            self.look_names_up()?,
             self.sum_up()?,
             self.watch_certificate()?,
         ];
@@ -212,6 +207,25 @@ impl Plane {
             background,
         });
         Ok(())
+    }
+
+    /// Looking names up blocks for as long as the resolver likes, so it has a thread to itself. Nobody waits for its end, so it
+    /// holds nothing whose end somebody may wait for, as the journal's lock.
+    fn look_names_up(&self) -> io::Result<JoinHandle<()>> {
+        let (origins, stop) = (
+            Arc::clone(&self.shared.origins),
+            Arc::clone(&self.shared.background_stop),
+        );
+        std::thread::Builder::new()
+            .name("dp-dns".to_owned())
+            .spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    for origin in origins.in_use() {
+                        origin.refresh();
+                    }
+                    std::thread::park_timeout(LOOK_UP_EVERY);
+                }
+            })
     }
 
     fn spawn_background(

@@ -52,7 +52,7 @@ pub(crate) struct Shared {
     pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
     pub(crate) journal: Arc<Journal>,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) origins: Origins,
+    pub(crate) origins: Arc<Origins>,
     pub(crate) statistics: Registry,
     pub(crate) limits: Limits,
     pub(crate) budgets: Budgets,
@@ -83,7 +83,7 @@ pub(crate) struct Shared {
     pub(crate) ledger_error: Mutex<Option<String>>,
     pub(crate) tls_error: Mutex<Option<String>>,
     pub(crate) started: Instant,
-    pub(crate) background_stop: AtomicBool,
+    pub(crate) background_stop: Arc<AtomicBool>,
 }
 
 impl Shared {
@@ -105,7 +105,7 @@ impl Shared {
             snapshot,
             journal,
             metrics,
-            origins,
+            origins: Arc::new(origins),
             statistics,
             limits,
             budgets: Budgets::default(),
@@ -127,7 +127,7 @@ impl Shared {
             ledger_error: Mutex::new(None),
             tls_error: Mutex::new(None),
             started: Instant::now(),
-            background_stop: AtomicBool::new(false),
+            background_stop: Arc::default(),
         }
     }
 
