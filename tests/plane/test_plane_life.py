@@ -183,13 +183,15 @@ def test_swaps_lose_no_request_and_no_memory() -> None:
             with rig.client() as client:
                 while not over.is_set():
                     statuses.append(client.post(CHAT, json=chat()).status_code)
+                    # A swap yields to everything else, so it needs a moment in which nothing is asked.
+                    over.wait(0.005)
 
         thread = threading.Thread(target=ask)
         thread.start()
         try:
             sizes = []
             for _ in range(4):
-                for turn in range(500):
+                for turn in range(200):
                     rig.plane.swap(snapshots[turn % 2])
                 sizes.append(resident())
         finally:
@@ -197,10 +199,10 @@ def test_swaps_lose_no_request_and_no_memory() -> None:
             thread.join()
         assert statuses
         assert set(statuses) == {200}
-        assert rig.health()["config"]["generation"] == 2001
+        assert rig.health()["config"]["generation"] == 801
         # On a busy machine old snapshots pile up for a moment, and the allocator keeps what that took. A leak would go
-        # on: by some 200 MB from the first 500 swaps to the last.
-        assert sizes[-1] - sizes[0] < 100 << 20, sizes
+        # on: by some 80 MB from the first 200 swaps to the last.
+        assert sizes[-1] - sizes[0] < 40 << 20, sizes
 
 
 # Drain
