@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.plane import harness
 from tests.plane.harness import (
     CHAT,
     KEY,
@@ -230,6 +231,37 @@ def test_what_both_cost_is_booked_in_one_record(stream: bool) -> None:
         assert (lost.cost_nano - PRICES.request) % 2_000 == 0
         assert 2_000 < lost.cost_nano < 100_000
         assert rig.metric("turnout_cost_dollars_total") == pytest.approx(booked.cost_nano / 1e9)
+
+
+def of_key(rig: Rig, name: str) -> int:
+    return int(json.loads(rig.plane.usage(key().sha256))[name])
+
+
+@pytest.mark.parametrize("winner", [0, 1], ids=["the first", "the second"])
+def test_what_both_may_cost_is_held_and_a_limit_without_room_for_it_means_one(winner: int) -> None:
+    body = chat(max_tokens=4)
+
+    def limited(nano: int) -> dict[str, Any]:
+        return {"keys": [key(limit=harness.written.Limit(nano=nano, reset=None, include_byok=False))]}
+
+    with held(**limited(1_000_000_000)) as (rig, fleet), asking(rig, body) as connection:
+        for one in fleet:
+            wait(one.asked)
+        both = of_key(rig, "held")
+        fleet[winner].go.set()
+        assert text_of(connection.answer(), stream=False) == NAMES[winner]
+        (booked,) = rig.booked(1)
+        lost = booked.attempts[0]
+        assert 0 < lost.cost_nano < both
+        assert (of_key(rig, "held"), of_key(rig, "total")) == (0, booked.cost_nano)
+
+    with held(**limited(both - lost.cost_nano)) as (rig, (first, second)), asking(rig, body) as connection:
+        eventually(lambda: rig.metric("turnout_hedges_denied_total") == 1, "there is no room for a second")
+        assert of_key(rig, "held") == both - lost.cost_nano
+        first.go.set()
+        assert text_of(connection.answer(), stream=False) == "first"
+        assert second.accepted == 0
+        assert tried(rig.booked(1)[0]) == [("first", "ok", False)]
 
 
 def test_the_second_goes_on_when_the_first_fails() -> None:

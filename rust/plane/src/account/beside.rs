@@ -19,11 +19,12 @@ use turnout_wire::request::Upstream;
 
 use super::Account;
 use crate::cache::Recorder;
-use crate::clock::{Instant, micros};
+use crate::clock::{Instant, micros, unix_ms};
 use crate::explain::{Telling, Tried};
 use crate::limits::Hold;
 use crate::metrics::Outcome;
 use crate::record::Attempt;
+use crate::route::Candidate;
 use crate::statistics::Ending;
 
 /// One account's hold on the other.
@@ -41,6 +42,8 @@ struct Between<'a> {
     /// Bodies that the guest sent, where the client wants to see them.
     bodies: RefCell<Vec<Vec<u8>>>,
     wants_bodies: bool,
+    /// What is held for the guest's attempt, which is given up but not booked yet.
+    hold: Cell<Option<Hold<'a>>>,
     lost_upstream_nano: Cell<u64>,
 }
 
@@ -82,6 +85,7 @@ impl<'a> Account<'a> {
             tried: RefCell::new(Vec::new()),
             bodies: RefCell::new(Vec::new()),
             wants_bodies: echo.is_some(),
+            hold: Cell::new(None),
             lost_upstream_nano: Cell::new(0),
         });
         self.beside = Some(Beside {
@@ -94,7 +98,7 @@ impl<'a> Account<'a> {
             attempts: SmallVec::new(),
             current: None,
             serving: None,
-            hold: None,
+            hold: self.hold.as_ref().map(Hold::beside),
             recorder: None,
             given_again: None,
             // It has nothing to book until it claims it.
@@ -109,6 +113,34 @@ impl<'a> Account<'a> {
             is_sent: false,
             lost_upstream_nano: 0,
             ..*self
+        }
+    }
+
+    /// Holds back what the request costs more by a second attempt: the prompt, at the dearer of the two, whichever is broken off. `false`: a
+    /// limit has no room for it.
+    pub(crate) fn hold_beside(&mut self, two: [&Candidate<'_>; 2]) -> bool {
+        let usage = self.prompt_usage();
+        let Some(hold) = &mut self.hold else {
+            return true;
+        };
+        let nano = |candidate: &Candidate<'_>| {
+            let cost = Cost::of(&usage, candidate.prices(), None).total_nano;
+            i64::try_from(cost).unwrap_or(i64::MAX)
+        };
+        let nano = two.map(nano).into_iter().max().unwrap_or_default();
+        nano == 0 || hold.more(nano, unix_ms())
+    }
+
+    /// The guest's attempt has failed, which costs nothing: what was held for it is given back.
+    pub(crate) fn hold_alone(&mut self) {
+        self.hold = self.hold.as_ref().map(Hold::beside);
+    }
+
+    fn keep(&mut self, other: Option<Hold<'a>>) {
+        match (&mut self.hold, other) {
+            (Some(hold), Some(other)) => hold.join(other),
+            (Some(_), None) => {}
+            (none, other) => *none = other,
         }
     }
 
@@ -132,6 +164,7 @@ impl<'a> Account<'a> {
             match &self.beside {
                 Some(beside) if beside.is_guest => {
                     beside.between.lost_upstream_nano.set(upstream_nano);
+                    beside.between.hold.set(self.hold.take());
                 }
                 _ => self.lost_upstream_nano += upstream_nano,
             }
@@ -171,7 +204,7 @@ impl<'a> Account<'a> {
             let estate = *estate;
             self.client = estate.client;
             self.attempts = estate.attempts;
-            self.hold = estate.hold;
+            self.keep(estate.hold);
             self.recorder = estate.recorder;
             self.telling = estate.telling;
             self.lost_upstream_nano = estate.lost_upstream_nano;
@@ -195,6 +228,7 @@ impl<'a> Account<'a> {
         for tried in between.tried.take() {
             self.tried(tried);
         }
+        self.keep(between.hold.take());
         self.lost_upstream_nano += between.lost_upstream_nano.take();
         let echo = self.telling.as_mut().and_then(|t| t.echo.as_mut());
         if let Some(echo) = echo {

@@ -9,7 +9,7 @@
 //! else would pay. A request is hedged once at most, within `attempts.max`, and not when its time is over.
 //!
 //! **How many**: a share of all requests (`routing.hedge.percent`). A model that is slow everywhere would otherwise be asked for
-//! everything twice, and become slower.
+//! everything twice, and become slower. And only while limits have room for what the one that is broken off will cost.
 //!
 //! Both attempts run in the request's own task, each in a [`Lane`](lane::Lane) that stands for the client. The one that has something
 //! claims the client; the other is dropped there and then, which closes its connection, and only then may the first write. What is written
@@ -194,7 +194,7 @@ impl<'a> Race<'_, 'a> {
             Ok(Some(Event::Over(_, verdict))) => return alone(verdict),
             Err(broken) => return alone(Verdict::Broken(broken)),
         }
-        let Some((index, second)) = self.second(&front, failures) else {
+        let Some((index, second)) = self.second(&front, guest, failures) else {
             return alone(finish(&front, comments, Side::First, first).await);
         };
         guest.set_out(began);
@@ -242,6 +242,7 @@ impl<'a> Race<'_, 'a> {
             }
             Ok(Some(Event::Over(Side::Second, Verdict::Failed(failure)))) => {
                 drop(second);
+                guest.hold_alone();
                 let hedged = failure.unsent.is_none();
                 failures.push((index, failure));
                 let verdict = finish(&front, comments, Side::First, first).await;
@@ -269,6 +270,7 @@ impl<'a> Race<'_, 'a> {
     fn second<C: Caller>(
         &self,
         front: &Front<'_, C>,
+        guest: &mut Account<'a>,
         failures: &[(usize, Failure)],
     ) -> Option<(usize, One<'_, 'a>)> {
         let (first, now) = (&self.first, Instant::now());
@@ -290,7 +292,8 @@ impl<'a> Race<'_, 'a> {
         let (index, candidate) = self.candidates.iter().enumerate().find(fits)?;
         let credential = credential::keys(candidate, self.asker).next()?;
         let percent = first.snapshot.routing.hedge.percent;
-        if !first.thread.shared.budgets.take_hedge(percent, moment) {
+        let budgets = &first.thread.shared.budgets;
+        if !budgets.take_hedge(percent, moment) || !guest.hold_beside([of_first, candidate]) {
             first.thread.metrics.count(Counter::HedgeDenied);
             return None;
         }

@@ -33,13 +33,54 @@ const FREE: &str = ":free";
 #[derive(Debug, Default)]
 pub(crate) struct Hold<'a> {
     /// Of the key and of the gateway, as far as they are limited.
-    from: [Option<(&'a Spending, i64)>; 2],
+    from: [Option<Held<'a>>; 2],
+}
+
+/// Of one limit.
+#[derive(Debug, Clone, Copy)]
+struct Held<'a> {
+    spending: &'a Spending,
+    nano: i64,
+    /// What it may be together with all else that is held and used in the period.
+    max: i64,
+    reset: Option<Reset>,
+}
+
+impl<'a> Hold<'a> {
+    /// From the same limits, and nothing so far.
+    pub(crate) fn beside(&self) -> Hold<'a> {
+        Hold {
+            from: (self.from).map(|held| held.map(|held| Held { nano: 0, ..held })),
+        }
+    }
+
+    /// Holds back so much more from each of its limits; or nothing, when one has no room for it.
+    pub(crate) fn more(&mut self, nano: i64, now_ms: u64) -> bool {
+        let mut more = self.beside();
+        for held in more.from.iter_mut().flatten() {
+            if !held.spending.hold(nano, held.max, held.reset, now_ms) {
+                return false;
+            }
+            held.nano = nano;
+        }
+        self.join(more);
+        true
+    }
+
+    /// Keeps what another holds of the same limits.
+    pub(crate) fn join(&mut self, mut other: Hold<'a>) {
+        for (held, others) in self.from.iter_mut().zip(&mut other.from) {
+            if let (Some(held), Some(others)) = (held, others) {
+                held.nano = held.nano.saturating_add(std::mem::take(&mut others.nano));
+            }
+        }
+    }
 }
 
 impl Drop for Hold<'_> {
     fn drop(&mut self) {
-        for (spending, nano) in self.from.into_iter().flatten() {
-            spending.release(nano);
+        for held in self.from.into_iter().flatten() {
+            held.spending.release(held.nano);
         }
     }
 }
@@ -72,9 +113,7 @@ pub(crate) fn hold<'a>(
         let Some(purse) = purse else { continue };
         let with_own = purse.own.is_some();
         let weight = Weight::of(asking.request, plan, billing.reserve_tokens, with_own);
-        if purse.take(&weight, now_ms)? {
-            *from = Some((purse.spending, weight.nano()));
-        }
+        *from = purse.take(&weight, now_ms)?;
     }
     if let Some(free) = &billing.free
         && plan
@@ -118,9 +157,9 @@ enum Owner<'a> {
     Gateway,
 }
 
-impl Purse<'_> {
-    /// Whether anything was held: what costs nothing needs nothing.
-    fn take(&self, weight: &Weight, now_ms: u64) -> Result<bool, Refusal> {
+impl<'a> Purse<'a> {
+    /// What was held; what costs nothing needs nothing.
+    fn take(&self, weight: &Weight, now_ms: u64) -> Result<Option<Held<'a>>, Refusal> {
         let own = (self.own).map_or(0, |own| own.used(self.reset, now_ms));
         let used = self.spending.used(self.reset, now_ms).saturating_add(own);
         let left = self.limit.saturating_sub(used);
@@ -129,7 +168,7 @@ impl Purse<'_> {
             return Err(self.refusal(self.exhausted(used), used, "credits_exhausted", now_ms));
         }
         if weight.nano() == 0 {
-            return Ok(false);
+            return Ok(None);
         }
         if left <= 0 {
             let reason = match self.owner {
@@ -142,13 +181,14 @@ impl Purse<'_> {
             let message = format!("{}. {}", weight.too_much(left), self.remedy());
             return Err(self.refusal(message, used, "weight_exceeds_budget", now_ms));
         }
-        if self.spending.hold(
-            weight.nano(),
-            self.limit.saturating_sub(own),
-            self.reset,
-            now_ms,
-        ) {
-            return Ok(true);
+        let held = Held {
+            spending: self.spending,
+            nano: weight.nano(),
+            max: self.limit.saturating_sub(own),
+            reset: self.reset,
+        };
+        if (self.spending).hold(held.nano, held.max, held.reset, now_ms) {
+            return Ok(Some(held));
         }
         let message = format!(
             "Insufficient credits while other requests are running: this one may cost up to ${}, and of the ${} that are left the others hold too much. Try again when they have ended",
@@ -454,7 +494,7 @@ mod tests {
         let free = Weight::default();
         assert!(matches!(
             purse(&spending, Owner::Gateway, 100).take(&free, 0),
-            Ok(false)
+            Ok(None)
         ));
         let refusal = purse(&spending, Owner::Gateway, 99)
             .take(&free, 0)
@@ -464,7 +504,7 @@ mod tests {
         // A key that spent a little more than its limit may still use what is free.
         assert!(matches!(
             purse(&spending, Owner::Key("k"), 99).take(&free, 0),
-            Ok(false)
+            Ok(None)
         ));
     }
 
@@ -472,14 +512,39 @@ mod tests {
     fn what_is_held_is_given_back() {
         let spending = Spending::new(0);
         let weight = Weight::at(&prices(), 1, 1);
-        assert!(matches!(
-            purse(&spending, Owner::Key("k"), 1_000_000).take(&weight, 0),
-            Ok(true)
-        ));
+        let held = purse(&spending, Owner::Key("k"), 1_000_000).take(&weight, 0);
         assert_eq!(spending.held(), weight.nano());
         drop(Hold {
-            from: [Some((&spending, weight.nano())), None],
+            from: [held.ok().flatten(), None],
         });
         assert_eq!(spending.held(), 0);
+    }
+
+    #[test]
+    fn more_is_held_of_all_limits_or_of_none() {
+        let (key, gateway) = (Spending::new(0), Spending::new(0));
+        let weight = Weight::at(&prices(), 0, 1);
+        let of = |spending, owner, limit| {
+            let held = purse(spending, owner, limit).take(&weight, 0);
+            held.ok().flatten()
+        };
+        let hold = Hold {
+            from: [
+                of(&key, Owner::Key("k"), 15_000),
+                of(&gateway, Owner::Gateway, 13_000),
+            ],
+        };
+        let held = || (key.held(), gateway.held());
+        assert_eq!(held(), (10_000, 10_000));
+        let mut beside = hold.beside();
+        assert!(!beside.more(4_000, 0));
+        assert_eq!(held(), (10_000, 10_000));
+        assert!(beside.more(3_000, 0));
+        assert_eq!(held(), (13_000, 13_000));
+        // Who claims the request keeps both until it is booked.
+        beside.join(hold);
+        assert_eq!(held(), (13_000, 13_000));
+        drop(beside);
+        assert_eq!(held(), (0, 0));
     }
 }

@@ -397,7 +397,7 @@ impl Sums {
             ),
             (
                 "hedges_denied",
-                "Second attempts that were due beside a slow one and not made, because of routing.hedge.percent.",
+                "Second attempts that were due beside a slow one and not made: over routing.hedge.percent, or more than a limit has room for.",
                 Counter::HedgeDenied,
             ),
             (
