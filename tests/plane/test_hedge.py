@@ -15,8 +15,10 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from h2.errors import ErrorCodes
 
 from tests.plane import harness
+from tests.plane.h2_client import Client
 from tests.plane.harness import (
     CHAT,
     KEY,
@@ -347,6 +349,37 @@ def test_a_client_that_leaves_takes_both_with_it(stream: bool) -> None:
         # Both have read the prompt.
         assert booked.cost_nano == sum(attempt.cost_nano for attempt in booked.attempts) > 0
         assert all(attempt.cost_nano for attempt in booked.attempts)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+@pytest.mark.parametrize("winner", [0, 1], ids=["the first", "the second"])
+def test_over_http2_other_streams_of_the_connection_go_on_meanwhile(winner: int, stream: bool) -> None:
+    with held() as (rig, fleet), Client(rig) as client:
+        asked = client.chat(chat(stream=stream))
+        for one in fleet:
+            wait(one.asked)
+        assert client.answer(client.ask("/health/live")).status == 200
+        fleet[winner].go.set()
+        got = client.answer(asked)
+        assert (got.status, got.reset) == (200, None)
+        assert [name for name in NAMES if f'"{name}"'.encode() in got.body] == [NAMES[winner]]
+        wait(fleet[1 - winner].closed)
+        (booked,) = rig.booked(1)
+        lost, won = booked.attempts
+        assert (lost.outcome, won.outcome, booked.provider_slug) == ("cancelled", "ok", NAMES[winner])
+
+
+def test_a_stream_of_http2_that_is_reset_takes_both_with_it() -> None:
+    with held() as (rig, fleet), Client(rig) as client:
+        asked = client.chat(chat(stream=True))
+        for one in fleet:
+            wait(one.asked)
+        client.h2.reset_stream(asked, ErrorCodes.CANCEL)
+        client.flush()
+        for one in fleet:
+            wait(one.closed)
+        assert {outcome for _, outcome, _ in tried(rig.booked(1)[0])} == {"cancelled"}
+        assert client.answer(client.ask("/health/live")).status == 200
 
 
 def test_the_deadline_ends_both() -> None:
