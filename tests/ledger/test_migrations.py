@@ -88,7 +88,7 @@ def test_a_file_that_another_holds_for_itself_is_waited_for(address: str, monkey
 def test_a_file_that_is_never_let_go_is_not_waited_for_without_end(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "MIGRATION_WAIT_S", 0.0)
+    monkeypatch.setattr(store, "MIGRATION_BUSY_S", 0.0)
     ledger = store.open_ledger(address)
     other = sqlite3.connect(make_url(address).database or "", isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")

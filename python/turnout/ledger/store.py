@@ -76,6 +76,10 @@ MIGRATION_WAIT_S = 30.0
 MIGRATION_LOOK_S = 0.05
 """How often it looks whether the other has ended."""
 
+MIGRATION_BUSY_S = 5.0
+"""How long a SQLite file that is locked is tried again. The switch to WAL takes a moment even on a slow disk; who holds
+the file for longer is no worker, and has to be told of."""
+
 _MIGRATION_LOCK = 0x7475726E
 """Number of PostgreSQL's advisory lock around migrations: the bytes of ``turn``."""
 
@@ -325,13 +329,13 @@ def delete_older(ledger: Ledger, created_ms: int, *, rows_max: int) -> int:
 def migrate(ledger: Ledger) -> None:
     """Brings the schema to the newest revision. Safe when two workers do it at once, as during SIGHUP.
 
-    A SQLite file that others hold is tried again for up to ``MIGRATION_WAIT_S``: the one that switches a new file to
+    A SQLite file that others hold is tried again for up to ``MIGRATION_BUSY_S``: the one that switches a new file to
     WAL has it for itself, and the others hear at once, or after ``SQLITE_BUSY_MS``, that it is locked.
 
     Raises :class:`LedgerError` when the database has a revision that this release does not know, and what SQLAlchemy
     raises when the database cannot be used.
     """
-    deadline = time.monotonic() + MIGRATION_WAIT_S
+    deadline = time.monotonic() + MIGRATION_BUSY_S
     while True:
         try:
             _migrate(ledger)
