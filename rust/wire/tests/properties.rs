@@ -6,6 +6,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod serving;
+
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 use serde_json::{Map, Value, json};
@@ -17,17 +19,7 @@ use turnout_wire::json::Walker;
 use turnout_wire::request::{ROUTING_FIELDS, Request, Target};
 use turnout_wire::stream::{StreamEditor, from_answer};
 
-const SERVING: Serving<'static> = Serving {
-    api: Api::Chat,
-    dialect: Dialect::OpenAi,
-    asked: "{}",
-    id: "gen-1-a",
-    created: 5,
-    now: || 9,
-    model: "a/b",
-    provider: "P",
-    prices: None,
-};
+const SERVING: Serving<'static> = serving::example(Api::Chat, Dialect::OpenAi);
 
 /// Any JSON value, with keys that the gateway cares about more often than chance would have it.
 fn any_json() -> impl Strategy<Value = Value> {

@@ -7,6 +7,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod serving;
+
 use std::fs;
 use std::path::Path;
 
@@ -28,20 +30,6 @@ const PAIRS: [(Api, Dialect); 6] = [
     (Api::Messages, Dialect::OpenAi),
     (Api::Messages, Dialect::Gemini),
 ];
-
-fn serving(api: Api, dialect: Dialect) -> Serving<'static> {
-    Serving {
-        api,
-        dialect,
-        asked: "{}",
-        id: "gen-1-a",
-        created: 5,
-        now: || 9,
-        model: "a/b",
-        provider: "P",
-        prices: None,
-    }
-}
 
 fn fixture(name: &str) -> Vec<u8> {
     fs::read(
@@ -185,7 +173,7 @@ proptest! {
     fn any_split_of_a_stream_gives_the_same(cuts in prop::collection::vec(any::<prop::sample::Index>(), 1..12)) {
         let body = fixture("streams_of/anthropic-everything.sse");
         for (api, dialect) in &PAIRS[..4] {
-            let serving = serving(*api, *dialect);
+            let serving = serving::example(*api, *dialect);
             let whole = streamed([body.as_slice()].into_iter(), &serving);
             let split = streamed(split(&body, &cuts).into_iter(), &serving);
             prop_assert_eq!(whole, split);
@@ -207,7 +195,7 @@ proptest! {
                 }
             }
             for (api, dialect) in PAIRS {
-                let serving = serving(api, dialect);
+                let serving = serving::example(api, dialect);
                 let _ = streamed([body.as_slice()].into_iter(), &serving);
                 let mut out = Vec::new();
                 if answer::edit(&body, &serving, 100, &mut out).is_ok() {

@@ -7,6 +7,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod serving;
+
 use std::fs;
 use std::path::Path;
 
@@ -33,20 +35,6 @@ const FIXTURES: [(Dialect, &str, &str); 4] = [
     (Dialect::Cohere, "cohere-tools.sse", "cohere-tools.json"),
     (Dialect::Ollama, "ollama-rich.ndjson", "ollama-rich.json"),
 ];
-
-fn serving(api: Api, dialect: Dialect) -> Serving<'static> {
-    Serving {
-        api,
-        dialect,
-        asked: "{}",
-        id: "gen-1-a",
-        created: 5,
-        now: || 9,
-        model: "a/b",
-        provider: "P",
-        prices: None,
-    }
-}
 
 fn fixture(folder: &str, name: &str) -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -138,7 +126,7 @@ proptest! {
         for (dialect, stream, _) in FIXTURES {
             let body = fixture("streams_of", stream);
             for api in APIS {
-                let serving = serving(api, dialect);
+                let serving = serving::example(api, dialect);
                 let (expected, whole) = streamed(&[&body], &serving);
                 prop_assert!(whole, "{stream}: {expected}");
                 let (seen, _) = streamed(&split(&body, &cuts), &serving);
@@ -154,7 +142,7 @@ proptest! {
         cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..4),
     ) {
         let body = fixture("streams_of", "bedrock-rich.hex");
-        let serving = serving(Api::Chat, Dialect::Bedrock);
+        let serving = serving::example(Api::Chat, Dialect::Bedrock);
         let (expected, _) = streamed(&[&body], &serving);
         let mut damaged = body;
         let at = place.index(damaged.len());
@@ -177,7 +165,7 @@ proptest! {
             let mut body = fixture("streams_of", stream);
             let last = body.windows(end.len()).rposition(|at| at == end.as_bytes()).unwrap();
             body.truncate(cut.index(last));
-            let (seen, whole) = streamed(&[&body], &serving(Api::Messages, dialect));
+            let (seen, whole) = streamed(&[&body], &serving::example(Api::Messages, dialect));
             prop_assert!(!whole, "{stream} cut at {}: {seen}", body.len());
         }
     }
@@ -198,7 +186,7 @@ proptest! {
                     }
                 }
                 for api in APIS {
-                    let serving = serving(api, dialect);
+                    let serving = serving::example(api, dialect);
                     let _ = streamed(&[&body], &serving);
                     let mut out = Vec::new();
                     if answer::edit(&body, &serving, 100, &mut out).is_ok() {
@@ -228,7 +216,7 @@ proptest! {
         for body in &bodies {
             for dialect in [Dialect::Bedrock, Dialect::Cohere, Dialect::Ollama] {
                 for api in [Api::Chat, Api::Messages] {
-                    let serving = serving(api, dialect);
+                    let serving = serving::example(api, dialect);
                     let _ = streamed(&[body], &serving);
                     let _ = answer::edit(body, &serving, 100, &mut Vec::new());
                 }

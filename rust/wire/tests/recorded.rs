@@ -10,6 +10,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod serving;
+
 #[path = "recorded/gist.rs"]
 mod gist;
 #[path = "recorded/material.rs"]
@@ -28,17 +30,7 @@ use turnout_wire::dialect::Dialect;
 use turnout_wire::stream::{EofVerdict, StreamEditor, StreamFault, from_answer};
 
 fn serving(api: Api) -> Serving<'static> {
-    Serving {
-        api,
-        dialect: Dialect::OpenAi,
-        asked: "{}",
-        id: "gen-1-a",
-        created: 5,
-        now: || 9,
-        model: "a/b",
-        provider: "P",
-        prices: None,
-    }
+    serving::example(api, Dialect::OpenAi)
 }
 
 fn files(folder: &Path, into: &mut Vec<PathBuf>) {

@@ -11,6 +11,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod serving;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -21,17 +23,7 @@ use turnout_wire::api::Api;
 use turnout_wire::dialect::Dialect;
 use turnout_wire::stream::{EofVerdict, StreamEditor};
 
-const SERVING: Serving<'static> = Serving {
-    api: Api::Messages,
-    dialect: Dialect::Anthropic,
-    asked: "{}",
-    id: "gen-1-a",
-    created: 5,
-    now: || 9,
-    model: "a/b",
-    provider: "P",
-    prices: None,
-};
+const SERVING: Serving<'static> = serving::example(Api::Messages, Dialect::Anthropic);
 
 fn files(folder: &Path, into: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).into_iter().flatten() {

@@ -11,6 +11,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod serving;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -419,17 +421,7 @@ fn tokens(name: &str, usage: &Value, facts: &Facts) {
 }
 
 fn serving(api: Api) -> Serving<'static> {
-    Serving {
-        api,
-        dialect: Dialect::Bedrock,
-        asked: "{}",
-        id: "gen-1-a",
-        created: 5,
-        now: || 9,
-        model: "a/b",
-        provider: "P",
-        prices: None,
-    }
+    serving::example(api, Dialect::Bedrock)
 }
 
 #[test]

@@ -11,6 +11,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod serving;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -123,17 +125,7 @@ fn cassette(
 }
 
 fn serving(api: Api) -> Serving<'static> {
-    Serving {
-        api,
-        dialect: Dialect::Cohere,
-        asked: "{}",
-        id: "gen-1-a",
-        created: 5,
-        now: || 9,
-        model: "a/b",
-        provider: "P",
-        prices: None,
-    }
+    serving::example(api, Dialect::Cohere)
 }
 
 fn edited(name: &str, answer: &Value, api: Api) -> (String, Facts) {

@@ -11,6 +11,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod serving;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -281,17 +283,7 @@ fn message_of_events(events: &[Value]) -> Value {
 }
 
 fn serving(api: Api) -> Serving<'static> {
-    Serving {
-        api,
-        dialect: Dialect::Gemini,
-        asked: "{}",
-        id: "gen-1-a",
-        created: 5,
-        now: || 9,
-        model: "a/b",
-        provider: "P",
-        prices: None,
-    }
+    serving::example(api, Dialect::Gemini)
 }
 
 /// The tokens that the last counting document names: prompt and completion.

@@ -10,6 +10,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod serving;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -30,17 +32,7 @@ const APIS: [Api; 5] = [
 ];
 
 fn serving(api: Api) -> Serving<'static> {
-    Serving {
-        api,
-        dialect: Dialect::Responses,
-        asked: "{}",
-        id: "gen-1-a",
-        created: 5,
-        now: || 9,
-        model: "a/b",
-        provider: "P",
-        prices: None,
-    }
+    serving::example(api, Dialect::Responses)
 }
 
 fn files(folder: &Path, into: &mut Vec<PathBuf>) {
